@@ -1,0 +1,1 @@
+"""Carries events: envelopes, topics, delivery; the payload's meaning is not its business."""

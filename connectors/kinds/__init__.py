@@ -1,0 +1,1 @@
+"""One module per protocol; being in this folder is being registered."""

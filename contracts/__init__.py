@@ -1,0 +1,1 @@
+"""What each row must be, and the gate that decides."""

@@ -1,0 +1,1 @@
+"""The shared words: ids, money, spans, clock, errors, evidence."""

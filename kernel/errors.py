@@ -1,0 +1,46 @@
+"""Errors grouped by what the caller should do next; each says what, where and how to mend it."""
+
+
+class NplusxError(Exception):
+    """Something a person can act on; its exit code tells a script what kind of act."""
+
+    exit_code = 1
+
+    def __init__(self, what: str, *, where: str = "", cure: str = "") -> None:
+        parts = [what]
+        if where:
+            parts.append(f"Where: {where}.")
+        if cure:
+            parts.append(f"Cure: {cure}")
+        super().__init__(" ".join(parts))
+        self.what, self.where, self.cure = what, where, cure
+
+
+class ChecksFailedError(NplusxError):
+    """A check ran and found something: look at what it names."""
+
+    exit_code = 1
+
+
+class ConfigurationError(NplusxError):
+    """The command, a setting or a file is wrong: change it and run again."""
+
+    exit_code = 2
+
+
+class PartialSuccessError(NplusxError):
+    """The good went through, some rows wait in quarantine: look at them."""
+
+    exit_code = 3
+
+
+class DependencyUnavailableError(NplusxError):
+    """Something outside is missing or silent: bring it back and run again."""
+
+    exit_code = 4
+
+
+class TamperingError(NplusxError):
+    """Signed or sealed bytes are not what was signed or sealed: do not trust them."""
+
+    exit_code = 5

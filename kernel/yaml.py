@@ -1,0 +1,67 @@
+"""The one door to YAML: refuses a key that occurs twice and says where a file is wrong."""
+
+from collections.abc import Hashable
+from pathlib import Path
+
+import yaml
+
+from kernel.errors import ConfigurationError
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """A safe loader for which a repeated key is an error."""
+
+
+def _mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Hashable, object]:
+    pairs: dict[Hashable, object] = {}
+    for key_node, value_node in node.value:
+        key: Hashable = loader.construct_object(key_node, deep=True)
+        if key in pairs:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"the key {key!r} occurs twice", key_node.start_mark
+            )
+        pairs[key] = loader.construct_object(value_node, deep=True)
+    return pairs
+
+
+_StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
+def parse(text: str, where: str) -> object:
+    """Read YAML text; a mistake names the line."""
+    try:
+        loaded: object = yaml.load(text, Loader=_StrictLoader)  # noqa: S506  # _StrictLoader is a SafeLoader
+    except yaml.YAMLError as broken:
+        raise ConfigurationError(
+            f"This is not valid YAML: {' '.join(str(broken).split())}",
+            where=where,
+            cure="correct that line and run again.",
+        ) from broken
+    return loaded
+
+
+def load(path: Path) -> object:
+    """Read a YAML file."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as missing:
+        raise ConfigurationError(
+            "There is no such file.", where=str(path), cure="check the path."
+        ) from missing
+    except UnicodeDecodeError as broken:
+        raise ConfigurationError(
+            "The file is not UTF-8 text.", where=str(path), cure="save it as UTF-8."
+        ) from broken
+    return parse(text, str(path))
+
+
+def load_mapping(path: Path) -> dict[str, object]:
+    """Read a YAML file whose top level must be a mapping."""
+    loaded = load(path)
+    if not isinstance(loaded, dict):
+        raise ConfigurationError(
+            "The file must hold a mapping of keys to values.",
+            where=str(path),
+            cure="start it with `key: value` lines.",
+        )
+    return {str(key): value for key, value in loaded.items()}

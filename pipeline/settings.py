@@ -1,0 +1,194 @@
+"""The one typed class of settings: `NPLUSX_<AREA>_<KEY>` in the environment."""
+
+import hashlib
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from kernel.errors import ConfigurationError
+
+ROOT = Path(__file__).resolve().parent.parent
+_OTHERS_MAY_PASS = 0o001
+
+
+def _default_state() -> Path:
+    """Keep state in the checkout, or elsewhere if an unprivileged database could not reach it."""
+    reachable = all(
+        folder.stat().st_mode & _OTHERS_MAY_PASS
+        for folder in (ROOT, *ROOT.parents)
+        if folder.exists()
+    )
+    if os.name == "posix" and os.geteuid() == 0 and not reachable:
+        name = hashlib.sha256(str(ROOT).encode()).hexdigest()[:12]
+        return Path("/var/lib/nplusx") / name
+    return ROOT / ".state"
+
+
+class StateSettings(BaseModel):
+    """Where everything that must survive a restart lives."""
+
+    dir: Path = Field(
+        default_factory=_default_state,
+        description="The one folder of all state: lake, registry, keys, ledger, logs.",
+    )
+
+
+class KafkaSettings(BaseModel):
+    """The bus."""
+
+    bootstrap_servers: str = Field(
+        "", description="Brokers, `host:port,…`; empty: the embedded broker of this state folder."
+    )
+    port: int = Field(29192, description="Port of the embedded broker on loopback.")
+    controller_port: int = Field(29193, description="Port of the embedded broker's controller.")
+    heap_mb: int = Field(512, ge=256, description="Heap of the embedded broker, in MiB.")
+    partitions: int = Field(2, ge=1, description="Partitions of a topic when it is created; fixed.")
+    replication: int = Field(1, ge=1, description="Replicas of a topic when it is created.")
+    timeout_seconds: float = Field(
+        15.0, gt=0, description="How long a call to the broker may take."
+    )
+
+
+class LakeSettings(BaseModel):
+    """The tables."""
+
+    uri: str = Field(
+        "", description="Folder or `s3://…` of the tables; empty: `lake` in the state folder."
+    )
+
+
+class RegistrySettings(BaseModel):
+    """Who is who."""
+
+    url: str = Field("", description="SQLAlchemy address; empty: SQLite in the state folder.")
+
+
+class AirflowSettings(BaseModel):
+    """The scheduler of the embedded stack."""
+
+    port: int = Field(28080, description="Port of Airflow's pages and API on loopback.")
+    log_server_port: int = Field(28793, description="Port of the workers' log server on loopback.")
+    trigger_log_port: int = Field(
+        28794, description="Port of the triggerer's log server on loopback."
+    )
+    parallelism: int = Field(4, ge=1, description="Tasks that may run at once.")
+
+
+class PortalSettings(BaseModel):
+    """The web pages."""
+
+    host: str = Field("127.0.0.1", description="Address that the portal listens on.")
+    port: int = Field(28000, description="Port of the portal.")
+    session_hours: int = Field(12, ge=1, description="How long a login lasts.")
+    secret_file: Path | None = Field(
+        None, description="File with the key of session cookies; empty: made in the state folder."
+    )
+    secure_cookie: bool = Field(
+        default=False, description="Send cookies over HTTPS only; on behind a TLS proxy."
+    )
+
+
+class SourceSettings(BaseModel):
+    """The demo's source system."""
+
+    port: int = Field(25432, description="Port of the demo factory's PostgreSQL on loopback.")
+
+
+class LandSettings(BaseModel):
+    """How records become rows."""
+
+    commit_bytes: int = Field(
+        64 << 20, ge=1 << 20, description="Body bytes after which a commit is made."
+    )
+    commit_seconds: float = Field(
+        5.0, gt=0, description="Age of the oldest record that forces a commit."
+    )
+    record_bytes: int = Field(4 << 20, ge=1 << 16, description="Largest record that is accepted.")
+    body_bytes: int = Field(64 << 20, ge=1 << 20, description="Largest body after decompression.")
+    poll_seconds: float = Field(
+        1.0, gt=0, description="How often the lag trigger looks at the bus."
+    )
+    nudge_seconds: float = Field(
+        300.0, gt=0, description="After how long an unchanged lag wakes again."
+    )
+
+
+class AuditSettings(BaseModel):
+    """The second opinion."""
+
+    rows: int = Field(50_000, ge=1, description="Rows that one audit of one table looks at.")
+
+
+class LogSettings(BaseModel):
+    """What is written down while it runs."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least level shown."
+    )
+    json_lines: bool = Field(default=False, description="JSON lines instead of coloured text.")
+
+
+class CrashSettings(BaseModel):
+    """For tests of recovery only."""
+
+    dir: Path | None = Field(
+        None, description="Folder of one-shot crash points; empty: none. For tests only."
+    )
+
+
+class Settings(BaseSettings):
+    """All settings; each is an area and a key."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="NPLUSX_", env_nested_delimiter="_", env_nested_max_split=1, extra="ignore"
+    )
+
+    state: StateSettings = Field(default_factory=StateSettings)
+    kafka: KafkaSettings = Field(default_factory=KafkaSettings)
+    lake: LakeSettings = Field(default_factory=LakeSettings)
+    registry: RegistrySettings = Field(default_factory=RegistrySettings)
+    airflow: AirflowSettings = Field(default_factory=AirflowSettings)
+    portal: PortalSettings = Field(default_factory=PortalSettings)
+    source: SourceSettings = Field(default_factory=SourceSettings)
+    land: LandSettings = Field(default_factory=LandSettings)
+    audit: AuditSettings = Field(default_factory=AuditSettings)
+    log: LogSettings = Field(default_factory=LogSettings)
+    crash: CrashSettings = Field(default_factory=CrashSettings)
+
+    @cached_property
+    def state_dir(self) -> Path:
+        """Give the state folder as an absolute path."""
+        return self.state.dir.expanduser().absolute()
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """Name the brokers."""
+        return self.kafka.bootstrap_servers or f"127.0.0.1:{self.kafka.port}"
+
+    @property
+    def lake_uri(self) -> str:
+        """Name the place of the tables."""
+        return self.lake.uri or str(self.state_dir / "lake")
+
+    @property
+    def registry_url(self) -> str:
+        """Name the registry's database."""
+        return self.registry.url or f"sqlite:///{self.state_dir / 'registry.sqlite'}"
+
+
+def read_settings() -> Settings:
+    """Read the environment; a wrong value is named with its variable."""
+    try:
+        return Settings()
+    except ValidationError as wrong:
+        first = wrong.errors()[0]
+        variable = "NPLUSX_" + "_".join(str(part) for part in first["loc"]).upper()
+        raise ConfigurationError(
+            f"{variable} is not usable: {first['msg']}.",
+            where="the environment",
+            cure=f"set {variable} to a valid value, or unset it.",
+        ) from wrong

@@ -1,0 +1,1 @@
+"""Joins ports and adapters: the only module that names a concrete adapter."""

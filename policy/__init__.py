@@ -1,0 +1,1 @@
+"""Judges: pure functions from facts and dated parameters to decisions with reasons."""

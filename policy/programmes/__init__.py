@@ -1,0 +1,1 @@
+"""One folder per programme: place and year."""

@@ -1,0 +1,1 @@
+"""The rejection rules, a verdict per line of a frozen dossier."""

@@ -1,0 +1,1 @@
+"""Shows: the web pages; writes only through pipeline functions."""

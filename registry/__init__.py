@@ -1,0 +1,1 @@
+"""Knows who is who: enterprises, agents, keys, users, projects, claims."""

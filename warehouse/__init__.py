@@ -1,0 +1,1 @@
+"""Keeps tables and the numbers computed from them."""
