@@ -1,0 +1,129 @@
+"""The CloudEvents 1.0 Kafka binding in binary mode: one record, one batch of one stream, signed."""
+
+import base64
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from bus.ports import Headers, Received, Record
+from bus.topics import topic_of
+from kernel import canonical
+from kernel.evidence import PublicKey, SigningKey
+from kernel.ids import Stream, StreamId
+
+ARROW_STREAM = "application/vnd.apache.arrow.stream"
+NDJSON = "application/x-ndjson"
+JSON = "application/json"
+CONTENT_TYPES = (ARROW_STREAM, NDJSON, JSON)
+
+# CloudEvents compares extensions as text, so the number is padded to sort as it counts.
+_SEQUENCE_DIGITS = 20
+_SIGNATURE = "ce_signature"
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows of one stream, encoded, with their place in the stream."""
+
+    stream: Stream
+    contract_version: str
+    epoch: str
+    sequence: int
+    content_type: str
+    body: bytes
+    rows: int
+    recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What the headers of a received record say; nothing in it is proven yet."""
+
+    fields: dict[str, str]
+    faults: tuple[str, ...] = ()
+    signature: bytes = b""
+    signed: bytes = field(default=b"", repr=False)
+
+    def get(self, name: str) -> str:
+        """Give an attribute, or nothing."""
+        return self.fields.get(name, "")
+
+    @property
+    def sequence(self) -> int | None:
+        """Give the place in the stream, when the sender counts."""
+        text = self.get("ce_sequence")
+        return int(text) if text.isascii() and text.isdigit() else None
+
+    @property
+    def row_count(self) -> int | None:
+        """Give the number of rows that the sender claims."""
+        text = self.get("ce_rowcount")
+        return int(text) if text.isascii() and text.isdigit() else None
+
+    def is_signed_by(self, key: PublicKey) -> bool:
+        """Tell whether the key signed these headers; the body is bound by its digest."""
+        return key.verifies(self.signature, self.signed)
+
+
+def _signed_part(fields: dict[str, str]) -> bytes:
+    """Give the bytes that a signature covers: every header but itself, in order of name."""
+    return canonical.dumps(
+        sorted([name, text] for name, text in fields.items() if name != _SIGNATURE)
+    )
+
+
+def seal(batch: Batch, key: SigningKey | None) -> Record:
+    """Write a batch as a record, signed when a key is given."""
+    stream = batch.stream
+    body_digest = canonical.digest(batch.body)
+    sequence = str(batch.sequence).zfill(_SEQUENCE_DIGITS)
+    fields = {
+        "ce_specversion": "1.0",
+        "ce_id": canonical.digest_of([stream.id, batch.epoch, sequence, body_digest])[:32],
+        "ce_source": f"/{stream.enterprise}/{stream.agent}/{stream.source}",
+        "ce_type": f"nplusx.{stream.contract}",
+        "ce_time": batch.recorded_at.isoformat(),
+        "ce_recordedtime": batch.recorded_at.isoformat(),
+        "ce_contractid": stream.contract,
+        "ce_contractver": batch.contract_version,
+        "ce_enterpriseid": stream.enterprise,
+        "ce_agentid": stream.agent,
+        "ce_streamepoch": batch.epoch,
+        "ce_sequence": sequence,
+        "ce_partitionkey": stream.id,
+        "ce_rowcount": str(batch.rows),
+        "ce_bodydigest": body_digest,
+        "content-type": batch.content_type,
+    }
+    if key is not None:
+        fields["ce_keyid"] = key.public.id
+        fields[_SIGNATURE] = base64.b64encode(key.sign(_signed_part(fields))).decode()
+    headers: Headers = tuple((name, text.encode()) for name, text in fields.items())
+    return Record(topic_of(stream.contract), stream.id.encode(), batch.body, headers)
+
+
+def read(record: Received) -> Envelope:
+    """Read the headers of a record; what is wrong with them is listed, not raised."""
+    fields: dict[str, str] = {}
+    faults: list[str] = []
+    for name, raw in record.headers:
+        try:
+            text = raw.decode("utf-8")
+        except UnicodeDecodeError:
+            faults.append(f"header {name} is not UTF-8")
+            continue
+        # A repeated header could show one value to the check and another to the reader.
+        if name in fields:
+            faults.append(f"header {name} occurs twice")
+        fields[name] = text
+    try:
+        signature = base64.b64decode(fields.get(_SIGNATURE, ""), validate=True)
+    except ValueError:
+        signature = b""
+        faults.append("the signature is not base64")
+    return Envelope(fields, tuple(faults), signature, _signed_part(fields))
+
+
+def stream_id(record: Received, envelope: Envelope) -> StreamId:
+    """Name the stream of a record: its partition key, else the record's key."""
+    named = envelope.get("ce_partitionkey")
+    return StreamId(named or (record.key or b"").decode("utf-8", "replace"))

@@ -1,0 +1,375 @@
+"""The one door to Kafka: kafka-python for producing and administration, librdkafka for reading."""
+
+import logging
+import socket
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, NoReturn, TypeVar
+
+from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
+from kafka.admin import OffsetSpec
+from kafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrPartitionError
+from kafka.protocol.consumer import IsolationLevel
+
+from bus.ports import Headers, Polled, Reader, Received, Record, Sender
+from kernel import clock
+from kernel.errors import DependencyUnavailableError
+
+if TYPE_CHECKING:
+    from confluent_kafka import KafkaError as ReadError
+    from confluent_kafka import Message
+
+# A body of 4 MiB, its headers and the framing of a batch of one.
+RECORD_BYTES = (4 << 20) + (64 << 10)
+# What one poll hands over at most, so that a backlog of large records cannot fill the memory.
+_POLL_BYTES = 16 << 20
+_POLL_RECORDS = 2000
+_PREFETCH_KIB = 32 << 10
+_TOPIC = {
+    "max.message.bytes": str(RECORD_BYTES),
+    # The broker's time is evidence; the sender's own time travels in the headers.
+    "message.timestamp.type": "LogAppendTime",
+    # A county that lands nothing for a month has lost more than time.
+    "retention.ms": str(30 * 24 * 3600 * 1000),
+}
+# How long a record may wait for news of its topic: a missing one must not hold up the others.
+_TOPIC_SECONDS = 5.0
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_Answer = TypeVar("_Answer")
+
+
+def _unreachable(bootstrap: str, why: object) -> DependencyUnavailableError:
+    return DependencyUnavailableError(
+        f"Kafka does not answer: {why}.",
+        where=bootstrap,
+        cure="start the broker, or correct NPLUSX_KAFKA_BOOTSTRAP_SERVERS.",
+    )
+
+
+def _knock(bootstrap: str, timeout: float) -> None:
+    """Refuse at once when nobody listens; the clients would try, and complain, until the timeout."""
+    why: object = "no address is given"
+    for address in bootstrap.split(","):
+        host, _, port = address.strip().rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout).close()
+        except (OSError, ValueError) as failed:
+            why = failed
+        else:
+            return
+    raise _unreachable(bootstrap, why)
+
+
+def _hush() -> None:
+    """Silence the library's own log: what matters comes as an error with its cure."""
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # noqa: TID251 - the library's, not ours
+
+
+class KafkaSender:
+    """Sends in order per key: a record leaves only when the one before it is acknowledged."""
+
+    def __init__(self, bootstrap: str, timeout: float) -> None:
+        self._timeout = timeout
+        milliseconds = int(timeout * 1000)
+        _hush()
+        _knock(bootstrap, timeout)
+        try:
+            self._producer = KafkaProducer(
+                bootstrap_servers=bootstrap.split(","),
+                bootstrap_timeout_ms=milliseconds,
+                max_block_ms=int(min(timeout, _TOPIC_SECONDS) * 1000),
+                request_timeout_ms=milliseconds,
+                delivery_timeout_ms=milliseconds,
+                enable_idempotence=True,
+                acks="all",
+                # The bodies are compressed already.
+                compression_type=None,
+                max_request_size=RECORD_BYTES,
+                # A misspelt contract must not become a topic with a broker's defaults.
+                allow_auto_create_topics=False,
+            )
+        except KafkaError as down:
+            raise _unreachable(bootstrap, down) from down
+
+    def send(self, records: Sequence[Record]) -> tuple[str, ...]:
+        """Deliver in order; give, per record, the error text, or nothing when acknowledged."""
+        outcome = ["an earlier record of its stream was not delivered"] * len(records)
+        queues: dict[tuple[str, bytes], list[int]] = {}
+        for index, record in enumerate(records):
+            queues.setdefault((record.topic, record.key), []).append(index)
+        # Were a key's next record in flight already, it could overtake one that must be retried.
+        waiting = list(queues.values())
+        while waiting:
+            started = [(queue, self._start(records[queue[0]])) for queue in waiting]
+            for queue, finish in started:
+                outcome[queue[0]] = finish()
+            waiting = [queue[1:] for queue in waiting if not outcome[queue[0]] and queue[1:]]
+        return tuple(outcome)
+
+    def _start(self, record: Record) -> Callable[[], str]:
+        """Hand one record to the producer; give what waits for its acknowledgement."""
+        try:
+            future = self._producer.send(
+                record.topic, record.value, record.key, list(record.headers)
+            )
+        except (KafkaError, ValueError, AssertionError) as refused:
+            text = f"{type(refused).__name__}: {refused}"
+            return lambda: text
+
+        def finish() -> str:
+            try:
+                future.get(self._timeout)
+            except KafkaError as failed:
+                return f"{type(failed).__name__}: {failed}"
+            return ""
+
+        return finish
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._producer.close(timeout=self._timeout)
+
+
+def _headers(message: "Message") -> Headers:
+    """Give the headers as bytes; librdkafka's types allow a text and a null value."""
+    found = message.headers() or []
+    pairs = found.items() if isinstance(found, dict) else found
+    return tuple(
+        (name, value.encode() if isinstance(value, str) else value or b"") for name, value in pairs
+    )
+
+
+class KafkaReader:
+    """Reads one topic from given positions, committed records only, without a group."""
+
+    def __init__(
+        self, bootstrap: str, topic: str, positions: Mapping[int, int], timeout: float
+    ) -> None:
+        # The edge install has no librdkafka, and it only sends.
+        from confluent_kafka import Consumer  # noqa: PLC0415
+        from confluent_kafka import KafkaError as Codes  # noqa: PLC0415
+        from confluent_kafka import TopicPartition as Position  # noqa: PLC0415
+
+        self._codes, self._bootstrap, self._topic = Codes, bootstrap, topic
+        self._positions, self._at_end = dict(positions), set[int]()
+        self._silent: ReadError | None = None
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": bootstrap,
+                "group.id": "nplusx-unused",
+                "enable.auto.commit": False,
+                "enable.auto.offset.store": False,
+                # A lost position is an error to be seen, never a jump.
+                "auto.offset.reset": "error",
+                "isolation.level": "read_committed",
+                # The end of a partition tells the position behind markers and compacted gaps.
+                "enable.partition.eof": True,
+                "allow.auto.create.topics": False,
+                "fetch.message.max.bytes": RECORD_BYTES,
+                "queued.max.messages.kbytes": _PREFETCH_KIB,
+                "socket.timeout.ms": max(1000, int(timeout * 1000)),
+                "error_cb": self._note,
+                "log_level": 0,
+            }
+        )
+        self._check_topic(timeout)
+        self._consumer.assign([Position(topic, each, at) for each, at in positions.items()])
+
+    def _check_topic(self, timeout: float) -> None:
+        """Refuse a broker that is silent and a topic or partition that is not there."""
+        from confluent_kafka import KafkaException  # noqa: PLC0415
+
+        try:
+            found = self._consumer.list_topics(self._topic, timeout=timeout).topics[self._topic]
+        except KafkaException as down:
+            self._consumer.close()
+            raise _unreachable(self._bootstrap, down.args[0].str()) from down
+        missing = sorted(set(self._positions) - set(found.partitions))
+        if found.error or missing:
+            self._consumer.close()
+            raise DependencyUnavailableError(
+                "The topic or a partition of it is not on the broker.",
+                where=f"{self._topic} partitions {missing}, {self._bootstrap}",
+                cure="create the topic (the land stage does), or name the right broker in "
+                "NPLUSX_KAFKA_BOOTSTRAP_SERVERS.",
+            )
+
+    def _note(self, error: "ReadError") -> None:
+        if error.code() == self._codes._ALL_BROKERS_DOWN:  # noqa: SLF001
+            self._silent = error
+
+    def poll(self, seconds: float) -> Polled:
+        """Take what arrives within that time; return early at the end of every partition."""
+        self._silent = None
+        records: list[Received] = []
+        size, deadline = 0, clock.monotonic() + seconds
+        while size < _POLL_BYTES and len(records) < _POLL_RECORDS:
+            left = max(0.0, deadline - clock.monotonic())
+            # The first comes as soon as it is there; the others only if they are.
+            for message in self._some(left):
+                if (received := self._take(message)) is not None:
+                    records.append(received)
+                    size += len(received.value or b"")
+            if left == 0 or (records and len(self._at_end) == len(self._positions)):
+                break
+        if not records:
+            self._complain_of_silence()
+        self._pass_gaps()
+        return Polled(tuple(records), dict(self._positions))
+
+    def _complain_of_silence(self) -> None:
+        if self._silent is not None:
+            raise _unreachable(self._bootstrap, self._silent.str())
+
+    def _some(self, seconds: float) -> "list[Message]":
+        first = self._consumer.poll(seconds)
+        return [] if first is None else [first, *self._consumer.consume(15, timeout=0)]
+
+    def _take(self, message: "Message") -> Received | None:
+        """Note how far a partition was read; give the record, if it is one."""
+        partition, offset, error = message.partition(), message.offset(), message.error()
+        if error is not None and error.code() != self._codes._PARTITION_EOF:  # noqa: SLF001
+            self._refuse(error, partition)
+        if partition is None or offset is None:
+            return None
+        if error is not None:
+            self._at_end.add(partition)
+            self._positions[partition] = max(self._positions[partition], offset)
+            return None
+        self._at_end.discard(partition)
+        self._positions[partition] = offset + 1
+        _, milliseconds = message.timestamp()
+        return Received(
+            self._topic,
+            partition,
+            offset,
+            _EPOCH + timedelta(milliseconds=milliseconds),
+            message.key(),
+            message.value(),
+            _headers(message),
+        )
+
+    def _refuse(self, error: "ReadError", partition: int | None) -> NoReturn:
+        at = None if partition is None else self._positions.get(partition)
+        raise DependencyUnavailableError(
+            f"Kafka cannot read on: {error.str()}.",
+            where=f"{self._topic} partition {partition}, position {at}",
+            cure="if the broker lost or expired records, `nplusx doctor` names the gap; "
+            "nothing is skipped without a person's word.",
+        )
+
+    def _pass_gaps(self) -> None:
+        """Move past transaction markers, for which no record arrives."""
+        from confluent_kafka import TopicPartition as Position  # noqa: PLC0415
+
+        asked = [Position(self._topic, partition) for partition in self._positions]
+        for found in self._consumer.position(asked):
+            at = self._positions[found.partition]
+            # Before the first record there is no position, which librdkafka writes as -1001.
+            self._positions[found.partition] = max(at, found.offset)
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._consumer.close()
+
+
+class KafkaBus:
+    """Apache Kafka as a bus."""
+
+    def __init__(self, bootstrap: str, partitions: int, replication: int, timeout: float) -> None:
+        self._bootstrap, self._partitions = bootstrap, partitions
+        self._replication, self._timeout = replication, timeout
+        self._lock = threading.Lock()
+
+    @cached_property
+    def _admin(self) -> KafkaAdminClient:
+        _hush()
+        _knock(self._bootstrap, self._timeout)
+        milliseconds = int(self._timeout * 1000)
+        return KafkaAdminClient(
+            bootstrap_servers=self._bootstrap.split(","),
+            bootstrap_timeout_ms=milliseconds,
+            request_timeout_ms=milliseconds,
+        )
+
+    def _ask(self, question: Callable[[KafkaAdminClient], _Answer]) -> _Answer:
+        """Ask the broker; a connection that failed is not used again."""
+        with self._lock:
+            try:
+                return question(self._admin)
+            except KafkaError as failed:
+                self._hang_up()
+                raise _unreachable(
+                    self._bootstrap, f"{type(failed).__name__}: {failed}"
+                ) from failed
+
+    def _hang_up(self) -> None:
+        admin = self.__dict__.pop("_admin", None)
+        if admin is not None:
+            admin.close()
+
+    def ensure_topics(self, topics: Sequence[str]) -> None:
+        """Create the topics that are missing."""
+        self._ask(lambda admin: self._create(admin, topics))
+
+    def _create(self, admin: KafkaAdminClient, topics: Sequence[str]) -> None:
+        missing = sorted(set(topics) - set(admin.list_topics()))
+        if not missing:
+            return
+        wanted = {
+            "num_partitions": self._partitions,
+            "replication_factor": self._replication,
+            "configs": _TOPIC,
+        }
+        for topic in missing:
+            try:
+                admin.create_topics({topic: wanted}, wait_for_metadata=True)
+            except TopicAlreadyExistsError:
+                # Somebody else made it in between.
+                continue
+
+    def ends(self, topics: Sequence[str]) -> Mapping[str, Mapping[int, tuple[int, int]]]:
+        """Tell first and end offset of each partition of the topics that exist."""
+        return self._ask(lambda admin: self._ends(admin, topics))
+
+    def _ends(
+        self, admin: KafkaAdminClient, topics: Sequence[str]
+    ) -> dict[str, dict[int, tuple[int, int]]]:
+        there = sorted(set(topics) & set(admin.list_topics()))
+        if not there:
+            return {}
+        partitions = [
+            TopicPartition(topic["name"], partition["partition_index"])
+            for topic in admin.describe_topics(there)
+            for partition in topic["partitions"]
+        ]
+        try:
+            first, last = (
+                admin.list_partition_offsets(
+                    dict.fromkeys(partitions, spec),
+                    # What an open transaction holds back cannot be read yet, so it is not lag.
+                    isolation_level=IsolationLevel.READ_COMMITTED,
+                )
+                for spec in (OffsetSpec.EARLIEST, OffsetSpec.LATEST)
+            )
+        except UnknownTopicOrPartitionError as gone:
+            raise _unreachable(self._bootstrap, f"a topic went away: {gone}") from gone
+        found: dict[str, dict[int, tuple[int, int]]] = {topic: {} for topic in there}
+        for each in partitions:
+            found[each.topic][each.partition] = (first[each].offset, last[each].offset)
+        return found
+
+    def reader(self, topic: str, positions: Mapping[int, int]) -> Reader:
+        """Open a topic at the next offset to read of each partition."""
+        return KafkaReader(self._bootstrap, topic, positions, self._timeout)
+
+    def sender(self) -> Sender:
+        """Open the bus for sending."""
+        return KafkaSender(self._bootstrap, self._timeout)
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        with self._lock:
+            self._hang_up()

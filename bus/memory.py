@@ -1,0 +1,132 @@
+"""The reference bus: what Kafka does, in one process and in the memory."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+from bus.ports import Polled, Reader, Received, Record, Sender
+from kernel.errors import DependencyUnavailableError
+
+_START = datetime(2024, 1, 1, tzinfo=UTC)
+_WORD = 0xFFFFFFFF
+_MIX = 0x5BD1E995
+_SEED = 0x9747B28C
+_WORD_BYTES = 4
+_SIGN = 0x7FFFFFFF
+
+
+def murmur2(data: bytes) -> int:
+    """Hash a key as every Kafka client does, so that a stream keeps its partition."""
+    whole = len(data) & ~3
+    value = (_SEED ^ len(data)) & _WORD
+    for at in range(0, whole, _WORD_BYTES):
+        word = (int.from_bytes(data[at : at + _WORD_BYTES], "little") * _MIX) & _WORD
+        word = ((word ^ (word >> 24)) * _MIX) & _WORD
+        value = ((value * _MIX) & _WORD) ^ word
+    if rest := data[whole:]:
+        value = ((value ^ int.from_bytes(rest, "little")) * _MIX) & _WORD
+    value = ((value ^ (value >> 13)) * _MIX) & _WORD
+    return value ^ (value >> 15)
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """Choose the partition of a key."""
+    return (murmur2(key) & _SIGN) % partitions
+
+
+class MemoryBus:
+    """A bus without a broker; each record is a millisecond later than the one before."""
+
+    def __init__(self, partitions: int = 2) -> None:
+        self._partitions = partitions
+        self._topics: dict[str, list[list[Received]]] = {}
+        self._count = 0
+
+    def ensure_topics(self, topics: Sequence[str]) -> None:
+        """Create the topics that are missing."""
+        for topic in topics:
+            self._topics.setdefault(topic, [[] for _ in range(self._partitions)])
+
+    def ends(self, topics: Sequence[str]) -> Mapping[str, Mapping[int, tuple[int, int]]]:
+        """Tell first and end offset of each partition of the topics that exist."""
+        return {
+            topic: {at: (0, len(log)) for at, log in enumerate(self._topics[topic])}
+            for topic in topics
+            if topic in self._topics
+        }
+
+    def log_of(self, topic: str, partition: int) -> list[Received]:
+        """Give a partition's records."""
+        logs = self._topics.get(topic, [])
+        if partition not in range(len(logs)):
+            raise DependencyUnavailableError(
+                "The topic or a partition of it is not on the broker.",
+                where=f"{topic} partition {partition}",
+                cure="create the topic.",
+            )
+        return logs[partition]
+
+    def append(self, record: Record) -> str:
+        """Keep a record; give what is wrong, or nothing."""
+        if record.topic not in self._topics:
+            return "UnknownTopicOrPartitionError"
+        at = partition_of(record.key, self._partitions)
+        log = self._topics[record.topic][at]
+        self._count += 1
+        log.append(
+            Received(
+                record.topic,
+                at,
+                len(log),
+                _START + timedelta(milliseconds=self._count),
+                record.key,
+                record.value,
+                record.headers,
+            )
+        )
+        return ""
+
+    def reader(self, topic: str, positions: Mapping[int, int]) -> Reader:
+        """Open a topic at the next offset to read of each partition."""
+        return _MemoryReader(self, topic, positions)
+
+    def sender(self) -> Sender:
+        """Open the bus for sending."""
+        return _MemorySender(self)
+
+
+class _MemorySender:
+    """Appends at once."""
+
+    def __init__(self, bus: MemoryBus) -> None:
+        self._bus = bus
+
+    def send(self, records: Sequence[Record]) -> tuple[str, ...]:
+        return tuple(self._bus.append(record) for record in records)
+
+    def close(self) -> None:
+        return
+
+
+class _MemoryReader:
+    """Reads what is there."""
+
+    def __init__(self, bus: MemoryBus, topic: str, positions: Mapping[int, int]) -> None:
+        self._bus, self._topic, self._positions = bus, topic, dict(positions)
+        for partition in positions:
+            bus.log_of(topic, partition)
+
+    def poll(self, seconds: float) -> Polled:  # noqa: ARG002 - the port's; nothing is waited for
+        records: list[Received] = []
+        for partition, position in self._positions.items():
+            log = self._bus.log_of(self._topic, partition)
+            if position > len(log):
+                raise DependencyUnavailableError(
+                    "Kafka cannot read on: the position is behind the end.",
+                    where=f"{self._topic} partition {partition}, position {position}",
+                )
+            records += log[position:]
+            self._positions[partition] = len(log)
+        return Polled(tuple(records), dict(self._positions))
+
+    def close(self) -> None:
+        return

@@ -1,0 +1,83 @@
+"""What the pipeline asks of a bus: at least once, ordered per key, read by position."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+Headers = tuple[tuple[str, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What a producer hands to the bus."""
+
+    topic: str
+    key: bytes
+    value: bytes
+    headers: Headers
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What a reader gets from the bus; a null value is a tombstone."""
+
+    topic: str
+    partition: int
+    offset: int
+    broker_at: datetime
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+@dataclass(frozen=True, slots=True)
+class Polled:
+    """Records in order, and for each partition the position after them."""
+
+    records: tuple[Received, ...]
+    positions: Mapping[int, int]
+
+
+class Sender(Protocol):
+    """Puts records on the bus."""
+
+    def send(self, records: Sequence[Record]) -> tuple[str, ...]:
+        """Deliver in order; give, per record, the error text, or nothing when acknowledged."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        ...
+
+
+class Reader(Protocol):
+    """Reads one topic from given positions; no group, no commit: the tables hold the position."""
+
+    def poll(self, seconds: float) -> Polled:
+        """Take what arrives within that time."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        ...
+
+
+class Bus(Protocol):
+    """A bus as a whole."""
+
+    def ensure_topics(self, topics: Sequence[str]) -> None:
+        """Create the topics that are missing."""
+        ...
+
+    def ends(self, topics: Sequence[str]) -> Mapping[str, Mapping[int, tuple[int, int]]]:
+        """Tell first and end offset of each partition of the topics that exist."""
+        ...
+
+    def reader(self, topic: str, positions: Mapping[int, int]) -> Reader:
+        """Open a topic at the next offset to read of each partition."""
+        ...
+
+    def sender(self) -> Sender:
+        """Open the bus for sending."""
+        ...

@@ -1,0 +1,124 @@
+"""Splits a whole batch by columns: rows accepted, rows refused with every reason."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from contracts.model import Contract, Property
+from contracts.schema import arrow_type
+from contracts.violations import Kind, Violation
+from kernel.ids import is_uscc
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Which rows of a batch broke which promises; a row not named is accepted."""
+
+    count: int
+    refused: Mapping[int, tuple[Violation, ...]]
+
+    def accepted(self) -> list[int]:
+        """List the rows that broke nothing."""
+        return [row for row in range(self.count) if row not in self.refused]
+
+
+def judge(
+    rows: pa.Table, contract: Contract, faults: Mapping[int, tuple[Violation, ...]]
+) -> Verdict:
+    """Check every promise of every row; faults are those already found while decoding."""
+    found: dict[int, list[Violation]] = {row: list(known) for row, known in faults.items()}
+    is_delete = pc.equal(rows["_op"].combine_chunks(), "delete")
+    keeps = pc.invert(is_delete)
+    for column in contract.properties:
+        values = rows[column.name].combine_chunks()
+        for kind, broken in _broken(column, values):
+            # A delete is checked on its key columns only: it need not carry the rest.
+            counted = broken if column.key_position is not None else pc.and_(broken, keeps)
+            for row in pc.indices_nonzero(counted).to_pylist():
+                _note(found, row, Violation(kind, column.name))
+    for row in _repeated(rows, contract):
+        _note(found, row, Violation(Kind.UNIQUE, contract.key[0]))
+    return Verdict(rows.num_rows, {row: tuple(why) for row, why in sorted(found.items())})
+
+
+def _note(found: dict[int, list[Violation]], row: int, violation: Violation) -> None:
+    """Add a reason, unless the value had no type: then it is null because of that."""
+    known = found.setdefault(row, [])
+    if violation.kind is Kind.REQUIRED and Violation(Kind.TYPE, violation.column) in known:
+        return
+    known.append(violation)
+
+
+def _broken(column: Property, values: pa.Array) -> Iterator[tuple[Kind, pa.Array]]:
+    """Give a mask per promise, true where broken; a null breaks only its own rule."""
+    if column.required:
+        yield Kind.REQUIRED, pc.is_null(values)
+    if column.enum:
+        allowed = pa.array([each.value for each in column.enum])
+        yield Kind.ENUM, _but_null(values, pc.invert(pc.is_in(values, value_set=allowed)))
+    yield from _beyond(column, values)
+    yield from _misspelt(column, values)
+
+
+def _but_null(values: pa.Array, mask: pa.Array) -> pa.Array:
+    return pc.and_(pc.is_valid(values), pc.fill_null(mask, fill_value=False))
+
+
+def _edge(column: Property, text: str) -> pa.Scalar:
+    """Read an edge in the column's own type."""
+    wanted = arrow_type(column)
+    if pa.types.is_date32(wanted):
+        return pa.scalar(date.fromisoformat(text), wanted)
+    if pa.types.is_timestamp(wanted):
+        return pa.scalar(datetime.fromisoformat(text), wanted)
+    # Compared as a decimal of its own size: an edge may be finer than the column.
+    return pa.scalar(Decimal(text) if pa.types.is_decimal(wanted) else int(text))
+
+
+def _beyond(column: Property, values: pa.Array) -> Iterator[tuple[Kind, pa.Array]]:
+    limits = column.limits
+    for edge, kind, outside in (
+        (limits.minimum, Kind.MINIMUM, pc.less),
+        (limits.exclusive_minimum, Kind.MINIMUM, pc.less_equal),
+        (limits.maximum, Kind.MAXIMUM, pc.greater),
+        (limits.exclusive_maximum, Kind.MAXIMUM, pc.greater_equal),
+    ):
+        if edge is not None:
+            yield kind, _but_null(values, outside(values, _edge(column, edge)))
+
+
+def _misspelt(column: Property, values: pa.Array) -> Iterator[tuple[Kind, pa.Array]]:
+    limits = column.limits
+    if limits.min_length is not None:
+        yield Kind.LENGTH, _but_null(values, pc.less(pc.utf8_length(values), limits.min_length))
+    if limits.max_length is not None:
+        yield Kind.LENGTH, _but_null(values, pc.greater(pc.utf8_length(values), limits.max_length))
+    if limits.pattern is not None:
+        matches = pc.match_substring_regex(values, limits.pattern)
+        yield Kind.PATTERN, _but_null(values, pc.invert(matches))
+    if column.format == "uscc":
+        # Few enterprises, many rows: check each code once.
+        wrong = [code for code in pc.unique(values).to_pylist() if code and not is_uscc(code)]
+        wrong_codes = pa.array([*wrong, ""], type=pa.string())
+        yield Kind.FORMAT, _but_null(values, pc.is_in(values, value_set=wrong_codes))
+
+
+def _repeated(rows: pa.Table, contract: Contract) -> list[int]:
+    """Find the rows whose key and version came earlier in the same batch."""
+    names = [*contract.key]
+    if any(each.name == "updated_at" for each in contract.properties):
+        names.append("updated_at")
+    keyed = rows.select(
+        [*names, *(name for name in ("_op", "_record") if name in rows.schema.names)]
+    )
+    if keyed.group_by(keyed.column_names).aggregate([]).num_rows == keyed.num_rows:
+        return []
+    numbered = keyed.append_column("_n", pa.array(range(keyed.num_rows)))
+    first = numbered.group_by(keyed.column_names).aggregate([("_n", "min")])["_n_min"]
+    again = pc.invert(pc.is_in(numbered["_n"], value_set=first.combine_chunks()))
+    repeated: list[int] = pc.indices_nonzero(again.combine_chunks()).to_pylist()
+    return repeated

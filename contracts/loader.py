@@ -1,0 +1,175 @@
+"""Reads ODCS files: the only place that knows how a contract is spelt."""
+
+from functools import cache
+from pathlib import Path
+
+from contracts.model import (
+    Contract,
+    EnumValue,
+    Limits,
+    LogicalType,
+    Property,
+    Publisher,
+    Reference,
+    Title,
+)
+from kernel import canonical, yaml
+from kernel.errors import ConfigurationError
+from kernel.ids import ContractId, contract_id
+from kernel.registry import files_in
+
+FOLDER = Path(__file__).parent
+_SUFFIX = ".odcs.yaml"
+
+Node = dict[str, object]
+
+
+def _node(value: object, where: str) -> Node:
+    if not isinstance(value, dict):
+        raise ConfigurationError(
+            "A mapping is expected here.", where=where, cure="follow a contract beside it."
+        )
+    return {str(key): item for key, item in value.items()}
+
+
+def _nodes(value: object, where: str) -> tuple[Node, ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, list):
+        raise ConfigurationError(
+            "A list is expected here.", where=where, cure="follow a contract beside it."
+        )
+    return tuple(_node(item, where) for item in value)
+
+
+def _text(node: Node, key: str, where: str) -> str:
+    value = node.get(key)
+    if not isinstance(value, str) or not value:
+        raise ConfigurationError(f"`{key}` must be a text.", where=where, cure=f"give `{key}`.")
+    return value
+
+
+def _custom(node: Node, where: str) -> dict[str, str]:
+    return {
+        _text(each, "property", where): str(each.get("value", ""))
+        for each in _nodes(node.get("customProperties"), where)
+    }
+
+
+def _limits(node: Node, where: str) -> Limits:
+    options = _node(node.get("logicalTypeOptions") or {}, where)
+
+    def edge(name: str) -> str | None:
+        value = options.get(name)
+        return None if value is None else str(value)
+
+    def length(name: str) -> int | None:
+        value = options.get(name)
+        return value if isinstance(value, int) else None
+
+    return Limits(
+        minimum=edge("minimum"),
+        maximum=edge("maximum"),
+        exclusive_minimum=edge("exclusiveMinimum"),
+        exclusive_maximum=edge("exclusiveMaximum"),
+        min_length=length("minLength"),
+        max_length=length("maxLength"),
+        pattern=edge("pattern"),
+    )
+
+
+def _reference(node: Node, where: str) -> Reference | None:
+    for each in _nodes(node.get("relationships"), where):
+        target = _custom(each, where).get("contract", "")
+        return Reference(contract_id(target), _text(each, "to", where).rsplit(".", 1)[-1])
+    return None
+
+
+def _property(node: Node, where: str) -> Property:
+    name = _text(node, "name", where)
+    here = f"{where}, column {name}"
+    custom = _custom(node, here)
+    kind = _text(node, "logicalType", here)
+    if kind not in set(LogicalType):
+        raise ConfigurationError(
+            f"{kind!r} is not a type used here.",
+            where=here,
+            cure="use one of " + ", ".join(LogicalType) + ".",
+        )
+    position = node.get("primaryKeyPosition")
+    examples = node.get("examples")
+    return Property(
+        name=name,
+        title=Title(_text(node, "businessName", here), _text(node, "description", here)),
+        type=LogicalType(kind),
+        physical=_text(node, "physicalType", here),
+        required=node.get("required") is True,
+        key_position=position if isinstance(position, int) else None,
+        classification=_text(node, "classification", here),
+        limits=_limits(node, here),
+        enum=tuple(
+            EnumValue(str(each["value"]), str(each.get("label", each["value"])))
+            for each in _nodes(node.get("enum"), here)
+        ),
+        format=custom.get("format"),
+        unit=custom.get("unit"),
+        reference=_reference(node, here),
+        examples=tuple(str(each) for each in examples) if isinstance(examples, list) else (),
+    )
+
+
+def parse(text: str, where: str) -> Contract:
+    """Read a contract from its text; a mistake names the file and the column."""
+    root = _node(yaml.parse(text, where), where)
+    identity = contract_id(_text(root, "id", where))
+    schemas = _nodes(root.get("schema"), where)
+    version = _text(root, "version", where)
+    if len(schemas) != 1 or f".v{version.split('.', 1)[0]}" != identity[identity.rindex(".") :]:
+        raise ConfigurationError(
+            "A contract has one schema, and its id ends in the major of its version.",
+            where=where,
+            cure="split the file, or make id and version agree.",
+        )
+    custom = _custom(root, where)
+    return Contract(
+        id=identity,
+        version=version,
+        title=Title(custom.get("titleZh", identity), custom.get("titleEn", identity)),
+        purpose=_text(_node(root.get("description"), where), "purpose", where),
+        publisher=Publisher(custom.get("publisher", Publisher.FACTORY)),
+        properties=tuple(
+            _property(each, where) for each in _nodes(schemas[0]["properties"], where)
+        ),
+        digest=canonical.digest(text.encode()),
+        text=text,
+    )
+
+
+@cache
+def all_contracts(folder: Path = FOLDER) -> dict[ContractId, Contract]:
+    """Read every contract of the folder, by id; the file's place must spell the id."""
+    found: dict[ContractId, Contract] = {}
+    for path in files_in(folder, f"*{_SUFFIX}"):
+        contract = parse(path.read_text(encoding="utf-8"), str(path.relative_to(folder.parent)))
+        spelt = f"{path.parent.name}.{path.name.removesuffix(_SUFFIX)}"
+        if contract.id != spelt:
+            raise ConfigurationError(
+                f"The file is named for {spelt} and holds {contract.id}.",
+                where=str(path.relative_to(folder.parent)),
+                cure="rename the file or mend its id.",
+            )
+        found[contract.id] = contract
+    return found
+
+
+def find(identity: str) -> Contract:
+    """Give a contract by its id, or say which there are."""
+    known = all_contracts()
+    try:
+        return known[contract_id(identity)]
+    except KeyError:
+        raise ConfigurationError(
+            f"There is no contract {identity!r}.",
+            where="contracts/",
+            cure="use one of " + ", ".join(sorted(known)) + ".",
+        ) from None

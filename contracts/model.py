@@ -1,0 +1,109 @@
+"""What a contract is once read: plain values from which everything else is derived."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from kernel.ids import ContractId
+
+
+class LogicalType(StrEnum):
+    """The kinds of value a column may hold."""
+
+    STRING = "string"
+    INTEGER = "integer"
+    NUMBER = "number"
+    BOOLEAN = "boolean"
+    DATE = "date"
+    TIMESTAMP = "timestamp"
+
+
+class Publisher(StrEnum):
+    """Who may publish a contract: a factory its own rows, an authority what it keeps."""
+
+    FACTORY = "factory"
+    AUTHORITY = "authority"
+
+
+@dataclass(frozen=True, slots=True)
+class Title:
+    """A title in both languages."""
+
+    zh: str
+    en: str
+
+
+@dataclass(frozen=True, slots=True)
+class EnumValue:
+    """An allowed value and its Chinese label."""
+
+    value: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The edges of a column's values; texts, to be read in the column's own type."""
+
+    minimum: str | None = None
+    maximum: str | None = None
+    exclusive_minimum: str | None = None
+    exclusive_maximum: str | None = None
+    min_length: int | None = None
+    max_length: int | None = None
+    pattern: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A foreign key: a column of another contract, within one enterprise and source."""
+
+    contract: ContractId
+    column: str
+
+
+@dataclass(frozen=True, slots=True)
+class Property:
+    """One column and everything promised of it."""
+
+    name: str
+    title: Title
+    type: LogicalType
+    physical: str
+    required: bool
+    key_position: int | None
+    classification: str
+    limits: Limits
+    enum: tuple[EnumValue, ...] = ()
+    format: str | None = None
+    unit: str | None = None
+    reference: Reference | None = None
+    examples: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """One entity's promises, at one version."""
+
+    id: ContractId
+    version: str
+    title: Title
+    purpose: str
+    publisher: Publisher
+    properties: tuple[Property, ...]
+    digest: str
+    text: str
+
+    @property
+    def table(self) -> str:
+        """Name the landing table."""
+        return "landing__" + self.id.replace(".", "_")
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Name the key columns, in their order."""
+        keyed = [each for each in self.properties if each.key_position is not None]
+        return tuple(each.name for each in sorted(keyed, key=lambda each: each.key_position or 0))
+
+    def column(self, name: str) -> Property:
+        """Find a column that is known to exist."""
+        return next(each for each in self.properties if each.name == name)

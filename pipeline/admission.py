@@ -1,0 +1,117 @@
+"""Who sent a record and may it: identity comes from the verified key, never from a header."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from registry.keys import RegisteredKey
+from registry.people import Enterprise
+
+from bus import envelope as envelopes
+from bus.envelope import Envelope
+from bus.ports import Received
+from bus.topics import contract_of
+from contracts.model import Contract
+from contracts.violations import Kind
+from kernel import canonical
+from kernel.ids import KeyId
+
+_SOURCE_PARTS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the registry knows of keys and enterprises, at the start of a step."""
+
+    keys: Mapping[KeyId, RegisteredKey]
+    enterprises: Mapping[str, Enterprise]
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who a record is from, once that is settled."""
+
+    enterprise: str
+    source: str
+    stream: str
+    key_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a whole record is refused; the sender is what the headers claim."""
+
+    kinds: tuple[Kind, ...]
+
+
+def form_faults(
+    record: Received, envelope: Envelope, contract: Contract, largest: int
+) -> tuple[Kind, ...]:
+    """Check what can be checked without knowing anybody."""
+    faults: list[Kind] = []
+    value = record.value or b""
+    if len(value) > largest:
+        faults.append(Kind.TOO_LARGE)
+    if envelope.faults or not envelope.get("ce_source").startswith("/"):
+        faults.append(Kind.HEADERS)
+    if envelope.get("content-type") not in envelopes.CONTENT_TYPES:
+        faults.append(Kind.CONTENT_TYPE)
+    if envelope.get("ce_contractid") != contract.id or contract_of(record.topic) != contract.id:
+        faults.append(Kind.CONTRACT)
+    claimed = envelope.get("ce_bodydigest")
+    if claimed and claimed != canonical.digest(value):
+        faults.append(Kind.DIGEST)
+    return tuple(faults)
+
+
+def admit(
+    record: Received, envelope: Envelope, contract: Contract, known: Known
+) -> Sender | Refusal:
+    """Settle who sent a record, and whether they may publish this contract."""
+    signed = bool(envelope.get("ce_signature"))
+    sender = _signed(record, envelope, known) if signed else _unsigned(envelope, known)
+    if isinstance(sender, Refusal):
+        return sender
+    stream = f"{sender.stream}/{contract.id}"
+    named = envelopes.stream_id(record, envelope)
+    if named != stream or (record.key or b"") != stream.encode():
+        return Refusal((Kind.HEADERS,))
+    enterprise = known.enterprises.get(sender.enterprise)
+    if enterprise is None:
+        return Refusal((Kind.ENTERPRISE,))
+    if enterprise.kind != contract.publisher:
+        return Refusal((Kind.PUBLISHER,))
+    return Sender(sender.enterprise, sender.source, stream, sender.key_id)
+
+
+def _parts(envelope: Envelope) -> tuple[str, str, str] | None:
+    parts = envelope.get("ce_source").split("/")
+    if len(parts) != _SOURCE_PARTS or not all(parts[1:]):
+        return None
+    return parts[1], parts[2], parts[3]
+
+
+def _signed(record: Received, envelope: Envelope, known: Known) -> Sender | Refusal:
+    registered = known.keys.get(KeyId(envelope.get("ce_keyid")))
+    if registered is None or not registered.accepts(record.broker_at):
+        return Refusal((Kind.KEY,))
+    # The digest is what binds the body: without it the signature covers headers only.
+    if not envelope.get("ce_bodydigest") or not envelope.is_signed_by(registered.key):
+        return Refusal((Kind.SIGNATURE,))
+    parts = _parts(envelope)
+    if parts is None or parts[:2] != (registered.enterprise, registered.agent):
+        return Refusal((Kind.KEY,))
+    enterprise, agent, source = parts
+    return Sender(enterprise, source, f"{enterprise}/{agent}/{source}", registered.key.id)
+
+
+def _unsigned(envelope: Envelope, known: Known) -> Sender | Refusal:
+    parts = _parts(envelope)
+    if parts is None:
+        return Refusal((Kind.HEADERS,))
+    enterprise, agent, source = parts
+    registered = known.enterprises.get(enterprise)
+    if registered is None:
+        return Refusal((Kind.ENTERPRISE,))
+    if not registered.accepts_unsigned:
+        return Refusal((Kind.UNSIGNED,))
+    return Sender(enterprise, source, f"{enterprise}/{agent}/{source}", "")

@@ -1,0 +1,117 @@
+"""Starts one real Kafka broker from its jars, and stops it."""
+
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from pipeline.settings import ROOT, read_settings
+
+_COMPLETE = "complete"
+
+
+def free_port() -> int:
+    """Ask the system for a port that nobody holds."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def owns_port(process: "subprocess.Popen[bytes]", port: int) -> bool:
+    """Tell whether the port is ours and not another instance's."""
+    return any(
+        each.status == psutil.CONN_LISTEN and each.laddr.port == port
+        for each in psutil.Process(process.pid).net_connections("tcp")
+    )
+
+
+def wait_until_owned(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
+    """Wait until the process listens on its port; show its log if it ends or stalls."""
+    deadline = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < deadline:
+        if owns_port(process, port):
+            return
+        time.sleep(0.1)
+    process.kill()
+    raise RuntimeError(f"port {port} was not opened:\n{log.read_text('utf-8')[-4000:]}")
+
+
+def run(*command: str, seconds: float = 60) -> str:
+    """Run a program to its end; give what it printed."""
+    return subprocess.run(  # noqa: S603 - every command is written in the tests
+        command, check=True, capture_output=True, text=True, timeout=seconds
+    ).stdout
+
+
+def jars() -> Path:
+    """Give the folder of Kafka's jars; Maven fetches them once."""
+    folder = read_settings().state_dir / "kafka" / "libs"
+    if not (folder / _COMPLETE).exists() and not list(folder.glob("kafka_2.13-*.jar")):
+        command = ["mvn", "-q", "-B", "dependency:copy-dependencies"]
+        command += ["-f", str(ROOT / "deploy/kafka/pom.xml"), f"-DoutputDirectory={folder}"]
+        run(*command, seconds=600)
+        (folder / _COMPLETE).touch()
+    return folder
+
+
+class Broker:
+    """A broker in a folder; it can be stopped and started again on the same port and data."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._classes = f"{jars()}/*"
+        self.port, controller = free_port(), free_port()
+        self.bootstrap = f"127.0.0.1:{self.port}"
+        self._config = folder / "server.properties"
+        self._log = folder / "broker.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        lines = {
+            "process.roles": "broker,controller",
+            "node.id": "1",
+            "controller.quorum.voters": f"1@127.0.0.1:{controller}",
+            "listeners": f"PLAINTEXT://{self.bootstrap},CONTROLLER://127.0.0.1:{controller}",
+            "advertised.listeners": f"PLAINTEXT://{self.bootstrap}",
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "controller.listener.names": "CONTROLLER",
+            "inter.broker.listener.name": "PLAINTEXT",
+            "log.dirs": str(folder / "data"),
+            "offsets.topic.replication.factor": "1",
+            "offsets.topic.num.partitions": "1",
+            "transaction.state.log.replication.factor": "1",
+            "transaction.state.log.num.partitions": "1",
+            "transaction.state.log.min.isr": "1",
+            "group.initial.rebalance.delay.ms": "0",
+            "auto.create.topics.enable": "false",
+        }
+        self._config.write_text("".join(f"{k}={v}\n" for k, v in lines.items()), "utf-8")
+        tool = ["java", "-cp", self._classes, "kafka.tools.StorageTool"]
+        cluster = run(*tool, "random-uuid").split()[-1]
+        run(*tool, "format", "-t", cluster, "-c", str(self._config))
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        command = ["java", "-Xmx256m", "-cp", self._classes, "kafka.Kafka", str(self._config)]
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: S603 - our own
+        wait_until_owned(self._process, self.port, self._log)
+
+    def stop(self) -> None:
+        """Stop it at once, as a power cut does."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(30)
+
+
+@contextmanager
+def running_broker(folder: Path) -> Iterator[Broker]:
+    """Run a broker for as long as the block lasts."""
+    broker = Broker(folder)
+    try:
+        broker.start()
+        yield broker
+    finally:
+        broker.stop()

@@ -1,0 +1,208 @@
+"""What every bus promises, over the reference and over Kafka."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from bus.kafka import RECORD_BYTES, KafkaBus
+from bus.memory import MemoryBus, partition_of
+from bus.ports import Bus, Polled, Received, Record
+from kernel.errors import DependencyUnavailableError
+
+PARTITIONS = 2
+
+
+def record(topic: str, key: str, value: bytes, **headers: str) -> Record:
+    return Record(topic, key.encode(), value, tuple((k, v.encode()) for k, v in headers.items()))
+
+
+@pytest.fixture(params=["memory", pytest.param("kafka", marks=pytest.mark.kafka)])
+def bus(request: pytest.FixtureRequest) -> Iterator[Bus]:
+    if request.param == "memory":
+        yield MemoryBus(PARTITIONS)
+        return
+    kafka = KafkaBus(request.getfixturevalue("broker").bootstrap, PARTITIONS, 1, 15.0)
+    yield kafka
+    kafka.close()
+
+
+@pytest.fixture
+def topic(request: pytest.FixtureRequest) -> str:
+    name = "".join(c if c.isalnum() else "." for c in request.node.name).strip(".")
+    return f"nplusx.{name}.v1"
+
+
+def drain(bus: Bus, topic: str, positions: dict[int, int]) -> Polled:
+    """Read to the ends as they are now."""
+    ends = {partition: end for partition, (_, end) in bus.ends([topic])[topic].items()}
+    reader = bus.reader(topic, positions)
+    records: list[Received] = []
+    at = dict(positions)
+    for _ in range(60):
+        polled = reader.poll(0.5)
+        records += polled.records
+        at = dict(polled.positions)
+        if all(at[partition] >= ends[partition] for partition in at):
+            break
+    reader.close()
+    return Polled(tuple(records), at)
+
+
+def test_a_stream_stays_in_order_in_the_partition_of_its_key(bus: Bus, topic: str) -> None:
+    bus.ensure_topics([topic])
+    sender = bus.sender()
+    keys = [f"91330523719500014U/agent/source{n}/erp.x.v1" for n in range(4)]
+    sent = [record(topic, key, str(n).encode(), n=str(n)) for n in range(25) for key in keys]
+    assert sender.send(sent) == ("",) * 100
+    sender.close()
+    polled = drain(bus, topic, {0: 0, 1: 0})
+    for key in keys:
+        mine = [each for each in polled.records if each.key == key.encode()]
+        assert [each.value for each in mine] == [str(n).encode() for n in range(25)]
+        assert [each.headers for each in mine] == [(("n", str(n).encode()),) for n in range(25)]
+        assert {each.partition for each in mine} == {partition_of(key.encode(), PARTITIONS)}
+        assert [each.offset for each in mine] == sorted(each.offset for each in mine)
+    assert sum(polled.positions.values()) == 100
+    assert all(each.broker_at.tzinfo is not None for each in polled.records)
+
+
+def test_reading_resumes_where_the_position_says(bus: Bus, topic: str) -> None:
+    bus.ensure_topics([topic])
+    bus.ensure_topics([topic])
+    sender = bus.sender()
+    sender.send([record(topic, "k", str(n).encode()) for n in range(10)])
+    home = partition_of(b"k", PARTITIONS)
+    polled = drain(bus, topic, {home: 7})
+    assert [each.value for each in polled.records] == [b"7", b"8", b"9"]
+    assert polled.positions == {home: 10}
+    assert drain(bus, topic, {home: 10}) == Polled((), {home: 10})
+    sender.close()
+
+
+def test_ends_leave_out_what_does_not_exist(bus: Bus, topic: str) -> None:
+    bus.ensure_topics([topic])
+    assert bus.ends([topic, "nplusx.never.made.v1"]) == {topic: {0: (0, 0), 1: (0, 0)}}
+    assert bus.ends([]) == {}
+
+
+def test_a_topic_that_is_not_there_is_refused(bus: Bus, topic: str) -> None:
+    with pytest.raises(DependencyUnavailableError, match="not on the broker"):
+        bus.reader(topic, {0: 0})
+    sender = bus.sender()
+    (outcome,) = sender.send([record(topic, "k", b"")])
+    assert outcome
+    sender.close()
+
+
+def test_a_position_behind_the_end_is_never_a_silent_jump(bus: Bus, topic: str) -> None:
+    bus.ensure_topics([topic])
+    reader = bus.reader(topic, {0: 5})
+    with pytest.raises(DependencyUnavailableError, match="cannot read on"):
+        reader.poll(20)
+    reader.close()
+
+
+def test_a_partition_that_is_not_there_is_refused(bus: Bus, topic: str) -> None:
+    bus.ensure_topics([topic])
+    with pytest.raises(DependencyUnavailableError, match="not on the broker"):
+        bus.reader(topic, {PARTITIONS: 0})
+
+
+@pytest.mark.kafka
+class TestKafka:
+    """What only a broker can do."""
+
+    @pytest.fixture
+    def bus(self, broker) -> Iterator[KafkaBus]:
+        kafka = KafkaBus(broker.bootstrap, PARTITIONS, 1, 15.0)
+        yield kafka
+        kafka.close()
+
+    def test_the_largest_record_goes_through_and_a_larger_one_says_so(
+        self, bus: KafkaBus, topic: str
+    ) -> None:
+        bus.ensure_topics([topic])
+        sender = bus.sender()
+        body = bytes(4 << 20)
+        outcomes = sender.send(
+            [
+                record(topic, "k", body),
+                record(topic, "k", bytes(RECORD_BYTES)),
+                record(topic, "k", b""),
+            ]
+        )
+        sender.close()
+        assert outcomes[0] == ""
+        assert "Size" in outcomes[1] or "Large" in outcomes[1]
+        # Order within a stream outranks delivery: what follows a failure waits.
+        assert "earlier" in outcomes[2]
+        polled = drain(bus, topic, {partition_of(b"k", PARTITIONS): 0})
+        assert [each.value for each in polled.records] == [body]
+
+    def test_a_backlog_of_large_records_is_handed_over_in_portions(
+        self, bus: KafkaBus, topic: str
+    ) -> None:
+        bus.ensure_topics([topic])
+        sender = bus.sender()
+        assert not any(sender.send([record(topic, "k", bytes(4 << 20))] * 14))
+        sender.close()
+        reader = bus.reader(topic, {partition_of(b"k", PARTITIONS): 0})
+        sizes = [len(reader.poll(5).records) for _ in range(4)]
+        reader.close()
+        assert max(sizes) < 14
+
+    def test_aborted_records_stay_unseen_and_markers_are_passed(
+        self, bus: KafkaBus, broker, topic: str
+    ) -> None:
+        confluent_kafka = pytest.importorskip("confluent_kafka")
+        bus.ensure_topics([topic])
+        producer = confluent_kafka.Producer(
+            {"bootstrap.servers": broker.bootstrap, "transactional.id": topic}
+        )
+        producer.init_transactions(15)
+        for value, end in (
+            (b"kept", producer.commit_transaction),
+            (b"dropped", producer.abort_transaction),
+        ):
+            producer.begin_transaction()
+            producer.produce(topic, value, partition=0)
+            producer.flush(15)
+            end(15)
+        polled = drain(bus, topic, {0: 0})
+        assert [each.value for each in polled.records] == [b"kept"]
+        assert polled.positions == {0: 4}
+        assert bus.ends([topic])[topic][0] == (0, 4)
+        # A second reader, for which no record is left, passes the markers too.
+        assert drain(bus, topic, {0: 1}) == Polled((), {0: 4})
+
+    def test_a_tombstone_and_a_record_without_key_are_read(
+        self, bus: KafkaBus, broker, topic: str
+    ) -> None:
+        confluent_kafka = pytest.importorskip("confluent_kafka")
+        bus.ensure_topics([topic])
+        producer = confluent_kafka.Producer({"bootstrap.servers": broker.bootstrap})
+        producer.produce(topic, None, key=b"k", partition=0, headers=[("empty", None)])
+        producer.produce(topic, b"v", partition=0)
+        producer.flush(15)
+        first, second = drain(bus, topic, {0: 0}).records
+        assert (first.key, first.value, first.headers) == (b"k", None, (("empty", b""),))
+        assert (second.key, second.value) == (None, b"v")
+
+
+@pytest.mark.kafka
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda bus: bus.ends(["t"]),
+        lambda bus: bus.sender(),
+        lambda bus: bus.reader("t", {0: 0}),
+        lambda bus: bus.ensure_topics(["t"]),
+    ],
+    ids=["ends", "sender", "reader", "ensure_topics"],
+)
+def test_a_silent_broker_is_named_with_its_setting(use: Callable[[KafkaBus], object]) -> None:
+    bus = KafkaBus("127.0.0.1:9", PARTITIONS, 1, 1.0)
+    with pytest.raises(DependencyUnavailableError) as caught:
+        use(bus)
+    assert "127.0.0.1:9" in str(caught.value)
+    assert "NPLUSX_KAFKA_BOOTSTRAP_SERVERS" in str(caught.value)

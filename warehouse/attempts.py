@@ -1,0 +1,28 @@
+"""One record, one decision: which rows of quarantine and signed records count."""
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from warehouse.store import TableStore
+
+LANDING = "landing__"
+
+
+def decided(store: TableStore) -> frozenset[str]:
+    """Name the attempts that a landing commit stands behind; rows of others do not exist."""
+    return frozenset(
+        str(commit.facts["attempt"])
+        for name in store.names()
+        if name.startswith(LANDING)
+        for commit in store.open(name).commits()
+        if "attempt" in commit.facts
+    )
+
+
+def visible(store: TableStore, name: str, schema: pa.Schema) -> pa.Table:
+    """Read a table written under attempts, without the rows of those that came to nothing."""
+    if not store.exists(name):
+        return schema.empty_table()
+    attempts = pa.array(sorted(decided(store)), pa.string())
+    found = store.open(name).dataset().to_table(filter=pc.field("attempt").isin(attempts))
+    return found.select(schema.names).cast(schema)

@@ -1,0 +1,147 @@
+"""The one door to Delta Lake."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from pyarrow import fs
+from typing_extensions import override
+
+from kernel.errors import ConfigurationError, DependencyUnavailableError
+from warehouse.store import Commit, ConflictError, Facts, TableHandle, TableStore
+
+_FACTS = "nplusx"
+_Mode = Literal["append", "overwrite"]
+# Commit facts are evidence: they must outlive Delta's own thirty days.
+_TABLE_PROPERTIES = {"delta.logRetentionDuration": "interval 3650 days"}
+
+
+class DeltaHandle(TableHandle):
+    """A Delta table at the version at which it was opened."""
+
+    def __init__(self, table: DeltaTable) -> None:
+        self._table = table
+
+    @property
+    @override
+    def version(self) -> int:
+        return int(self._table.version())
+
+    @override
+    def mark(self, name: str) -> int | None:
+        found: int | None = self._table.transaction_version(name)
+        return found
+
+    @override
+    def append(self, rows: pa.Table, marks: Mapping[str, int], facts: Facts) -> int:
+        self._write(rows, "append", marks, facts)
+        return self.version
+
+    @override
+    def replace(self, rows: pa.Table, facts: Facts) -> int:
+        self._write(rows, "overwrite", {}, facts)
+        return self.version
+
+    def _write(
+        self,
+        rows: pa.Table,
+        mode: Literal["append", "overwrite"],
+        marks: Mapping[str, int],
+        facts: Facts,
+    ) -> None:
+        properties = CommitProperties(
+            app_transactions=[Transaction(name, number) for name, number in sorted(marks.items())],
+            custom_metadata={_FACTS: dict(facts)},
+        )
+        try:
+            # Through the handle, not the address: an address would be read anew.
+            write_deltalake(
+                self._table,
+                rows,
+                mode=mode,
+                # A computed table follows its query; a landing table never changes by a write.
+                schema_mode="overwrite" if mode == "overwrite" else None,
+                commit_properties=properties,
+            )
+        except CommitFailedError as conflict:
+            raise ConflictError(str(conflict)) from conflict
+        except (OSError, DeltaError) as failed:
+            raise DependencyUnavailableError(
+                f"The table could not be written: {failed}.",
+                where=str(self._table.table_uri),
+                cure="free space or mend the permission of that place, and run again; "
+                "nothing that was landed is lost.",
+            ) from failed
+
+    @override
+    def dataset(self) -> ds.Dataset:
+        return self._table.to_pyarrow_dataset()
+
+    @override
+    def commits(self) -> Sequence[Commit]:
+        found = [
+            Commit(int(each["version"]), facts)
+            for each in self._table.history()
+            if isinstance(facts := _facts(each.get(_FACTS)), dict)
+            and int(each["version"]) <= self.version
+        ]
+        return tuple(reversed(found))
+
+
+def _facts(stored: object) -> object:
+    return json.loads(stored) if isinstance(stored, str) else stored
+
+
+class DeltaStore(TableStore):
+    """Delta tables in one folder or bucket."""
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri.rstrip("/")
+
+    @override
+    def names(self) -> tuple[str, ...]:
+        system, folder = fs.FileSystem.from_uri(self._uri)
+        found = system.get_file_info(fs.FileSelector(folder, allow_not_found=True))
+        return tuple(sorted(each.base_name for each in found if self.exists(each.base_name)))
+
+    @override
+    def exists(self, name: str) -> bool:
+        return bool(DeltaTable.is_deltatable(self._place(name)))
+
+    @override
+    def create(self, name: str, schema: pa.Schema, partition_by: Sequence[str] = ()) -> None:
+        try:
+            DeltaTable.create(
+                self._place(name),
+                schema=schema,
+                mode="ignore",
+                partition_by=list(partition_by),
+                configuration=_TABLE_PROPERTIES,
+            )
+        except CommitFailedError:
+            # Another process made it in the same moment: that is what was wanted.
+            return
+        except (OSError, DeltaError) as failed:
+            raise DependencyUnavailableError(
+                f"The table could not be made: {failed}.",
+                where=self._place(name),
+                cure="free space or mend the permission of that place, and run again.",
+            ) from failed
+
+    @override
+    def open(self, name: str, version: int | None = None) -> TableHandle:
+        try:
+            return DeltaHandle(DeltaTable(self._place(name), version=version))
+        except TableNotFoundError as missing:
+            raise ConfigurationError(
+                f"There is no table {name}.",
+                where=self._uri,
+                cure="run the stage that writes it first.",
+            ) from missing
+
+    def _place(self, name: str) -> str:
+        return f"{self._uri}/{name}"
