@@ -49,7 +49,7 @@ def _unreachable(bootstrap: str, why: object) -> DependencyUnavailableError:
 
 
 def _knock(bootstrap: str, timeout: float) -> None:
-    """Refuse at once when nobody listens; the clients would try, and complain, until the timeout."""
+    """Refuse at once when nobody listens; the clients would go on trying until the timeout."""
     why: object = "no address is given"
     for address in bootstrap.split(","):
         host, _, port = address.strip().rpartition(":")

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import date
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from policy.decision import Decision, decide
 from policy.verification.dossier import Dossier
 
@@ -14,12 +14,14 @@ from kernel.log import logger
 from pipeline import dossier as dossiers
 from pipeline import wiring
 from pipeline.settings import Settings, read_settings
-from warehouse.store import ConflictError, TableStore
+from warehouse.store import ConflictError, TableHandle, TableStore
 
+Row = Mapping[str, object]
 TABLE = "decision"
 SCHEMA = pa.schema(
     [
         ("claim_id", pa.string()),
+        ("number", pa.int64()),
         ("project_id", pa.string()),
         ("enterprise", pa.string()),
         ("outcome", pa.string()),
@@ -58,24 +60,26 @@ def _decide(
     dossier = dossiers.build(claim, marts)
     digest = facts_digest(dossier)
     handle = store.open(TABLE)
-    mark = f"decision/{claim}/{digest}"
-    if handle.mark(mark) is not None:
+    newest = newest_decision(handle, claim)
+    if newest is not None and newest["facts_digest"] == digest:
         return False
-    decision = decide(dossier, clock.today())
-    row = _row(decision, digest, versions)
+    mark = f"decision/{claim}"
+    number = (handle.mark(mark) or 0) + 1
+    row = _row(decide(dossier, clock.today()), number, digest, versions)
     try:
-        handle.append(row, {mark: 1}, {"claim": claim, "facts": digest})
+        handle.append(row, {mark: number}, {"claim": claim, "facts": digest})
     except ConflictError:
-        # Another run decides at the same moment; the facts still wait if it was another claim.
+        # Another run decides in the same moment: look again whether these facts still wait.
         return _decide(store, claim, marts, versions)
     return True
 
 
-def _row(decision: Decision, digest: str, versions: Mapping[str, int]) -> pa.Table:
+def _row(decision: Decision, number: int, digest: str, versions: Mapping[str, int]) -> pa.Table:
     return pa.Table.from_pylist(
         [
             {
                 "claim_id": decision.claim_id,
+                "number": number,
                 "project_id": decision.project_id,
                 "enterprise": decision.enterprise_uscc,
                 "outcome": str(decision.outcome),
@@ -92,18 +96,17 @@ def _row(decision: Decision, digest: str, versions: Mapping[str, int]) -> pa.Tab
     )
 
 
-def decisions(store: TableStore) -> list[Mapping[str, object]]:
-    """List the newest decision of each claim."""
+def newest_decision(handle: TableHandle, claim: str) -> Row | None:
+    """Find the decision on a claim that counts: the last."""
+    rows = handle.dataset().to_table(filter=pc.field("claim_id") == claim).to_pylist()
+    return max(rows, key=lambda row: int(row["number"]), default=None)
+
+
+def decisions(store: TableStore) -> list[Row]:
+    """List the decision that counts of each claim."""
     if not store.exists(TABLE):
         return []
-    rows = store.open(TABLE).dataset().to_table().sort_by("decided_at").to_pylist()
-    newest: dict[str, Mapping[str, object]] = {str(row["claim_id"]): row for row in rows}
-    return [newest[claim] for claim in sorted(newest)]
-
-
-def decided_day(row: Mapping[str, object]) -> date:
-    """Read the day as of which a decision was made."""
-    day = row["decided_on"]
-    if not isinstance(day, date):
-        raise TypeError(day)
-    return day
+    handle = store.open(TABLE)
+    claims = sorted(set(handle.dataset().to_table(["claim_id"])["claim_id"].to_pylist()))
+    found = [newest_decision(handle, claim) for claim in claims]
+    return [row for row in found if row is not None]

@@ -18,6 +18,7 @@ from policy.verification.dossier import (
 )
 
 from kernel.errors import ChecksFailedError
+from warehouse.tables import Engine, core_tables, in_order, mart_tables
 
 # What a dossier is made of: one mart table for each kind of fact.
 MARTS = (
@@ -31,6 +32,14 @@ MARTS = (
 )
 Marts = Mapping[str, pa.Table]
 Fact = TypeVar("Fact")
+
+
+def marts(engine: Engine, landing: Mapping[str, pa.Table]) -> Marts:
+    """Compute the dossier's marts from landing rows alone, as a pack's reader must."""
+    tables: dict[str, pa.Table] = dict(landing)
+    for table in in_order([*core_tables(), *mart_tables()]):
+        tables[table.name] = engine.run(table.query, {name: tables[name] for name in table.reads})
+    return {name: tables[name] for name in MARTS}
 
 
 def claims(marts: Marts) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Joins ports and adapters: the only module that names a concrete adapter."""
 
+from bus.ports import Bus
 from pipeline.settings import Settings
 from warehouse.store import TableStore
 from warehouse.tables import Engine
@@ -17,3 +18,13 @@ def engine() -> Engine:
     from warehouse.engines.duck import DuckEngine
 
     return DuckEngine()
+
+
+def bus(settings: Settings) -> Bus:
+    """Give the bus."""
+    from bus.kafka import KafkaBus
+
+    kafka = settings.kafka
+    return KafkaBus(
+        settings.bootstrap_servers, kafka.partitions, kafka.replication, kafka.timeout_seconds
+    )

@@ -99,3 +99,31 @@ def _as_of(name: str, handle: TableHandle) -> str:
     newest: pa.Scalar = pc.max(column)
     instant: datetime | None = newest.as_py()
     return instant.isoformat() if instant else ""
+
+
+def landing_versions(store: TableStore, versions: Mapping[str, int]) -> Mapping[str, int] | None:
+    """Trace computed tables to the landing versions that they rest on; None while they differ.
+
+    They differ only while a run is under way that has renewed some of them and not yet others.
+    """
+    found: dict[str, int] = {}
+    for name, version in versions.items():
+        if name.startswith("landing__"):
+            traced: Mapping[str, int] | None = {name: version}
+        else:
+            traced = landing_versions(store, _reads(store.open(name, version)))
+        for landing, number in (traced or {}).items():
+            if found.setdefault(landing, number) != number:
+                return None
+        if traced is None:
+            return None
+    return found
+
+
+def _reads(handle: TableHandle) -> Mapping[str, int]:
+    reads = newest_facts(handle).get("reads")
+    return (
+        {str(name): int(number) for name, number in reads.items()}
+        if isinstance(reads, dict)
+        else {}
+    )

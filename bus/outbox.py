@@ -1,0 +1,242 @@
+"""Store and forward at the edge: cursor and sealed records in one local transaction."""
+
+import secrets
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bus.envelope import Batch, seal
+from bus.ports import Headers, Record
+from kernel import canonical, clock
+from kernel.errors import ConfigurationError, DependencyUnavailableError
+from kernel.evidence import SigningKey
+from kernel.ids import Stream, StreamId
+
+DEFAULT_LIMIT = 5 << 30
+_FORMAT = 1
+_LOCK_SECONDS = 2.0
+_SCHEMA = """
+create table outbox (epoch text not null);
+create table stream (
+    id text primary key, next_sequence integer not null, rows integer not null, cursor text
+);
+create table batch (
+    id integer primary key, stream text not null, sequence integer not null, rows integer not null,
+    topic text not null, key blob not null, headers blob not null, body blob not null,
+    unique (stream, sequence)
+);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Rows of one contract as bytes, not yet numbered and signed."""
+
+    contract_version: str
+    content_type: str
+    body: bytes
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A record that waits to be sent."""
+
+    id: int
+    stream: StreamId
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class StreamState:
+    """How far a stream has come."""
+
+    batches: int
+    rows: int
+    pending: int
+
+
+class OutboxFullError(DependencyUnavailableError):
+    """The disk space granted to the outbox is used up; reading stops, nothing is dropped."""
+
+
+class Outbox:
+    """One SQLite file, held by one process at a time."""
+
+    def __init__(
+        self, path: Path, key: SigningKey | None, limit_bytes: int = DEFAULT_LIMIT
+    ) -> None:
+        self._path, self._key, self._limit = path, key, limit_bytes
+        with self._named():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(path, timeout=_LOCK_SECONDS, isolation_level=None)
+            try:
+                self.epoch = self._prepare()
+            except BaseException:
+                self._db.close()
+                raise
+
+    def _prepare(self) -> str:
+        """Take the file for this process alone; make its tables the first time."""
+        # The lock dies with the process, on every system, so a kill never leaves it behind.
+        self._db.execute("pragma locking_mode = exclusive")
+        self._db.execute("pragma auto_vacuum = incremental")
+        self._db.execute("pragma journal_mode = wal")
+        # A sent number must never be given twice, so a commit survives a power cut too.
+        self._db.execute("pragma synchronous = full")
+        with self._transaction():
+            found = int(self._db.execute("pragma user_version").fetchone()[0])
+            if found > _FORMAT:
+                raise ConfigurationError(
+                    "The outbox was written by a newer version.",
+                    where=str(self._path),
+                    cure="install that version, or give the agent a new outbox file.",
+                )
+            if found == 0:
+                for statement in _SCHEMA.split(";"):
+                    self._db.execute(statement)
+                self._db.execute("insert into outbox values (?)", (secrets.token_hex(8),))
+                self._db.execute(f"pragma user_version = {_FORMAT}")
+        return str(self._db.execute("select epoch from outbox").fetchone()[0])
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """Say which file is in trouble, and what to do about it."""
+        try:
+            yield
+        except sqlite3.OperationalError as failed:
+            cure = "make room on the disk, or let the agent's user write there."
+            if "locked" in str(failed):
+                cure = "stop the other agent that uses this file, or give each its own outbox."
+            raise DependencyUnavailableError(
+                f"The outbox cannot be used: {failed}.", where=str(self._path), cure=cure
+            ) from failed
+        except OSError as failed:
+            raise DependencyUnavailableError(
+                f"The outbox's folder cannot be made: {failed.strerror}.",
+                where=str(self._path.parent),
+                cure="choose a folder that the agent's user may write.",
+            ) from failed
+        except sqlite3.DatabaseError as broken:
+            raise ConfigurationError(
+                f"This is not an outbox: {broken}.",
+                where=str(self._path),
+                cure="name the agent's own outbox file, or a new one.",
+            ) from broken
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("begin immediate")
+        try:
+            yield
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("rollback")
+            raise
+        self._db.execute("commit")
+
+    @property
+    def used_bytes(self) -> int:
+        """Tell how much of its disk space waits to be sent."""
+        pages, free, size = (
+            int(self._db.execute(f"pragma {each}").fetchone()[0])
+            for each in ("page_count", "freelist_count", "page_size")
+        )
+        return (pages - free) * size
+
+    def cursor(self, stream: StreamId) -> str | None:
+        """Give how far the source was read, as the connector wrote it."""
+        with self._named():
+            found = self._db.execute("select cursor from stream where id = ?", (stream,)).fetchone()
+        return None if found is None or found[0] is None else str(found[0])
+
+    def put(self, stream: Stream, batches: Sequence[Encoded], cursor: str) -> None:
+        """Keep sealed records, their numbers and the new cursor, all or nothing."""
+        coming = sum(len(each.body) for each in batches)
+        with self._named():
+            if batches and self.used_bytes + coming > self._limit:
+                raise OutboxFullError(
+                    f"The outbox is full: {self.used_bytes} of {self._limit} bytes wait.",
+                    where=str(self._path),
+                    cure="bring the broker back; or raise agent.outbox_bytes. Reading waits "
+                    "meanwhile and nothing is dropped.",
+                )
+            with self._transaction():
+                self._keep(stream, batches, cursor)
+
+    def _keep(self, stream: Stream, batches: Sequence[Encoded], cursor: str) -> None:
+        self._db.execute("insert or ignore into stream values (?, 0, 0, null)", (stream.id,))
+        (sequence,) = self._db.execute(
+            "select next_sequence from stream where id = ?", (stream.id,)
+        ).fetchone()
+        recorded_at = clock.now()
+        for number, each in enumerate(batches, sequence):
+            batch = Batch(
+                stream=stream,
+                contract_version=each.contract_version,
+                epoch=self.epoch,
+                sequence=number,
+                content_type=each.content_type,
+                body=each.body,
+                rows=each.rows,
+                recorded_at=recorded_at,
+            )
+            record = seal(batch, self._key)
+            headers = canonical.dumps([[name, value.decode()] for name, value in record.headers])
+            self._db.execute(
+                "insert into batch (stream, sequence, rows, topic, key, headers, body) "
+                "values (?, ?, ?, ?, ?, ?, ?)",
+                (stream.id, number, each.rows, record.topic, record.key, headers, record.value),
+            )
+        self._db.execute(
+            "update stream set next_sequence = ?, rows = rows + ?, cursor = ? where id = ?",
+            (sequence + len(batches), sum(each.rows for each in batches), cursor, stream.id),
+        )
+
+    def pending(self, limit: int) -> tuple[Pending, ...]:
+        """Give the oldest records that wait, at most so many of each stream, in order."""
+        query = """
+            select id, stream, topic, key, body, headers from (
+                select *, row_number() over (partition by stream order by sequence) as place
+                from batch
+            ) where place <= ? order by stream, sequence
+        """
+        with self._named():
+            rows = self._db.execute(query, (limit,)).fetchall()
+        return tuple(
+            Pending(number, StreamId(stream), Record(topic, key, body, _headers(headers)))
+            for number, stream, topic, key, body, headers in rows
+        )
+
+    def mark_sent(self, ids: Sequence[int]) -> None:
+        """Forget records that the broker acknowledged."""
+        with self._named():
+            with self._transaction():
+                self._db.executemany("delete from batch where id = ?", [(each,) for each in ids])
+            # Give the disk back after an outage, a little at a time.
+            self._db.execute("pragma incremental_vacuum(1000)").fetchall()
+
+    def states(self) -> dict[StreamId, StreamState]:
+        """Tell, per stream, how much was ever kept and how much waits."""
+        query = """
+            select id, next_sequence, stream.rows, count(batch.sequence)
+            from stream left join batch on batch.stream = stream.id group by stream.id
+        """
+        with self._named():
+            rows = self._db.execute(query).fetchall()
+        return {
+            StreamId(stream): StreamState(batches, count, pending)
+            for stream, batches, count, pending in rows
+        }
+
+    def close(self) -> None:
+        """Let another process have the file."""
+        self._db.close()
+
+
+def _headers(text: bytes) -> Headers:
+    loaded = canonical.loads(text)
+    assert isinstance(loaded, list)  # noqa: S101 - written by `put`
+    return tuple((str(name), str(value).encode()) for name, value in loaded)

@@ -1,0 +1,135 @@
+"""Explain: the walk from a claim's yuan down to Kafka offsets and the agent that signed."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from contracts.loader import all_contracts
+from kernel import canonical
+from kernel.errors import ChecksFailedError, ConfigurationError
+from pipeline import wiring
+from pipeline.assess import decisions
+from pipeline.seal import Row, commit_covers, landing_of, pack_path
+from pipeline.settings import Settings, read_settings
+from warehouse import attempts, ledger
+from warehouse.landing import RECORD_SCHEMA, RECORDS
+from warehouse.store import TableStore
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of the walk, with the steps below it."""
+
+    text: str
+    below: tuple["Step", ...] = field(default=())
+
+    def lines(self, depth: int = 0) -> Iterator[str]:
+        """Write the walk as indented lines."""
+        yield "  " * depth + self.text
+        for step in self.below:
+            yield from step.lines(depth + 1)
+
+
+def explain(claim: str, settings: Settings | None = None) -> Step:
+    """Resolve every link of a claim's decision; a broken link is an error, not a blank."""
+    settings = settings or read_settings()
+    store = wiring.store(settings)
+    known = {str(row["claim_id"]): row for row in decisions(store)}
+    if claim not in known:
+        raise ConfigurationError(
+            f"There is no decision on {claim!r}.",
+            where=settings.lake_uri,
+            cure="use one of " + (", ".join(sorted(known)) or "none yet") + ".",
+        )
+    row = known[claim]
+    decision = canonical.loads(_bytes(row["decision"]))
+    if not isinstance(decision, dict):
+        raise ChecksFailedError("The decision is not readable.", where=claim)
+    trail = _Trail(store, landing_of(row))
+    return Step(
+        f"{claim}: {decision['outcome']}, {decision['amount_cny']} yuan, decided on"
+        f" {decision['decided_on']}",
+        (
+            _ruling(decision),
+            *(_line(trail, line) for line in decision["lines"]),
+            _sealed(settings, store, row),
+        ),
+    )
+
+
+def _bytes(value: object) -> bytes:
+    return value if isinstance(value, bytes) else b""
+
+
+def _ruling(decision: Mapping[str, object]) -> Step:
+    """Show clause, facts and parameters in the order in which they were read."""
+    ruling = decision.get("ruling")
+    if not isinstance(ruling, dict):
+        return Step("no clause was applied")
+    trace = ruling.get("trace", [])
+    steps = tuple(Step(" ".join(f"{k}={v}" for k, v in each.items() if v)) for each in trace)
+    return Step(f"clause {ruling['clause']} {ruling['article']} ({ruling['target']})", steps)
+
+
+def _line(trail: "_Trail", line: Mapping[str, object]) -> Step:
+    verdicts = line["verdicts"]
+    why = "; ".join(
+        f"{each['rule']} {each['reason_zh']}" for each in verdicts if isinstance(verdicts, list)
+    )
+    evidence = line["evidence"]
+    origins = evidence if isinstance(evidence, list) else []
+    return Step(
+        f"line {line['line_no']}: {line['outcome']}, {line['allowed_cny']} of"
+        f" {line['claimed_cny']} yuan{' · ' + why if why else ''}",
+        tuple(trail.of(str(origin)) for origin in origins),
+    )
+
+
+def _sealed(settings: Settings, store: TableStore, row: Row) -> Step:
+    for entry in ledger.entries(store):
+        if entry["decision_digest"] == row["decision_digest"]:
+            return Step(
+                f"sealed as ledger entry {entry['number']}, root {entry['merkle_root']}",
+                (Step(f"pack {pack_path(settings, row).name}, digest {entry['pack_digest']}"),),
+            )
+    return Step("not sealed yet")
+
+
+class _Trail:
+    """Follows a row's origin to its table version, commit, offsets, signed batch and agent."""
+
+    def __init__(self, store: TableStore, versions: Mapping[str, int]) -> None:
+        self._store = store
+        self._versions = versions
+        self._records = {
+            (each["topic"], each["partition"], each["offset"]): each
+            for each in attempts.visible(store, RECORDS, RECORD_SCHEMA)
+            .drop_columns(["body"])
+            .to_pylist()
+        }
+
+    def of(self, origin: str) -> Step:
+        """Resolve one origin, `table@topic/partition/offset/row`."""
+        table, _, place = origin.partition("@")
+        topic, part, offset, row = place.rsplit("/", 3)
+        record = self._records.get((topic, int(part), int(offset)))
+        if record is None:
+            raise ChecksFailedError("A row of the decision has no signed record.", where=origin)
+        contract = next(each for each in all_contracts().values() if each.table == table)
+        commit = next(
+            each
+            for each in self._store.open(table, self._versions[table]).commits()
+            if commit_covers(each.facts, int(part), int(offset))
+        )
+        agent = str(record["stream"]).split("/")[1]
+        return Step(
+            f"{table} row {row}",
+            (
+                Step(f"table version {self._versions[table]}, landed in commit {commit.version}"),
+                Step(f"topic {topic} partition {part} offset {offset}"),
+                Step(f"contract {contract.id} {commit.facts['contract_version']}"),
+                Step(
+                    f"batch {str(record['digest'])[:16]}, sequence {record['sequence']} of epoch"
+                    f" {record['epoch']}, signed by agent {agent} with key {record['key_id']}"
+                ),
+            ),
+        )

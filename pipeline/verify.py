@@ -1,0 +1,288 @@
+"""Verify: recompute a sealed decision offline, from the signed bytes up, with the edge install."""
+
+import base64
+import io
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from policy.decision import decide
+
+from bus import envelope as envelopes
+from bus.ports import Received
+from contracts import decode, gate, loader
+from contracts.loader import all_contracts
+from contracts.model import Contract
+from contracts.schema import landing_schema
+from kernel import canonical
+from kernel.errors import ChecksFailedError, ConfigurationError, TamperingError
+from kernel.evidence import PublicKey, open_envelope
+from pipeline import dossier as dossiers
+from pipeline import pack, wiring
+
+_LARGEST_FILE = 1 << 30
+_LARGEST_PACK = 4 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What was found to hold."""
+
+    claim_id: str
+    outcome: str
+    amount_cny: str
+    decision_digest: str
+    sealed_by: str
+    records: int
+    rows: int
+
+
+def verify(path: Path, trusted: PublicKey | None = None) -> Verified:
+    """Check a pack from its bytes to its yuan, or name the first thing that is not so."""
+    files = _unpack(path)
+    signer = _check_manifest(files, trusted)
+    _check_code(files)
+    records = _table(files, pack.RECORDS).to_pylist()
+    keys = _keys(files)
+    for record in records:
+        _check_signature(record, keys)
+    contracts = _contracts(files)
+    rows = 0
+    for contract in contracts.values():
+        rows += _check_rows(contract, _table(files, pack.rows_name(contract.table)), records)
+    decision = _recompute(files, contracts)
+    return Verified(
+        claim_id=str(decision["claim_id"]),
+        outcome=str(decision["outcome"]),
+        amount_cny=str(decision["amount_cny"]),
+        decision_digest=canonical.digest(files[pack.DECISION]),
+        sealed_by=signer.id,
+        records=len(records),
+        rows=rows,
+    )
+
+
+def drill(path: Path) -> str:
+    """Flip one byte of a copy and prove that it is noticed; give what was said."""
+    data = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as archive:
+        info = archive.getinfo(pack.DECISION)
+    # Past the local header, inside the decision itself.
+    place = info.header_offset + 30 + len(info.filename) + info.file_size // 2
+    data[place] ^= 1
+    copy = io.BytesIO(bytes(data))
+    try:
+        _check_manifest(_read_archive(copy, str(path)), None)
+    except TamperingError as noticed:
+        return str(noticed)
+    raise TamperingError("A flipped byte was not noticed.", where=str(path))
+
+
+def _unpack(path: Path) -> pack.Files:
+    try:
+        return _read_archive(io.BytesIO(path.read_bytes()), str(path))
+    except FileNotFoundError as missing:
+        raise ConfigurationError(
+            "There is no such pack.", where=str(path), cure="check the path."
+        ) from missing
+
+
+def _read_archive(data: io.BytesIO, where: str) -> pack.Files:
+    try:
+        with zipfile.ZipFile(data) as archive:
+            infos = archive.infolist()
+            names = [each.filename for each in infos]
+            too_large = any(each.file_size > _LARGEST_FILE for each in infos)
+            if too_large or sum(each.file_size for each in infos) > _LARGEST_PACK:
+                raise TamperingError("The pack unfolds to more than a pack may hold.", where=where)
+            if len(set(names)) != len(names):
+                raise TamperingError("A file occurs twice in the pack.", where=where)
+            return {name: archive.read(name) for name in names}
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as broken:
+        raise TamperingError(f"The pack is not readable: {broken}.", where=where) from broken
+
+
+def _check_manifest(files: pack.Files, trusted: PublicKey | None) -> PublicKey:
+    """Check the seal and that every byte of every file is the one that was sealed."""
+    key = _sealer(files, trusted)
+    payload = open_envelope(files[pack.MANIFEST], pack.PAYLOAD_TYPE, key)
+    said = canonical.loads(payload)
+    predicate = said.get("predicate") if isinstance(said, dict) else None
+    if not isinstance(said, dict) or not isinstance(predicate, dict):
+        raise TamperingError("The manifest is not a statement.", where=pack.MANIFEST)
+    sealed = {str(each["name"]): str(each["digest"]["sha256"]) for each in said["subject"]}
+    held = {name: canonical.digest(data) for name, data in files.items() if name != pack.MANIFEST}
+    for name in sorted(sealed.keys() | held.keys()):
+        if sealed.get(name) != held.get(name):
+            raise TamperingError("This file is not what was sealed.", where=name)
+    if predicate.get("merkle_root") != pack.root_of(files):
+        raise TamperingError("The Merkle root does not fit the files.", where=pack.MANIFEST)
+    return key
+
+
+def _sealer(files: pack.Files, trusted: PublicKey | None) -> PublicKey:
+    if pack.MANIFEST not in files or pack.SEALER not in files:
+        raise TamperingError("The pack has no manifest or no sealer.", where=pack.MANIFEST)
+    named = PublicKey(base64.b64decode(files[pack.SEALER]))
+    if trusted is not None and trusted != named:
+        raise TamperingError(
+            f"The pack is sealed by key {named.id}, not by {trusted.id}.", where=pack.SEALER
+        )
+    return named
+
+
+def _check_code(files: pack.Files) -> None:
+    """Refuse to recompute with other code than decided."""
+    sealed, installed = canonical.loads(files[pack.CODE]), canonical.loads(pack.code_digests())
+    if not isinstance(sealed, dict) or not isinstance(installed, dict):
+        raise TamperingError("The code digests are not readable.", where=pack.CODE)
+    if sealed["files"] != installed["files"]:
+        other = sorted(
+            name
+            for name in sealed["files"].keys() | installed["files"].keys()
+            if sealed["files"].get(name) != installed["files"].get(name)
+        )
+        raise ConfigurationError(
+            f"The decision was made by other code than is installed: {other[0]} differs.",
+            where=pack.CODE,
+            cure=f"install nplusx=={sealed['version']} and verify again.",
+        )
+
+
+def _keys(files: pack.Files) -> Mapping[str, Mapping[str, str]]:
+    keys = canonical.loads(files[pack.KEYS])
+    if not isinstance(keys, dict):
+        raise TamperingError("The public keys are not readable.", where=pack.KEYS)
+    return keys
+
+
+def _place(record: Mapping[str, object]) -> str:
+    return f"{record['topic']}/{record['partition']}/{record['offset']}"
+
+
+def _received(record: Mapping[str, object]) -> Received:
+    headers, body, key, at = (record[n] for n in ("headers", "body", "key", "broker_at"))
+    if not isinstance(headers, list) or not isinstance(body, bytes) or not isinstance(at, datetime):
+        raise TamperingError("The signed record is not whole.", where=_place(record))
+    return Received(
+        topic=str(record["topic"]),
+        partition=int(str(record["partition"])),
+        offset=int(str(record["offset"])),
+        broker_at=at,
+        key=key if isinstance(key, bytes) else None,
+        value=body,
+        headers=tuple((each["name"], each["value"]) for each in headers),
+    )
+
+
+def _check_signature(record: Mapping[str, object], keys: Mapping[str, Mapping[str, str]]) -> None:
+    received = _received(record)
+    envelope = envelopes.read(received)
+    if not record["key_id"]:
+        # The enterprise was allowed to send unsigned; the evidence says so by the empty key.
+        return
+    held = keys.get(envelope.get("ce_keyid"))
+    if held is None:
+        raise TamperingError("The key of a record is not in the pack.", where=_place(record))
+    key = PublicKey(base64.b64decode(held["public_key"]))
+    if not envelope.is_signed_by(key):
+        raise TamperingError("The signature of a record does not fit.", where=_place(record))
+    if envelope.get("ce_bodydigest") != canonical.digest(received.value or b""):
+        raise TamperingError("The body of a record is not the signed one.", where=_place(record))
+    source = f"/{held['enterprise']}/{held['agent']}/"
+    if not envelope.get("ce_source").startswith(source):
+        raise TamperingError("A record's source is not its key's.", where=_place(record))
+
+
+def _contracts(files: pack.Files) -> dict[str, Contract]:
+    named = [name for name in files if name.startswith("contracts/")]
+    parsed = [loader.parse(files[name].decode(), name) for name in sorted(named)]
+    return {contract.id: contract for contract in parsed}
+
+
+def _table(files: pack.Files, name: str) -> pa.Table:
+    if name not in files:
+        raise TamperingError("A file is missing from the pack.", where=name)
+    return pq.read_table(io.BytesIO(files[name]))
+
+
+def _check_rows(contract: Contract, rows: pa.Table, records: list[dict[str, object]]) -> int:
+    """Decode the signed bodies anew and compare every packed row with what they hold."""
+    columns = [each.name for each in contract.properties] + ["_op"]
+    for record in records:
+        if record["contract"] != contract.id:
+            continue
+        held = pc.and_(
+            pc.equal(rows["_partition"], record["partition"]),
+            pc.equal(rows["_offset"], record["offset"]),
+        )
+        packed = rows.filter(held)
+        decoded = _decode(_received(record), contract)
+        verdict = gate.judge(decoded.rows, contract, decoded.faults)
+        places = packed["_row"].to_pylist()
+        fresh = decoded.rows.take(pa.array(places, pa.int64())).select(columns)
+        refused = [place for place in places if place in verdict.refused]
+        if refused or not fresh.equals(packed.select(columns).cast(fresh.schema)):
+            raise TamperingError(
+                "A packed row is not the one that was signed.",
+                where=f"{contract.table}@{_place(record)}",
+            )
+    known = {(r["topic"], r["partition"], r["offset"]) for r in records}
+    names = ("_topic", "_partition", "_offset")
+    for place in zip(*(rows[name].to_pylist() for name in names), strict=True):
+        if place not in known:
+            raise TamperingError("A row has no signed record.", where="/".join(map(str, place)))
+    return int(rows.num_rows)
+
+
+def _decode(received: Received, contract: Contract) -> decode.Decoded:
+    kind = envelopes.read(received).get("content-type")
+    body = received.value or b""
+    if kind == envelopes.ARROW_STREAM:
+        return decode.decode_arrow(body, contract)
+    return decode.decode_json(body, contract, lines=kind == envelopes.NDJSON)
+
+
+def _recompute(files: pack.Files, contracts: Mapping[str, Contract]) -> Mapping[str, object]:
+    """Rebuild the facts from the packed rows, decide again, compare byte by byte."""
+    sealed = canonical.loads(files[pack.DECISION])
+    if not isinstance(sealed, dict):
+        raise TamperingError("The decision is not readable.", where=pack.DECISION)
+    landing = {
+        contract.table: landing_schema(contract).empty_table()
+        for contract in all_contracts().values()
+    }
+    for contract in contracts.values():
+        rows = _table(files, pack.rows_name(contract.table))
+        landing[contract.table] = rows.cast(landing_schema(contract))
+    marts = dossiers.marts(wiring.engine(), landing)
+    dossier = dossiers.build(str(sealed["claim_id"]), marts)
+    fresh = decide(dossier, date.fromisoformat(str(sealed["decided_on"]))).as_json()
+    if fresh != files[pack.DECISION]:
+        path, there, here = first_difference(sealed, canonical.loads(fresh))
+        raise ChecksFailedError(
+            f"The recomputed decision differs: {path} is {here}, sealed was {there}.",
+            where=pack.DECISION,
+            cure="do not pay on this decision; ask who sealed it.",
+        )
+    return sealed
+
+
+def first_difference(
+    sealed: object, fresh: object, path: str = "decision"
+) -> tuple[str, object, object]:
+    """Find the first place at which two JSON values differ."""
+    if isinstance(sealed, dict) and isinstance(fresh, dict):
+        for key in sorted(sealed.keys() | fresh.keys()):
+            if sealed.get(key) != fresh.get(key):
+                return first_difference(sealed.get(key), fresh.get(key), f"{path}.{key}")
+    if isinstance(sealed, list) and isinstance(fresh, list):
+        for place, (there, here) in enumerate(zip(sealed, fresh, strict=False)):
+            if there != here:
+                return first_difference(there, here, f"{path}[{place}]")
+    return path, sealed, fresh
