@@ -197,11 +197,14 @@ class Outbox:
 
     def pending(self, limit: int) -> tuple[Pending, ...]:
         """Give the oldest records that wait, at most so many of each stream, in order."""
+        # The places are counted over the index alone; a long backlog's bodies stay on the disk.
         query = """
-            select id, stream, topic, key, body, headers from (
-                select *, row_number() over (partition by stream order by sequence) as place
-                from batch
-            ) where place <= ? order by stream, sequence
+            select id, stream, topic, key, body, headers from batch where id in (
+                select id from (
+                    select id, row_number() over (partition by stream order by sequence) as place
+                    from batch
+                ) where place <= ?
+            ) order by stream, sequence
         """
         with self._named():
             rows = self._db.execute(query, (limit,)).fetchall()
@@ -221,7 +224,7 @@ class Outbox:
     def states(self) -> dict[StreamId, StreamState]:
         """Tell, per stream, how much was ever kept and how much waits."""
         query = """
-            select id, next_sequence, stream.rows, count(batch.sequence)
+            select stream.id, next_sequence, stream.rows, count(batch.sequence)
             from stream left join batch on batch.stream = stream.id group by stream.id
         """
         with self._named():

@@ -82,8 +82,12 @@ def behind(settings: Settings | None = None) -> list[str]:
 def land(contract: str) -> dict[str, object]:
     """Land what the bus holds of a contract now; safe to run twice, at once, or after a kill."""
     settings = read_settings()
-    landed = Lander(settings, find(contract)).drain()
-    return landed.as_extra()
+
+    def known() -> Known:
+        return Known(wiring.keys(settings), wiring.enterprises(settings))
+
+    bus, store = wiring.bus(settings), wiring.store(settings)
+    return Lander(settings, find(contract), bus, store, known).drain().as_extra()
 
 
 def _marks(handle: TableHandle | None, topic: str, firsts: Mapping[int, int]) -> dict[int, int]:
@@ -98,12 +102,20 @@ def _marks(handle: TableHandle | None, topic: str, firsts: Mapping[int, int]) ->
 class Lander:
     """Lands one contract; `drain` follows the bus to where it ended when it was called."""
 
-    def __init__(self, settings: Settings, contract: Contract) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        contract: Contract,
+        bus: Bus,
+        store: TableStore,
+        known: Callable[[], Known],
+    ) -> None:
         self._settings = settings
         self._contract = contract
         self._topic = topic_of(contract.id)
-        self._bus: Bus = wiring.bus(settings)
-        self._store: TableStore = wiring.store(settings)
+        self._bus = bus
+        self._store = store
+        self._known = known
         self._store.create(contract.table, landing_schema(contract), ("_month",))
         self._store.create(RECORDS, RECORD_SCHEMA, ("contract", "_month"))
         self._store.create(quarantine.QUARANTINE, quarantine.SCHEMA, ("contract", "_month"))
@@ -145,8 +157,9 @@ class Lander:
         if any(mark is not None and mark != marks[part] for part, mark in found.items()):
             raise ConflictError("another lander was here first")
         sequences = self._sequences(handle)
-        known = Known(wiring.keys(self._settings), wiring.enterprises(self._settings))
-        intake = Intake(self._contract, known, self._settings.land.record_bytes, sequences)
+        # Asked anew for each commit: a key may be revoked while a backlog is landed.
+        largest = self._settings.land.record_bytes
+        intake = Intake(self._contract, self._known(), largest, sequences)
         outcomes = [intake.take(record) for record in records]
         self._write(handle, outcomes, (marks, positions), sequences)
         counts.update(_counts(outcomes))

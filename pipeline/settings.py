@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -108,7 +109,6 @@ class LandSettings(BaseModel):
         5.0, gt=0, description="Age of the oldest record that forces a commit."
     )
     record_bytes: int = Field(4 << 20, ge=1 << 16, description="Largest record that is accepted.")
-    body_bytes: int = Field(64 << 20, ge=1 << 20, description="Largest body after decompression.")
     poll_seconds: float = Field(
         1.0, gt=0, description="How often the lag trigger looks at the bus."
     )
@@ -192,3 +192,8 @@ def read_settings() -> Settings:
             where="the environment",
             cure=f"set {variable} to a valid value, or unset it.",
         ) from wrong
+
+
+def environment() -> Mapping[str, str]:
+    """Give the variables that `${NAME}` in an agent's file may stand for."""
+    return dict(os.environ)  # noqa: TID251 - the one place that reads it

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import psutil
 
-from pipeline.settings import ROOT, read_settings
-
-_COMPLETE = "complete"
+from pipeline.settings import ROOT
+from pipeline.stack.broker import jars_folder
 
 
 def free_port() -> int:
@@ -48,13 +47,13 @@ def run(*command: str, seconds: float = 60) -> str:
 
 
 def jars() -> Path:
-    """Give the folder of Kafka's jars; Maven fetches them once."""
-    folder = read_settings().state_dir / "kafka" / "libs"
-    if not (folder / _COMPLETE).exists() and not list(folder.glob("kafka_2.13-*.jar")):
-        command = ["mvn", "-q", "-B", "dependency:copy-dependencies"]
-        command += ["-f", str(ROOT / "deploy/kafka/pom.xml"), f"-DoutputDirectory={folder}"]
-        run(*command, seconds=600)
-        (folder / _COMPLETE).touch()
+    """Give the folder of Kafka's jars; Maven fetches them where `make setup` has not."""
+    folder = jars_folder()
+    if not folder.is_dir():
+        draft = folder.with_name(f"{folder.name}.tests")
+        pom, out = f"-f{ROOT / 'deploy/kafka/pom.xml'}", f"-DoutputDirectory={draft}"
+        run("mvn", "-q", "-B", "dependency:copy-dependencies", pom, out, seconds=600)
+        draft.rename(folder)
     return folder
 
 

@@ -76,55 +76,57 @@ def java() -> str:
     return command
 
 
-def prepare(settings: Settings, layout: Layout, ports: Ports) -> None:
-    """Write the broker's configuration and format its storage once."""
-    if not any(jars_folder().glob("kafka_*.jar")):
-        raise DependencyUnavailableError(
-            "Kafka's jars are not there.", where=str(jars_folder()), cure="run `make setup`."
-        )
-    command = java()
-    data = layout.kafka / "data"
+def program(
+    settings: Settings, layout: Layout, ports: Ports, environment: dict[str, str]
+) -> Program:
+    """Describe the broker to the supervisor, and write its configuration."""
     with readable_disk_errors(layout.kafka):
         layout.kafka.mkdir(mode=0o700, exist_ok=True)
-    properties = _PROPERTIES.format(
+    text = _PROPERTIES.format(
         host=LOOPBACK,
         port=ports.kafka,
         controller=ports.controller,
-        data=str(data).replace("\\", "\\\\"),
+        data=str(layout.kafka / "data").replace("\\", "\\\\"),
         message_bytes=settings.land.record_bytes + _HEADROOM_BYTES,
     )
-    layout.write_private(_properties(layout), properties.encode())
+    layout.write_private(_properties(layout), text.encode())
+    heap = f"-Xmx{settings.kafka.heap_mb}m"
+    flags = ("-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError", "-XX:-UsePerfData")
+    return Program(
+        "kafka",
+        (java(), heap, *flags, *_classpath(), "kafka.Kafka", str(_properties(layout))),
+        environment,
+        layout.kafka,
+        stop_seconds=_STOP_SECONDS,
+        content=hashlib.sha256(text.encode()).hexdigest(),
+    )
+
+
+def prepare(layout: Layout) -> None:
+    """Format the broker's storage once."""
     formatted = layout.kafka / "formatted"
     if formatted.exists():
         return
     # An interrupted format is worth nothing: no broker ever wrote here.
-    shutil.rmtree(data, ignore_errors=True)
-    cluster = base64.urlsafe_b64encode(b"n" + secrets.token_bytes(15)).decode().rstrip("=")
+    shutil.rmtree(layout.kafka / "data", ignore_errors=True)
+    cluster = base64.urlsafe_b64encode(b"n" + secrets.token_bytes(15)).decode()
     processes.run_once(
-        [command, *_classpath(), "kafka.tools.StorageTool", "format"]
-        + ["-t", cluster, "-c", str(_properties(layout))],
+        [
+            *(java(), *_classpath(), "kafka.tools.StorageTool", "format"),
+            *("-t", cluster.rstrip("="), "-c", str(_properties(layout))),
+        ],
         {processes.STACK: str(layout.state)},
         layout.log("kafka-format"),
     )
     layout.write_private(formatted, cluster.encode())
 
 
-def program(settings: Settings, layout: Layout, environment: dict[str, str]) -> Program:
-    """Describe the broker to the supervisor."""
-    heap = f"-Xmx{settings.kafka.heap_mb}m"
-    flags = ["-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError", "-XX:-UsePerfData"]
-    properties = _properties(layout)
-    return Program(
-        "kafka",
-        (shutil.which("java") or "java", heap, *flags, *_classpath(), "kafka.Kafka", str(properties)),
-        environment,
-        layout.kafka,
-        stop_seconds=_STOP_SECONDS,
-        content=hashlib.sha256(properties.read_bytes()).hexdigest(),
-    )
-
-
 def _classpath() -> list[str]:
+    """Name the jars; the folder is complete or absent."""
+    if not jars_folder().is_dir():
+        raise DependencyUnavailableError(
+            "Kafka's jars are not there.", where=str(jars_folder()), cure="run `make setup`."
+        )
     return ["-cp", f"{jars_folder()}/*"]
 
 

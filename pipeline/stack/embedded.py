@@ -1,26 +1,22 @@
 """The embedded stack as a whole: up, down, status; the same whoever asks, from whichever shell."""
 
-import re
-import sys
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from kernel import canonical, clock
+from kernel import clock
 from kernel.errors import ConfigurationError, DependencyUnavailableError
-from pipeline.settings import ROOT, Settings
-from pipeline.stack import broker, health, ports, processes, scheduler, source
+from pipeline.settings import Settings
+from pipeline.stack import assembly, health, ports, processes, scheduler, source
+from pipeline.stack.assembly import AGENT, AIRFLOW, PROGRAMS, Assembly
 from pipeline.stack.layout import Layout
 from pipeline.stack.ports import Ports
-from pipeline.stack.program import Program, write_configuration
+from pipeline.stack.program import write_configuration
 from pipeline.stack.scheduler import AirflowAccess
-from pipeline.stack.supervisor import ProcessState, Supervisor
+from pipeline.stack.signals import deafened, interruptible
+from pipeline.stack.supervisor import Supervisor
 
-AIRFLOW = tuple(scheduler.COMPONENTS)
-PROGRAMS = ("kafka", "source", *AIRFLOW, "portal")
-AGENT = "agent-"
-_AGENT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _HEALTHY_SECONDS = 180.0
 _PAUSE_SECONDS = 0.2
 
@@ -54,19 +50,17 @@ class Stack:
 
     def up(self, programs: Sequence[str] | None = None) -> None:
         """Start programs, all by default, and wait until they are well; running ones stay."""
-        began = clock.monotonic()
         self._layout.prepare()
         with self._layout.lock():
             fresh = not self._supervisor.is_alive()
             try:
-                names = self._start(self._wanted(programs))
-                self._await_health(names)
+                self._start(self._wanted(programs))
             except BaseException:
-                # Half a stack helps nobody; one that ran before is left as it was.
+                # Half a stack helps nobody; one that ran before is left as it is.
                 if fresh:
-                    self._stop()
+                    with deafened():
+                        self._stop()
                 raise
-        self._report(f"all {len(names)} programs are well after {clock.monotonic() - began:.0f} s")
 
     def down(self, *, purge: bool = False) -> None:
         """Stop every process of this stack, whoever started it; with purge, remove its state."""
@@ -81,10 +75,9 @@ class Stack:
     def reload(self) -> None:
         """Take over new, changed and removed agents."""
         with self._layout.lock():
-            running = [state.name for state in self._supervisor.states()]
+            running = [found.name for found in self._supervisor.states()]
             fixed = [name for name in running if not name.startswith(AGENT)]
-            names = self._start((*fixed, *self._agents()))
-            self._await_health(names)
+            self._start((*fixed, *assembly.agents(self._layout)))
 
     def status(self) -> tuple[ProgramStatus, ...]:
         """Tell how each program is; nothing when the stack is down."""
@@ -113,10 +106,7 @@ class Stack:
 
     def environment(self) -> dict[str, str]:
         """Give what a child process needs to see this stack, and to be ended with it."""
-        return {
-            **self._base_environment(),
-            **scheduler.environment(self._settings, self._layout, self._ports()),
-        }
+        return dict(Assembly(self._settings, self._layout, self._ports()).airflow_environment)
 
     @property
     def airflow(self) -> AirflowAccess:
@@ -131,37 +121,96 @@ class Stack:
     @contextmanager
     def foreground(self) -> Iterator[None]:
         """Stop the stack when the block ends, also by Ctrl-C, SIGTERM or a closed terminal."""
-        with interruptible() as deaf:
+        with interruptible():
             try:
                 yield
             finally:
-                deaf()
-                self.down()
+                with deafened():
+                    self.down()
+
+    def _ports(self) -> Ports:
+        return ports.recorded(self._layout) or ports.wished(self._settings)
 
     def _wanted(self, programs: Sequence[str] | None) -> tuple[str, ...]:
         """Join what is asked for to what runs already."""
-        everything = [name for name in PROGRAMS if name != "kafka" or not self._external_bus()]
-        asked = [*everything, *self._agents()] if programs is None else list(programs)
-        unknown = sorted({*asked} - {*PROGRAMS, *self._agents()})
-        if unknown:
+        known = (*PROGRAMS, *assembly.agents(self._layout))
+        # A county that names its own brokers needs none of ours.
+        spared = {"kafka"} if self._settings.kafka.bootstrap_servers else set()
+        asked = set(known) - spared if programs is None else set(programs)
+        if asked - set(known):
             raise ConfigurationError(
-                f"There is no program {', '.join(unknown)}.",
-                cure=f"choose from {', '.join((*PROGRAMS, *self._agents()))}.",
+                f"There is no program {', '.join(sorted(asked - set(known)))}.",
+                cure=f"choose from {', '.join(known)}.",
             )
-        running = [state.name for state in self._supervisor.states()]
-        known = (*PROGRAMS, *self._agents())
-        return tuple(name for name in known if name in asked or name in running)
+        asked.update(found.name for found in self._supervisor.states())
+        return tuple(name for name in known if name in asked)
 
-    def _external_bus(self) -> bool:
-        return bool(self._settings.kafka.bootstrap_servers)
+    def _start(self, names: Sequence[str]) -> None:
+        """Bring programs up: what they need first, agents after all they lean on."""
+        began = clock.monotonic()
+        running = {found.name for found in self._supervisor.states() if found.is_running}
+        if not self._supervisor.is_alive() and (left := processes.sweep(self._layout.state)):
+            self._report(f"ended {left} processes that an earlier run left")
+        missing = [name for name in names if name not in running]
+        chosen = ports.choose(self._settings, self._layout, missing)
+        parts = Assembly(self._settings, self._layout, chosen)
+        write_configuration(self._layout, parts.programs(names))
+        if self._supervisor.is_alive():
+            self._supervisor.reload()
+        else:
+            self._supervisor.launch(parts.environment)
+        first = [name for name in names if not name.startswith(AGENT)]
+        self._prepare_and_start(parts, first)
+        self._await_health(first, began)
+        agents = [name for name in names if name.startswith(AGENT)]
+        for name in agents:
+            self._supervisor.start(name)
+        self._await_health(agents, began)
+        self._report(f"{len(names)} programs are well after {clock.monotonic() - began:.0f} s")
 
-    def _agents(self) -> tuple[str, ...]:
-        files = sorted(self._layout.agents.glob("*.yaml"))
-        for file in files:
-            if not _AGENT_NAME.fullmatch(file.stem):
-                raise ConfigurationError(
-                    "An agent's file is named with a-z, 0-9, - and _ only.",
-                    where=str(file),
-                    cure="rename the file.",
-                )
-        return tuple(AGENT + file.stem for file in files)
+    def _prepare_and_start(self, parts: Assembly, names: Sequence[str]) -> None:
+        """Start each program as soon as its own preparation is done."""
+        preparations = {name: parts.preparation(name) for name in names}
+        with ThreadPoolExecutor() as pool:
+            jobs = {pool.submit(job): job for job in {*preparations.values()} if job is not None}
+            for name in [name for name, job in preparations.items() if job is None]:
+                self._supervisor.start(name)
+            for done in as_completed(jobs):
+                done.result()
+                for name in names:
+                    if preparations[name] == jobs[done]:
+                        self._supervisor.start(name)
+
+    def _await_health(self, names: Sequence[str], began: float) -> None:
+        """Wait until programs are well; one that gives up is an error with what it said last."""
+        ill = dict.fromkeys(names, "has not been asked")
+        while ill:
+            found = {state.name: state for state in self._supervisor.states()}
+            for name in list(ill):
+                if name not in found or found[name].state in {"FATAL", "STOPPED", "EXITED"}:
+                    raise self._failure(name, "gave up")
+                ill[name] = health.ailment(found[name], self._ports())
+                if not ill[name]:
+                    del ill[name]
+                    self._report(f"{name} is well after {clock.monotonic() - began:.0f} s")
+            if ill and clock.monotonic() - began > _HEALTHY_SECONDS:
+                name, why = next(iter(ill.items()))
+                raise self._failure(name, why)
+            if ill:
+                clock.sleep(_PAUSE_SECONDS)
+
+    def _failure(self, name: str, why: str) -> DependencyUnavailableError:
+        log = self._layout.log(name)
+        return DependencyUnavailableError(
+            f"The program {name} did not get well: it {why}. It said last: {processes.tail(log)}",
+            where=str(log),
+            cure="mend what it names, then run the command again.",
+        )
+
+    def _stop(self) -> None:
+        if self._supervisor.is_alive():
+            self._supervisor.shutdown()
+        processes.sweep(self._layout.state)
+
+
+__all__ = ["AIRFLOW", "PROGRAMS", "ProgramStatus", "Stack"]

@@ -26,12 +26,12 @@ _PARTS = {
 def ailment(program: ProcessState, ports: Ports) -> str:
     """Tell what is missing until a program is well; nothing when it is."""
     if not program.is_running:
-        return program.detail or program.state.lower()
+        return f"is not running: {program.detail or program.state.lower()}"
     port = port_of(ports, program.name)
     if port is not None and not processes.owns_port(program.pid, port):
         return f"does not listen on port {port} yet"
     try:
-        return _answer(program, ports)
+        return _answer(program, ports) or ("" if program.state == "RUNNING" else "is starting")
     except (OSError, http.client.HTTPException, ValueError, struct.error) as silent:
         return f"does not answer yet ({type(silent).__name__})"
 
@@ -46,7 +46,7 @@ def _answer(program: ProcessState, ports: Ports) -> str:
     if program.name == "portal":
         status, _ = _get(ports.portal, "/health")
         return "" if status == _OK else f"answers {status}"
-    return "" if program.state == "RUNNING" else "is starting"
+    return ""
 
 
 def _brokers(port: int) -> int:

@@ -1,4 +1,4 @@
-"""Becomes one program of the stack; the supervisor runs it: `python -m pipeline.stack.launch SPEC`."""
+"""Becomes one program of the stack; the supervisor runs it with the program's file."""
 
 import os
 import sys

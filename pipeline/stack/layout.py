@@ -134,7 +134,9 @@ class Layout:
         fresh = path.with_name(path.name + ".new")
         with readable_disk_errors(path):
             fresh.unlink(missing_ok=True)
-            with os.fdopen(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as out:
+            with os.fdopen(
+                os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb"
+            ) as out:
                 out.write(content)
             fresh.replace(path)
 

@@ -3,7 +3,7 @@
 import errno
 import socket
 from collections.abc import Collection
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -50,19 +50,25 @@ def recorded(layout: Layout) -> Ports | None:
         return None
 
 
-def choose(settings: Settings, layout: Layout, starting: Collection[str]) -> Ports:
-    """Choose ports; those of programs about to start must be free."""
-    before = recorded(layout)
-    controller = before.controller if before else settings.kafka.controller_port
-    if "kafka" in starting and _refusal(LOOPBACK, controller):
-        controller = _any_free()
-    ports = Ports(
+def wished(settings: Settings) -> Ports:
+    """Give the ports that the settings name."""
+    return Ports(
         settings.kafka.port,
-        controller,
+        settings.kafka.controller_port,
         settings.source.port,
         settings.airflow.port,
         settings.portal.port,
     )
+
+
+def choose(settings: Settings, layout: Layout, starting: Collection[str]) -> Ports:
+    """Choose ports; those of programs about to start must be free."""
+    before, ports = recorded(layout), wished(settings)
+    if before:
+        ports = replace(ports, controller=before.controller)
+    # Nobody outside depends on the controller's port: another will do.
+    if "kafka" in starting and _refusal(LOOPBACK, ports.controller):
+        ports = replace(ports, controller=_any_free())
     for program in starting:
         if (port := port_of(ports, program)) is not None:
             host = settings.portal.host if program == "portal" else LOOPBACK

@@ -1,4 +1,4 @@
-"""Finds, ends and runs the processes of one stack; each carries the stack's mark in its environment."""
+"""Finds, ends and runs the processes of a stack; its mark is in the environment of each."""
 
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,9 +35,7 @@ def marked(state: Path, program: str | None = None) -> list[psutil.Process]:
     """Find the processes of a stack, or of one of its programs, and their descendants."""
     spared = {psutil.Process().pid, *(parent.pid for parent in psutil.Process().parents())}
     everybody = list(psutil.process_iter())
-    found = {
-        process.pid: process for process in everybody if _carries(process, state, program)
-    }
+    found = {process.pid: process for process in everybody if _carries(process, state, program)}
     # A program may overwrite its environment when it renames itself: its parents still tell.
     parents = {process.pid: parent for process in everybody if (parent := _parent(process))}
     for process in everybody:
@@ -59,7 +57,7 @@ def sweep(state: Path, program: str | None = None) -> int:
         for process in left:
             _end(process, gently=attempt == 0 and program is None)
         psutil.wait_procs(left, timeout=_KILL_SECONDS if attempt else _GRACE_SECONDS)
-    pids = ", ".join(str(process.pid) for process in left)
+    pids = ", ".join(str(process.pid) for process in marked(state, program))
     raise DependencyUnavailableError(
         "Some processes of the stack do not end.",
         where=f"process ids {pids}",
@@ -81,8 +79,8 @@ def holder(port: int) -> str:
     """Name who listens on a port, as far as we may know."""
     try:
         for connection in psutil.net_connections("tcp"):
-            taken = connection.status == psutil.CONN_LISTEN and connection.laddr.port == port
-            if taken and connection.pid:
+            taken = connection.laddr and connection.laddr.port == port
+            if taken and connection.status == psutil.CONN_LISTEN and connection.pid:
                 return f"{psutil.Process(connection.pid).name()}, process id {connection.pid}"
     except psutil.Error:
         pass

@@ -23,6 +23,8 @@ class Program:
     environment: Mapping[str, str]
     directory: Path
     account: Account | None = None
+    # How long it must live to count as started; one that dies earlier, again and again, is given up.
+    start_seconds: int = 2
     stop_signal: str = "TERM"
     stop_seconds: int = 8
     # PostgreSQL's own children take the signals meant for their parent in another sense.
@@ -68,7 +70,7 @@ _PROGRAM = """
 command = {command}
 autostart = false
 autorestart = true
-startsecs = 2
+startsecs = {start}
 startretries = 6
 stopsignal = {signal}
 stopwaitsecs = {seconds}
@@ -96,6 +98,7 @@ def write_configuration(layout: Layout, programs: Sequence[Program]) -> None:
         text += _PROGRAM.format(
             name=program.name,
             command=_escaped(command),
+            start=program.start_seconds,
             signal=program.stop_signal,
             seconds=program.stop_seconds,
             group=str(program.stop_group).lower(),

@@ -14,6 +14,10 @@ from pipeline.stack.ports import LOOPBACK, Ports
 from pipeline.stack.program import Program
 
 USER = "admin"
+# The API server ends only when killed; the others need less.
+_STOP_SECONDS = 5
+# Importing it takes this long before it can find out that it must fail.
+_START_SECONDS = 5
 # Reading logs from the shared folder needs no log server, and those listen on every interface.
 COMPONENTS: dict[str, tuple[str, ...]] = {
     "airflow-api": ("api-server",),
@@ -106,17 +110,15 @@ def prepare(layout: Layout, environment: dict[str, str]) -> None:
     layout.write_private(migrated, release.encode())
 
 
-def programs(layout: Layout, environment: dict[str, str]) -> tuple[Program, ...]:
-    """Describe the components to the supervisor."""
-    return tuple(
-        Program(
-            name,
-            (sys.executable, "-m", "airflow", *arguments),
-            environment,
-            layout.airflow,
-            stop_seconds=5,
-        )
-        for name, arguments in COMPONENTS.items()
+def program(name: str, layout: Layout, environment: dict[str, str]) -> Program:
+    """Describe a component to the supervisor."""
+    return Program(
+        name,
+        (sys.executable, "-m", "airflow", *COMPONENTS[name]),
+        environment,
+        layout.airflow,
+        start_seconds=_START_SECONDS,
+        stop_seconds=_STOP_SECONDS,
     )
 
 

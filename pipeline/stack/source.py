@@ -81,8 +81,10 @@ def prepare(layout: Layout) -> None:
     if who:
         os.chown(given, who.uid, who.gid)
     processes.run_once(
-        [binary("initdb"), "-D", str(fresh), "-U", USER, "-A", "scram-sha-256"]
-        + [f"--pwfile={given}", "--locale=C.UTF-8", "-E", "UTF8", "--no-sync"],
+        [
+            *(binary("initdb"), "-D", str(fresh), "-U", USER, f"--pwfile={given}", "--no-sync"),
+            *("-A", "scram-sha-256", "--locale=C.UTF-8", "-E", "UTF8"),
+        ],
         {processes.STACK: str(layout.state)},
         layout.log("source-initdb"),
         who,
@@ -110,6 +112,7 @@ def program(layout: Layout, ports: Ports, environment: dict[str, str]) -> Progra
         environment,
         layout.source,
         account(),
+        start_seconds=1,
         stop_signal="INT",
         stop_group=False,
     )

@@ -3,7 +3,7 @@
 import http.client
 import socket
 import sys
-import xmlrpc.client  # noqa: S411  # the only peer is our own supervisor, behind a private socket
+import xmlrpc.client
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -112,7 +112,7 @@ class Supervisor:
             self._call("startProcess", program, False)  # noqa: FBT003  # the protocol has no names
 
     def reload(self) -> None:
-        """Take over a changed configuration: what is gone or changed stops, what is new is known."""
+        """Take over a changed configuration: what is gone or changed stops."""
         answer = cast("list[list[list[str]]]", self._call("reloadConfig"))
         added, changed, removed = answer[0]
         for group in (*changed, *removed):

@@ -1,0 +1,90 @@
+"""Reads a YAML mapping key by key: unknown, missing and mistyped keys are named with the cure."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from kernel.errors import ConfigurationError
+
+
+class Fields:
+    """A mapping of a file; `done` complains of the keys that nobody asked for."""
+
+    def __init__(self, values: Mapping[str, object], path: Path, inside: str = "") -> None:
+        self._values, self._path, self._inside = dict(values), path, inside
+        self._asked: set[str] = set()
+
+    def _name(self, key: str) -> str:
+        return f"{self._inside}.{key}" if self._inside else key
+
+    def _take(self, key: str, kind: str) -> object:
+        self._asked.add(key)
+        if self._values.get(key) is None:
+            raise ConfigurationError(
+                f"`{self._name(key)}` is missing.",
+                where=str(self._path),
+                cure=f"add `{self._name(key)}` with a {kind}.",
+            )
+        return self._values[key]
+
+    def _wrong(self, key: str, kind: str) -> ConfigurationError:
+        return ConfigurationError(
+            f"`{self._name(key)}` must be a {kind}.",
+            where=str(self._path),
+            cure=f"give `{self._name(key)}` a {kind}.",
+        )
+
+    def text(self, key: str, default: str | None = None) -> str:
+        """Read a text."""
+        if default is not None and key not in self._values:
+            self._asked.add(key)
+            return default
+        value = self._take(key, "text")
+        if not isinstance(value, str) or not value.strip():
+            raise self._wrong(key, "text (in quotes, if it looks like a number)")
+        return value
+
+    def whole(self, key: str, default: int) -> int:
+        """Read a whole number above zero."""
+        if key not in self._values:
+            self._asked.add(key)
+            return default
+        value = self._take(key, "whole number")
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise self._wrong(key, "whole number from 1")
+        return value
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        """Read a list of texts."""
+        value = self._take(key, "list of texts")
+        if isinstance(value, list):
+            found = tuple(each for each in value if isinstance(each, str) and each)
+            if found and len(found) == len(value):
+                return found
+        raise self._wrong(key, "list of texts")
+
+    def section(self, key: str) -> "Fields":
+        """Read a mapping inside this one."""
+        value = self._take(key, "mapping")
+        if not isinstance(value, dict):
+            raise self._wrong(key, "mapping")
+        named = {str(name): each for name, each in value.items()}
+        return Fields(named, self._path, self._name(key))
+
+    def sections(self, key: str) -> "tuple[Fields, ...]":
+        """Read a list of mappings."""
+        value = self._take(key, "list of mappings")
+        if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
+            raise self._wrong(key, "list of mappings")
+        return tuple(
+            Fields(each, self._path, f"{self._name(key)}[{at}]") for at, each in enumerate(value)
+        )
+
+    def done(self) -> None:
+        """Complain of a key that means nothing: it was meant to mean something."""
+        unknown = sorted(set(self._values) - self._asked)
+        if unknown:
+            raise ConfigurationError(
+                f"`{self._name(unknown[0])}` is not a key here.",
+                where=str(self._path),
+                cure=f"remove it, or use one of {', '.join(sorted(self._asked))}.",
+            )

@@ -1,0 +1,39 @@
+"""A preset's SQL over one Arrow table: source columns become contract columns."""
+
+import duckdb
+import pyarrow as pa
+
+from connectors.base import StreamPlan
+from kernel.errors import ConfigurationError
+
+_INSTANT = pa.timestamp("us", tz="UTC")
+
+
+def map_rows(rows: pa.Table, plan: StreamPlan, zone: str) -> pa.Table:
+    """Run the plan's mapping over the table `rows`; it can reach no file and no network."""
+    connection = duckdb.connect(
+        config={"enable_external_access": "false", "python_enable_replacements": "false"}
+    )
+    try:
+        # What a source calls a day or an hour is meant in its own zone.
+        connection.execute("set TimeZone = ?", [zone])
+        connection.execute("set lock_configuration = true")
+        connection.register("rows", rows)
+        mapped: pa.Table = connection.execute(plan.mapping).to_arrow_table()
+    except duckdb.Error as wrong:
+        raise ConfigurationError(
+            f"The mapping does not fit the source's rows: {str(wrong).strip()}",
+            where=f"preset stream {plan.contract}",
+            cure="compare the preset's mapping with the columns that its query returns.",
+        ) from wrong
+    finally:
+        connection.close()
+    return _in_utc(mapped)
+
+
+def _in_utc(table: pa.Table) -> pa.Table:
+    """Name the zone of instants as contracts do; the instants stay."""
+    for at, field in enumerate(table.schema):
+        if pa.types.is_timestamp(field.type) and field.type.tz is not None:
+            table = table.set_column(at, field.name, table.column(at).cast(_INSTANT))
+    return table.combine_chunks()

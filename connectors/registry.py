@@ -1,0 +1,73 @@
+"""What the folders hold: presets of products, kinds of protocols."""
+
+from functools import cache
+from pathlib import Path
+
+from connectors import kinds
+from connectors.base import Connector, Preset, Source, StreamPlan
+from connectors.fields import Fields
+from kernel import yaml
+from kernel.errors import ConfigurationError
+from kernel.ids import contract_id
+from kernel.registry import files_in, modules_in
+
+FOLDER = Path(__file__).parent / "presets"
+
+
+@cache
+def all_connectors() -> dict[str, Preset]:
+    """Give every preset by its id, which is its file's name."""
+    return {path.stem: read_preset(path) for path in files_in(FOLDER, "*.yaml")}
+
+
+def find(name: str) -> Preset:
+    """Give a preset, or say which there are."""
+    known = all_connectors()
+    if name not in known:
+        raise ConfigurationError(
+            f"There is no preset {name!r}.", cure=f"use one of {', '.join(known)}."
+        )
+    return known[name]
+
+
+def read_preset(path: Path) -> Preset:
+    """Read a preset's file."""
+    top = Fields(yaml.load_mapping(path), path)
+    title = top.section("title")
+    preset = Preset(
+        id=path.stem,
+        title_zh=title.text("zh"),
+        title_en=title.text("en"),
+        kind=top.text("kind"),
+        proof=top.text("proof"),
+        streams=tuple(_plan(each) for each in top.sections("streams")),
+    )
+    top.done()
+    title.done()
+    return preset
+
+
+def _plan(fields: Fields) -> StreamPlan:
+    plan = StreamPlan(
+        contract=contract_id(fields.text("contract")),
+        version=fields.text("version"),
+        query=fields.text("query"),
+        updated=fields.text("updated"),
+        keys=fields.texts("keys"),
+        mapping=fields.text("mapping"),
+    )
+    fields.done()
+    return plan
+
+
+def open_source(preset: Preset, source: Source) -> Connector:
+    """Get ready to read a source by its preset's protocol."""
+    modules = modules_in(kinds)
+    if preset.kind not in modules:
+        raise ConfigurationError(
+            f"There is no kind of connector called {preset.kind!r}.",
+            where=f"preset {preset.id}",
+            cure=f"use one of {', '.join(modules)}.",
+        )
+    opened: Connector = modules[preset.kind].open_source(source)
+    return opened

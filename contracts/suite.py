@@ -1,0 +1,196 @@
+"""The same promises as a Great Expectations suite: the second opinion, and the one door to GX."""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pyarrow as pa
+
+from contracts.model import Contract, LogicalType, Property
+from contracts.schema import arrow_type
+from contracts.violations import Kind
+from kernel.ids import is_uscc
+
+_ROW = "_audit_row"
+# Kinds that both gate and suite judge; types are Arrow's business, whole records the lander's.
+COVERED = frozenset(
+    {Kind.REQUIRED, Kind.ENUM, Kind.MINIMUM, Kind.MAXIMUM, Kind.LENGTH, Kind.PATTERN, Kind.FORMAT}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """One expectation: which column, which kind, and GX's name and arguments for it."""
+
+    column: str
+    kind: Kind
+    expectation: str
+    arguments: Mapping[str, object]
+
+    @property
+    def code(self) -> str:
+        """Spell the reason code that the gate gives for the same promise."""
+        return f"{self.column}.{self.kind}"
+
+
+def promises(contract: Contract) -> Iterator[Promise]:
+    """Compile a contract's promises to expectations."""
+    for column in contract.properties:
+        if column.required:
+            yield Promise(column.name, Kind.REQUIRED, "ExpectColumnValuesToNotBeNull", {})
+        if column.enum:
+            allowed = [each.value for each in column.enum]
+            yield Promise(
+                column.name, Kind.ENUM, "ExpectColumnValuesToBeInSet", {"value_set": allowed}
+            )
+        yield from _bounds(column)
+        yield from _spelling(column)
+
+
+def _bounds(column: Property) -> Iterator[Promise]:
+    limits = column.limits
+    low = limits.exclusive_minimum or limits.minimum
+    high = limits.exclusive_maximum or limits.maximum
+    between = "ExpectColumnValuesToBeBetween"
+    if low is not None:
+        strict = limits.exclusive_minimum is not None
+        arguments = {"min_value": _edge(column, low), "strict_min": strict}
+        yield Promise(column.name, Kind.MINIMUM, between, arguments)
+    if high is not None:
+        strict = limits.exclusive_maximum is not None
+        arguments = {"max_value": _edge(column, high), "strict_max": strict}
+        yield Promise(column.name, Kind.MAXIMUM, between, arguments)
+
+
+def _edge(column: Property, text: str) -> int:
+    """Give an edge as the whole number that `_counted` makes of the column's values."""
+    if column.type is LogicalType.DATE:
+        return date.fromisoformat(text).toordinal()
+    if column.type is LogicalType.TIMESTAMP:
+        return int(datetime.fromisoformat(text).timestamp())
+    return _whole(Decimal(text), _scale(column))
+
+
+def _scale(column: Property) -> int:
+    kind = arrow_type(column)
+    return int(kind.scale) if pa.types.is_decimal(kind) else 0
+
+
+def _whole(value: Decimal, scale: int) -> int:
+    return int(value.scaleb(scale))
+
+
+def _counted(column: Property, values: pa.ChunkedArray) -> list[int | None]:
+    """Turn days, instants and decimals into whole numbers: GX compares those exactly."""
+    if column.type is LogicalType.DATE:
+        return [None if day is None else day.toordinal() for day in values.to_pylist()]
+    if column.type is LogicalType.TIMESTAMP:
+        return [None if at is None else int(at.timestamp()) for at in values.to_pylist()]
+    scale = _scale(column)
+    return [None if v is None else _whole(Decimal(v), scale) for v in values.to_pylist()]
+
+
+def _spelling(column: Property) -> Iterator[Promise]:
+    limits = column.limits
+    if limits.min_length is not None or limits.max_length is not None:
+        arguments = {"min_value": limits.min_length, "max_value": limits.max_length}
+        yield Promise(column.name, Kind.LENGTH, "ExpectColumnValueLengthsToBeBetween", arguments)
+    if limits.pattern is not None:
+        # Python's $ also matches before a final newline; RE2's does not.
+        regex = limits.pattern.removesuffix("$") + r"\Z"
+        yield Promise(column.name, Kind.PATTERN, "ExpectColumnValuesToMatchRegex", {"regex": regex})
+    if column.format == "uscc":
+        yield Promise(
+            f"{column.name}", Kind.FORMAT, "ExpectColumnValuesToBeInSet", {"value_set": [True]}
+        )
+
+
+def second_opinion(rows: pa.Table, contract: Contract, docs: Path | None) -> list[set[str]]:
+    """Judge rows by Great Expectations: the reason codes of each row; Data Docs when asked."""
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"  # noqa: TID251  # GX reads this and nothing else
+    import great_expectations as gx
+    import great_expectations.expectations as gxe
+
+    found: list[set[str]] = [set() for _ in range(rows.num_rows)]
+    if not rows.num_rows:
+        return found
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = {"globally": False}
+    if docs is not None:
+        backend = {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(docs)}
+        site = {"class_name": "SiteBuilder", "store_backend": backend}
+        context.add_data_docs_site("county", site)
+    asset = context.data_sources.add_pandas("landing").add_dataframe_asset(contract.id)
+    suite = context.suites.add(gx.ExpectationSuite(name=contract.id))
+    listed = list(promises(contract))
+    for promise in listed:
+        column = _checked_column(promise)
+        expectation = getattr(gxe, promise.expectation)
+        title = contract.column(promise.column).title
+        suite.add_expectation(
+            expectation(
+                column=column,
+                description=f"{title.zh}：{promise.code}",
+                meta={"code": promise.code},
+                **promise.arguments,
+            )
+        )
+    check = context.validation_definitions.add(
+        gx.ValidationDefinition(
+            name=contract.id, data=asset.add_batch_definition_whole_dataframe("all"), suite=suite
+        )
+    )
+    checkpoint = context.checkpoints.add(
+        gx.Checkpoint(
+            name=contract.id,
+            validation_definitions=[check],
+            actions=[gx.checkpoint.UpdateDataDocsAction(name="docs", site_names=["county"])]
+            if docs is not None
+            else [],
+            result_format={
+                "result_format": "COMPLETE",
+                "unexpected_index_column_names": [_ROW],
+            },
+        )
+    )
+    outcome = checkpoint.run(batch_parameters={"dataframe": _frame(rows, contract)})
+    for result in next(iter(outcome.run_results.values())).results:
+        _note(result.to_json_dict(), found)
+    return found
+
+
+def _checked_column(promise: Promise) -> str:
+    return f"{promise.column}__is_valid" if promise.kind is Kind.FORMAT else promise.column
+
+
+def _note(result: Mapping[str, object], found: list[set[str]]) -> None:
+    """Write down which rows a promise is broken in; one that could not be checked is an error."""
+    config = result["expectation_config"]
+    code = str(config["meta"]["code"]) if isinstance(config, dict) else ""
+    raised = result.get("exception_info")
+    if isinstance(raised, dict) and raised.get("raised_exception"):
+        raise RuntimeError(f"{code} could not be checked: {raised.get('exception_message')}")
+    details = result["result"]
+    rows = details.get("unexpected_index_list") if isinstance(details, dict) else None
+    for row in rows or []:
+        found[int(row[_ROW])].add(code)
+
+
+def _frame(rows: pa.Table, contract: Contract) -> object:
+    """Give the rows as a data frame in which GX compares as the contract means it."""
+    import pandas as pd
+
+    columns: dict[str, object] = {_ROW: range(rows.num_rows)}
+    for column in contract.properties:
+        values = rows[column.name]
+        if column.type in {LogicalType.STRING, LogicalType.BOOLEAN}:
+            columns[column.name] = pd.Series(values.to_pylist(), dtype=object)
+        else:
+            columns[column.name] = pd.Series(_counted(column, values), dtype="Int64")
+        if column.format == "uscc":
+            valid = [None if code is None else is_uscc(code) for code in values.to_pylist()]
+            columns[f"{column.name}__is_valid"] = pd.Series(valid, dtype=object)
+    return pd.DataFrame(columns)

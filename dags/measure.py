@@ -1,0 +1,30 @@
+"""Measure: metrics and targets from the refined tables.
+
+Wakes when those moved, and hourly because a wake-up may be lost.
+"""
+
+from datetime import timedelta
+
+from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, task
+from airflow.sdk import CronTriggerTimetable as Cron
+
+CORE = Asset("x-nplusx://county/core")
+METRIC = Asset("x-nplusx://county/metric")
+
+with DAG(
+    "measure",
+    schedule=AssetOrTimeSchedule(timetable=Cron("5 * * * *", timezone="UTC"), assets=[CORE]),
+    max_active_runs=1,
+    default_args={"owner": "platform", "retries": 3, "retry_delay": timedelta(seconds=10)},
+    tags=["stage:measure"],
+    doc_md=__doc__,
+):
+
+    @task(outlets=[METRIC])
+    def measure() -> None:
+        """Compute the metrics that the refined tables touch."""
+        from pipeline.measure import measure as work
+
+        work()
+
+    measure()

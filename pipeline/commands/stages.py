@@ -1,0 +1,65 @@
+"""`nplusx land | refine | measure | assess | seal`: a stage by hand, as its DAG calls it."""
+
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from kernel.errors import PartialSuccessError
+from pipeline.console import facts
+
+Stage = Callable[[], dict[str, object]]
+
+
+def land(
+    contract: Annotated[
+        str, typer.Option(help="One contract; left out: all behind.")
+    ] = "",
+) -> None:
+    """Land what the bus holds: every row once, or in quarantine with its reasons."""
+    from pipeline import land as stage
+
+    quarantined = 0
+    for identity in [contract] if contract else stage.behind():
+        landed = stage.land(identity)
+        facts(f"落地 land · {identity}", landed)
+        quarantined += int(str(landed["rows_quarantined"]))
+    if quarantined:
+        raise PartialSuccessError(
+            f"{quarantined} rows went to quarantine; all others landed.",
+            cure="see the reasons on the portal's quarantine page.",
+        )
+
+
+def refine() -> None:
+    """Compute core and mart tables whose inputs have changed."""
+    from pipeline.refine import refine as stage
+
+    facts("精炼 refine", stage())
+
+
+def measure() -> None:
+    """Compute the metrics whose inputs have changed."""
+    from pipeline.measure import measure as stage
+
+    facts("度量 measure", stage())
+
+
+def assess() -> None:
+    """Decide every claim whose facts are new."""
+    from pipeline.assess import assess as stage
+
+    facts("评定 assess", stage())
+
+
+def seal() -> None:
+    """Pack and chain every decision that is not sealed yet."""
+    from pipeline.seal import seal as stage
+
+    facts("封存 seal", stage())
+
+
+def register(app: typer.Typer) -> None:
+    """Add the stages to the command line."""
+    for command in (land, refine, measure, assess, seal):
+        app.command()(command)

@@ -1,0 +1,356 @@
+"""Publish: from a source system through the outbox to the bus; nothing that was read is lost."""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from threading import Event
+
+from bus.outbox import Outbox
+from bus.ports import Bus, Sender
+from connectors.base import Connector, StreamPlan
+from connectors.config import AgentConfig, expand, load_agent
+from connectors.registry import find, open_source
+from kernel import canonical, clock
+from kernel.errors import ConfigurationError, DependencyUnavailableError, NplusxError
+from kernel.evidence import SigningKey
+from kernel.ids import Stream, StreamId
+from kernel.log import logger
+from pipeline import wiring
+from pipeline.bodies import encode
+from pipeline.crashpoints import crash_here
+from pipeline.settings import Settings, environment, read_settings
+
+# Records of one stream that are taken from the outbox at a time; each may hold 4 MiB.
+_PORTION = 4
+_TICK_SECONDS = 0.2
+_LONGEST_WAIT = 300.0
+_DOUBLINGS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class StreamReport:
+    """How a stream fared in a round, and what it ever gave."""
+
+    contract: str
+    stream: str
+    rows_read: int
+    rows_ever: int
+    batches_ever: int
+    pending: int
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RoundReport:
+    """What one round did; the agent's status file holds it."""
+
+    agent: str
+    enterprise: str
+    source: str
+    epoch: str
+    key_id: str
+    started_at: datetime
+    finished_at: datetime
+    streams: tuple[StreamReport, ...]
+    error: str = ""
+
+    @property
+    def is_clean(self) -> bool:
+        """Tell whether nothing went wrong."""
+        return not self.error and not any(each.error for each in self.streams)
+
+
+def read_key(path: Path) -> SigningKey:
+    """Read an agent's key from its file."""
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as missing:
+        raise ConfigurationError(
+            "The agent's key cannot be read.",
+            where=str(path),
+            cure=f"make one with `nplusx agent key {path}`, and register its public half.",
+        ) from missing
+    return SigningKey.from_text(text, str(path))
+
+
+class Agent:
+    """One installation at work: holds the outbox, and a connection to source and bus."""
+
+    def __init__(self, config: AgentConfig, bus: Bus, settings: Settings) -> None:
+        self._config, self._bus, self._crash = config, bus, settings.crash.dir
+        self._plans = find(config.preset).streams
+        key = read_key(config.key_file)
+        self._key_id = key.public.id
+        self._outbox = Outbox(config.outbox, key, config.outbox_bytes)
+        self._connector: Connector | None = None
+        self._sender: Sender | None = None
+        self._silent = ""
+
+    def close(self) -> None:
+        """Let go of outbox, source and bus."""
+        self._hang_up()
+        if self._connector is not None:
+            self._connector.close()
+        self._outbox.close()
+
+    def round(self, stop: Event | None = None) -> RoundReport:
+        """Read every stream to its end, page by page, and send what waits."""
+        started_at = clock.now()
+        self._silent = ""
+        read: dict[str, int] = {}
+        errors: dict[str, str] = dict(self._drain())
+        general = ""
+        try:
+            connector = self._open_source()
+        except NplusxError as wrong:
+            general = str(wrong)
+        else:
+            for plan in self._plans:
+                name = self._stream(plan).id
+                try:
+                    self._read(connector, plan, read, stop)
+                except NplusxError as wrong:
+                    # One stream's trouble is not the others'.
+                    errors[name] = str(wrong)
+        errors |= self._drain()
+        report = self._report(started_at, read, errors, general or self._silent)
+        _write(self._config.status_file, canonical.dumps(asdict(report)))
+        return report
+
+    def _stream(self, plan: StreamPlan) -> Stream:
+        config = self._config
+        return Stream(config.enterprise, config.id, config.source.id, plan.contract)
+
+    def _open_source(self) -> Connector:
+        if self._connector is None:
+            self._connector = connect(self._config, environment())
+        return self._connector
+
+    def _read(
+        self, connector: Connector, plan: StreamPlan, read: dict[str, int], stop: Event | None
+    ) -> None:
+        """Move a stream's rows into the outbox, sending in between so that it stays small."""
+        stream = self._stream(plan)
+        cursor = self._outbox.cursor(stream.id)
+        more = True
+        while more and not (stop and stop.is_set()):
+            page = connector.read(plan, cursor)
+            bodies = [] if page.rows is None else encode(page.rows, plan.version)
+            if bodies or page.cursor != cursor:
+                crash_here(self._crash, "publish.before_put")
+                self._outbox.put(stream, bodies, page.cursor)
+                crash_here(self._crash, "publish.after_put")
+            read[stream.id] = read.get(stream.id, 0) + sum(each.rows for each in bodies)
+            cursor, more = page.cursor, page.more
+            if bodies:
+                self._drain()
+
+    def _drain(self) -> dict[str, str]:
+        """Send what waits; give the streams that could not be sent, with the reason."""
+        failed: dict[str, str] = {}
+        while not self._silent:
+            waiting = [each for each in self._outbox.pending(_PORTION) if each.stream not in failed]
+            if not waiting:
+                break
+            try:
+                outcomes = self._open_bus().send([each.record for each in waiting])
+            except NplusxError as wrong:
+                self._silent = str(wrong)
+                break
+            crash_here(self._crash, "publish.after_send")
+            pairs = list(zip(waiting, outcomes, strict=True))
+            self._outbox.mark_sent([each.id for each, error in pairs if not error])
+            crash_here(self._crash, "publish.after_mark")
+            for each, error in pairs:
+                if error:
+                    failed.setdefault(each.stream, f"Kafka did not take a record: {error}")
+            if all(outcomes):
+                # Nothing at all went through: a new connection is tried in the next round.
+                self._hang_up()
+                self._silent = next(iter(failed.values()))
+        return failed
+
+    def _open_bus(self) -> Sender:
+        if self._sender is None:
+            self._sender = self._bus.sender()
+        return self._sender
+
+    def _hang_up(self) -> None:
+        if self._sender is not None:
+            self._sender.close()
+            self._sender = None
+
+    def _report(
+        self,
+        started_at: datetime,
+        read: Mapping[str, int],
+        errors: Mapping[str, str],
+        general: str,
+    ) -> RoundReport:
+        states = self._outbox.states()
+        streams = []
+        for plan in self._plans:
+            name = self._stream(plan).id
+            state = states.get(StreamId(name))
+            streams.append(
+                StreamReport(
+                    contract=plan.contract,
+                    stream=name,
+                    rows_read=read.get(name, 0),
+                    rows_ever=state.rows if state else 0,
+                    batches_ever=state.batches if state else 0,
+                    pending=state.pending if state else 0,
+                    error=errors.get(name, ""),
+                )
+            )
+        return RoundReport(
+            agent=self._config.id,
+            enterprise=self._config.enterprise,
+            source=self._config.source.id,
+            epoch=self._outbox.epoch,
+            key_id=self._key_id,
+            started_at=started_at,
+            finished_at=clock.now(),
+            streams=tuple(streams),
+            error=general,
+        )
+
+
+def connect(config: AgentConfig, variables: Mapping[str, str]) -> Connector:
+    """Get ready to read an agent's source, with its secrets put in place."""
+    where = f"{config.path}, source.url"
+    address = expand(config.source.url, variables, where)
+    source = config.source
+    return open_source(
+        find(config.preset),
+        type(source)(source.id, address, source.zone, source.page_rows, source.lookback_seconds),
+    )
+
+
+def publish_round(config: AgentConfig, bus: Bus | None = None) -> RoundReport:
+    """Make one round of an agent, by itself."""
+    settings = read_settings()
+    agent = Agent(config, bus or wiring.bus(settings), settings)
+    try:
+        return agent.round()
+    finally:
+        agent.close()
+
+
+def run_agent(path: Path, stop: Event, bus: Bus | None = None) -> None:
+    """Make rounds until told to stop; wait longer, and unevenly, while something is wrong."""
+    settings = read_settings()
+    config = load_agent(path)
+    agent = Agent(config, bus or wiring.bus(settings), settings)
+    log = logger("agent")
+    troubles = 0
+    try:
+        while not stop.is_set():
+            config.nudge_file.unlink(missing_ok=True)
+            report = agent.round(stop)
+            troubles = 0 if report.is_clean else troubles + 1
+            for text in _complaints(report) if troubles == 1 else ():
+                log.warning("in trouble, will try again", agent=config.id, why=text)
+            _wait(_pause(config.poll_seconds, troubles), config.nudge_file, stop)
+    finally:
+        agent.close()
+
+
+def _complaints(report: RoundReport) -> list[str]:
+    return sorted({each for each in (report.error, *(s.error for s in report.streams)) if each})
+
+
+def _pause(seconds: float, troubles: int) -> float:
+    """Give the wait before the next round; many agents must not come back all at once."""
+    if not troubles:
+        return seconds
+    doubled = seconds * float(1 << min(troubles, _DOUBLINGS))
+    longest = max(seconds, min(doubled, _LONGEST_WAIT))
+    return longest * (0.5 + secrets.randbelow(1000) / 2000)
+
+
+def _wait(seconds: float, nudge: Path, stop: Event) -> None:
+    deadline = clock.monotonic() + seconds
+    while clock.monotonic() < deadline and not nudge.exists():
+        if stop.wait(_TICK_SECONDS):
+            return
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Replace a file as a whole, so that a reader never sees half of it."""
+    draft = path.with_name(path.name + ".new")
+    try:
+        draft.write_bytes(content)
+        draft.replace(path)
+    except OSError as failed:
+        raise DependencyUnavailableError(
+            f"The agent's status cannot be written: {failed.strerror}.",
+            where=str(path),
+            cure="make room on the disk, or let the agent's user write there.",
+        ) from failed
+
+
+def read_status(config: AgentConfig) -> dict[str, object] | None:
+    """Read how an agent's last round went; nothing if it never made one."""
+    try:
+        loaded = canonical.loads(config.status_file.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return loaded if isinstance(loaded, dict) else None
+
+
+def resident_agents(settings: Settings) -> list[AgentConfig]:
+    """List the agents that run on this platform: a file each in the state folder."""
+    return [load_agent(path) for path in sorted((settings.state_dir / "agents").glob("*.yaml"))]
+
+
+def watch(settings: Settings | None = None, seconds: float = 60.0) -> dict[str, object]:
+    """Ask every resident agent for a round and wait for it; name the one that is silent."""
+    settings = settings or read_settings()
+    agents = resident_agents(settings)
+    asked_at = clock.now()
+    for config in agents:
+        _nudge(config)
+    deadline = clock.monotonic() + seconds
+    return {config.id: _await_round(config, asked_at, deadline) for config in agents}
+
+
+def _nudge(config: AgentConfig) -> None:
+    try:
+        config.nudge_file.touch()
+    except OSError as failed:
+        raise DependencyUnavailableError(
+            f"The agent {config.id} cannot be asked for a round: {failed.strerror}.",
+            where=str(config.nudge_file),
+            cure=f"start it once with `nplusx agent run {config.path}`.",
+        ) from failed
+
+
+def _await_round(config: AgentConfig, asked_at: datetime, deadline: float) -> dict[str, object]:
+    while True:
+        status = read_status(config)
+        if status and datetime.fromisoformat(str(status["started_at"])) >= asked_at:
+            return _summary(status)
+        if clock.monotonic() > deadline:
+            seen = status["finished_at"] if status else "never"
+            raise DependencyUnavailableError(
+                f"The agent {config.id} is silent; its last round ended: {seen}.",
+                where=str(config.path),
+                cure=f"start it with `nplusx agent run {config.path}`, or read its log.",
+            )
+        clock.sleep(_TICK_SECONDS)
+
+
+def _summary(status: Mapping[str, object]) -> dict[str, object]:
+    """Give the facts of a round that a scheduler shows."""
+    streams = status["streams"]
+    rows: Sequence[Mapping[str, object]] = streams if isinstance(streams, list) else []
+    counted = ("rows_read", "rows_ever", "pending")
+    return {
+        "finished_at": status["finished_at"],
+        **{key: sum(int(str(row[key])) for row in rows) for key in counted},
+        "errors": [str(row["error"]) for row in rows if row["error"]]
+        + ([str(status["error"])] if status["error"] else []),
+    }

@@ -1,0 +1,1 @@
+"""Anji county, ten measures for the green home industry, 2023 to 2025."""

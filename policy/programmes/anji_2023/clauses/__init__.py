@@ -1,0 +1,1 @@
+"""One clause per file."""

@@ -1,0 +1,18 @@
+"""What every test has: a guard against the network outside marked tests."""
+
+import socket
+
+import pytest
+
+_MAY_CONNECT = {"kafka", "airflow", "real_system", "browser"}
+
+
+@pytest.fixture(autouse=True)
+def _no_network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refuse connections from tests that do not say that they need one."""
+    if not _MAY_CONNECT & {mark.name for mark in request.node.iter_markers()}:
+
+        def refuse(_self: socket.socket, address: object) -> None:
+            raise AssertionError(f"an unmarked test connects to {address}")
+
+        monkeypatch.setattr(socket.socket, "connect", refuse)

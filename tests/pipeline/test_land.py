@@ -1,0 +1,236 @@
+"""Landing: every record once in its table, once in quarantine with reasons, or a proven repeat."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from registry.keys import Enterprise, RegisteredKey
+
+from bus.memory import MemoryBus
+from bus.ports import Record
+from bus.topics import topic_of
+from contracts.loader import find
+from contracts.model import Contract
+from kernel import canonical
+from kernel.evidence import SigningKey
+from pipeline.admission import Known
+from pipeline.land import Landed, Lander
+from pipeline.settings import Settings, StateSettings
+from tests.rows import FACTORY, KEY, record_of, valid_row
+from warehouse import attempts, quarantine
+from warehouse.delta import DeltaStore
+from warehouse.landing import RECORD_SCHEMA, RECORDS
+
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+CONTRACT = find("erp.payment.v1")
+
+
+class County:
+    """A bus, tables and a registry with one factory in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.bus = MemoryBus()
+        self.settings = Settings(state=StateSettings(dir=folder))
+        self.store = DeltaStore(self.settings.lake_uri)
+        self.keys = {
+            KEY.public.id: RegisteredKey(KEY.public, "agent-1", FACTORY, LONG_AGO, None, None)
+        }
+        self.enterprises = {
+            FACTORY: Enterprise(FACTORY, "某厂", "factory", "330523", "C2130", False)
+        }
+
+    def send(self, *records: Record) -> None:
+        self.bus.ensure_topics([topic_of(CONTRACT.id)])
+        sender = self.bus.sender()
+        assert set(sender.send(records)) <= {""}
+
+    def land(self, contract: Contract = CONTRACT) -> Landed:
+        def known() -> Known:
+            return Known(self.keys, self.enterprises)
+
+        return Lander(self.settings, contract, self.bus, self.store, known).drain()
+
+    def landed(self) -> list[dict[str, object]]:
+        rows = self.store.open(CONTRACT.table).dataset().to_table().to_pylist()
+        return sorted(rows, key=lambda row: (row["_offset"], row["_row"]))
+
+    def reasons(self) -> list[list[str]]:
+        found = attempts.visible(self.store, quarantine.QUARANTINE, quarantine.SCHEMA)
+        return found.sort_by("offset")["reasons"].to_pylist()
+
+    def verdicts(self) -> list[str]:
+        found = attempts.visible(self.store, RECORDS, RECORD_SCHEMA)
+        return found.sort_by("offset")["verdict"].to_pylist()
+
+
+@pytest.fixture
+def county(tmp_path: Path) -> County:
+    return County(tmp_path)
+
+
+def payments(*numbers: int) -> list[dict[str, object]]:
+    return [valid_row(CONTRACT, payment_id=f"PAY{number}") for number in numbers]
+
+
+def changed(record: Record, header: str, text: str | None) -> Record:
+    """Forge a header, or leave it out."""
+    kept = [(name, value) for name, value in record.headers if name != header]
+    return replace(record, headers=(*kept, *([] if text is None else [(header, text.encode())])))
+
+
+def test_rows_land_once_with_where_they_came_from(county: County) -> None:
+    county.send(record_of(CONTRACT, payments(1, 2)))
+    landed = county.land()
+    assert dict(landed.counts) == {
+        "records": 1,
+        "rows": 2,
+        "landed": 2,
+        "quarantined": 0,
+        "repeats": 0,
+    }
+    first = county.landed()[0]
+    assert (first["payment_id"], first["_enterprise"], first["_source"]) == ("PAY1", FACTORY, "u8")
+    assert (first["_sequence"], first["_row"], first["_op"]) == (1, 0, "upsert")
+    assert first["_stream"] == f"{FACTORY}/agent-1/u8/{CONTRACT.id}"
+    assert county.land().counts == {}
+    assert len(county.landed()) == 2
+
+
+def test_a_bad_row_is_quarantined_and_its_neighbours_land(county: County) -> None:
+    rows = [*payments(1), valid_row(CONTRACT, payment_id="PAY2", payee_uscc="91330523719500014X")]
+    county.send(record_of(CONTRACT, rows))
+    assert county.land().counts["quarantined"] == 1
+    assert [row["payment_id"] for row in county.landed()] == ["PAY1"]
+    assert county.reasons() == [["payee_uscc.format"]]
+    assert county.verdicts() == ["partial"]
+
+
+def test_a_repeat_is_dropped_and_counted(county: County) -> None:
+    batch = record_of(CONTRACT, payments(1))
+    county.send(batch, batch)
+    assert county.land().counts["repeats"] == 1
+    county.send(batch)
+    assert county.land().counts["repeats"] == 1
+    assert len(county.landed()) == 1
+    assert county.verdicts() == ["landed", "repeat", "repeat"]
+
+
+def test_the_same_number_with_another_content_is_a_fork(county: County) -> None:
+    county.send(record_of(CONTRACT, payments(1)), record_of(CONTRACT, payments(2)))
+    county.land()
+    assert county.reasons() == [["sequence.fork"]]
+
+
+def test_a_hole_is_told_and_the_late_record_still_lands(county: County) -> None:
+    county.send(record_of(CONTRACT, payments(1)), record_of(CONTRACT, payments(3), sequence=3))
+    county.land()
+    told = county.store.open(CONTRACT.table).commits()[-1].facts["holes"]
+    assert told == [
+        {"stream": f"{FACTORY}/agent-1/u8/{CONTRACT.id}", "epoch": "e1", "from": 2, "to": 2}
+    ]
+    county.send(record_of(CONTRACT, payments(2), sequence=2))
+    assert county.land().counts["landed"] == 1
+    assert sorted(row["payment_id"] for row in county.landed()) == ["PAY1", "PAY2", "PAY3"]
+
+
+FORGERIES = {
+    "a header changed after signing": (
+        lambda record: changed(record, "ce_recordedtime", "2030-01-01T00:00:00+00:00"),
+        "signature.invalid",
+    ),
+    "a body changed after signing": (
+        lambda record: replace(record, value=record.value + b"\x00"),
+        "record.digest",
+    ),
+    "an unknown key": (
+        lambda _: record_of(CONTRACT, payments(1), key=SigningKey(b"\x02" * 32)),
+        "signature.key",
+    ),
+    "no signature": (lambda _: record_of(CONTRACT, payments(1), key=None), "signature.missing"),
+    "no digest, so nothing binds the body": (
+        lambda record: changed(record, "ce_bodydigest", None),
+        "signature.invalid",
+    ),
+    "another contract than the topic's": (
+        lambda record: changed(record, "ce_contractid", "erp.delivery.v1"),
+        "record.headers",
+    ),
+    "another key of the record": (
+        lambda record: replace(record, key=b"somebody else"),
+        "record.headers",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", FORGERIES)
+def test_a_forged_record_is_kept_as_bytes_and_nothing_of_it_lands(
+    county: County, case: str
+) -> None:
+    forge, reason = FORGERIES[case]
+    forged = forge(record_of(CONTRACT, payments(1)))
+    county.send(forged)
+    county.land()
+    assert county.landed() == []
+    assert reason in county.reasons()[0] or case == "another contract than the topic's"
+    rows = attempts.visible(county.store, quarantine.QUARANTINE, quarantine.SCHEMA).to_pylist()
+    assert [(row["row"], row["raw"]) for row in rows] == [(quarantine.WHOLE_RECORD, forged.value)]
+
+
+def test_a_revoked_key_no_longer_signs(county: County) -> None:
+    known = county.keys[KEY.public.id]
+    county.keys[KEY.public.id] = replace(known, revoked_at=LONG_AGO + timedelta(days=1))
+    county.send(record_of(CONTRACT, payments(1)))
+    county.land()
+    assert county.reasons() == [["signature.key"]]
+
+
+def test_a_factory_may_not_publish_what_the_county_keeps(county: County) -> None:
+    project = find("retrofit.project.v1")
+    county.bus.ensure_topics([topic_of(project.id)])
+    county.bus.sender().send([record_of(project, [valid_row(project)])])
+    county.land(project)
+    assert county.reasons() == [["contract.not_permitted"]]
+
+
+def test_undecodable_bytes_wait_in_quarantine(county: County) -> None:
+    county.send(record_of(CONTRACT, payments(1), body=b"not arrow"))
+    county.land()
+    assert county.reasons() == [["record.undecodable"]]
+
+
+def test_a_lying_row_count_is_not_believed(county: County) -> None:
+    county.send(record_of(CONTRACT, payments(1, 2), rows=3))
+    county.land()
+    assert county.reasons() == [["record.row_count"]]
+
+
+def test_rows_of_an_attempt_that_was_never_decided_do_not_exist(county: County) -> None:
+    county.send(record_of(CONTRACT, payments(1)))
+    county.land()
+    ghosts = attempts.visible(county.store, RECORDS, RECORD_SCHEMA).to_pylist()
+    stray = [{**row, "attempt": "never-decided"} for row in ghosts]
+    county.store.open(RECORDS).append(pa.Table.from_pylist(stray, schema=RECORD_SCHEMA), {}, {})
+    assert county.verdicts() == ["landed"]
+
+
+def test_any_vendor_may_send_json(county: County) -> None:
+    county.send(
+        record_of(
+            CONTRACT,
+            payments(1),
+            content_type="application/x-ndjson",
+            body=b"\n".join(canonical.dumps(row) for row in payments(1, 2)),
+            rows=2,
+        ),
+        record_of(
+            CONTRACT,
+            payments(3),
+            sequence=2,
+            content_type="application/json",
+            body=canonical.dumps(payments(3)[0]),
+        ),
+    )
+    county.land()
+    assert [row["payment_id"] for row in county.landed()] == ["PAY1", "PAY2", "PAY3"]
