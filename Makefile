@@ -28,6 +28,8 @@ fix: setup ## Mend what tools can mend
 docs: setup ## Write docs/reference from contracts, tables, clauses and settings
 	@$(BIN)/nplusx docs write
 
-lock: setup ## Resolve the dependencies anew into requirements.lock
+lock: setup ## Resolve the dependencies anew into the two lock files
 	@$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --no-annotate --quiet -o requirements.lock $(ARGS)
+	@$(BIN)/uv pip compile pyproject.toml --extra edge --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header --no-annotate --quiet -c requirements.lock -o requirements-edge.lock

@@ -19,7 +19,7 @@ def map_rows(rows: pa.Table, plan: StreamPlan, zone: str) -> pa.Table:
         connection.execute("set TimeZone = ?", [zone])
         connection.execute("set lock_configuration = true")
         connection.register("rows", rows)
-        mapped: pa.Table = connection.execute(plan.mapping).to_arrow_table()
+        mapped: pa.Table = connection.sql(plan.mapping).to_arrow_table()
     except duckdb.Error as wrong:
         raise ConfigurationError(
             f"The mapping does not fit the source's rows: {str(wrong).strip()}",

@@ -113,27 +113,23 @@ def second_opinion(rows: pa.Table, contract: Contract, docs: Path | None) -> lis
     os.environ["GX_ANALYTICS_ENABLED"] = "false"  # noqa: TID251  # GX reads this and nothing else
     import great_expectations as gx
     import great_expectations.expectations as gxe
+    from great_expectations.checkpoint.actions import UpdateDataDocsAction
+    from great_expectations.data_context.store.store import DataDocsSiteConfigTypedDict
+    from great_expectations.data_context.types.base import ProgressBarsConfig
 
     found: list[set[str]] = [set() for _ in range(rows.num_rows)]
     if not rows.num_rows:
         return found
     context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = {"globally": False}
-    if docs is not None:
-        backend = {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(docs)}
-        site = {"class_name": "SiteBuilder", "store_backend": backend}
-        context.add_data_docs_site("county", site)
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
     asset = context.data_sources.add_pandas("landing").add_dataframe_asset(contract.id)
     suite = context.suites.add(gx.ExpectationSuite(name=contract.id))
-    listed = list(promises(contract))
-    for promise in listed:
-        column = _checked_column(promise)
+    for promise in promises(contract):
         expectation = getattr(gxe, promise.expectation)
-        title = contract.column(promise.column).title
         suite.add_expectation(
             expectation(
-                column=column,
-                description=f"{title.zh}：{promise.code}",
+                column=_checked_column(promise),
+                description=f"{contract.column(promise.column).title.zh}：{promise.code}",
                 meta={"code": promise.code},
                 **promise.arguments,
             )
@@ -143,20 +139,21 @@ def second_opinion(rows: pa.Table, contract: Contract, docs: Path | None) -> lis
             name=contract.id, data=asset.add_batch_definition_whole_dataframe("all"), suite=suite
         )
     )
-    checkpoint = context.checkpoints.add(
-        gx.Checkpoint(
-            name=contract.id,
-            validation_definitions=[check],
-            actions=[gx.checkpoint.UpdateDataDocsAction(name="docs", site_names=["county"])]
-            if docs is not None
-            else [],
-            result_format={
-                "result_format": "COMPLETE",
-                "unexpected_index_column_names": [_ROW],
-            },
-        )
+    if docs is not None:
+        backend = {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(docs)}
+        site: DataDocsSiteConfigTypedDict = {
+            "class_name": "SiteBuilder",
+            "store_backend": backend,
+            "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
+        }
+        context.add_data_docs_site("county", site)
+    checkpoint = gx.Checkpoint(
+        name=contract.id,
+        validation_definitions=[check],
+        actions=[UpdateDataDocsAction(name="docs", site_names=["county"])] if docs else [],
+        result_format={"result_format": "COMPLETE", "unexpected_index_column_names": [_ROW]},
     )
-    outcome = checkpoint.run(batch_parameters={"dataframe": _frame(rows, contract)})
+    outcome = context.checkpoints.add(checkpoint).run({"dataframe": _frame(rows, contract)})
     for result in next(iter(outcome.run_results.values())).results:
         _note(result.to_json_dict(), found)
     return found

@@ -3,9 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from registry.keys import RegisteredKey
-from registry.people import Enterprise
-
 from bus import envelope as envelopes
 from bus.envelope import Envelope
 from bus.ports import Received
@@ -14,6 +11,8 @@ from contracts.model import Contract
 from contracts.violations import Kind
 from kernel import canonical
 from kernel.ids import KeyId
+from registry.keys import RegisteredKey
+from registry.people import Enterprise
 
 _SOURCE_PARTS = 4
 
@@ -78,7 +77,7 @@ def admit(
     enterprise = known.enterprises.get(sender.enterprise)
     if enterprise is None:
         return Refusal((Kind.ENTERPRISE,))
-    if enterprise.kind != contract.publisher:
+    if enterprise.kind.value != contract.publisher.value:
         return Refusal((Kind.PUBLISHER,))
     return Sender(sender.enterprise, sender.source, stream, sender.key_id)
 

@@ -5,8 +5,6 @@ from dataclasses import asdict
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from policy.decision import Decision, decide
-from policy.verification.dossier import Dossier
 
 from contracts.schema import INSTANT
 from kernel import canonical, clock
@@ -14,6 +12,9 @@ from kernel.log import logger
 from pipeline import dossier as dossiers
 from pipeline import wiring
 from pipeline.settings import Settings, read_settings
+from policy.decision import Decision, decide
+from policy.verification.dossier import Dossier
+from warehouse.rebuild import landing_versions
 from warehouse.store import ConflictError, TableHandle, TableStore
 
 Row = Mapping[str, object]
@@ -48,7 +49,10 @@ def assess(settings: Settings | None = None) -> dict[str, object]:
     store.create(TABLE, SCHEMA)
     handles = {name: store.open(name) for name in dossiers.MARTS}
     marts = {name: handle.dataset().to_table() for name, handle in handles.items()}
-    versions = {name: handle.version for name, handle in handles.items()}
+    versions = landing_versions(store, {name: each.version for name, each in handles.items()})
+    if versions is None:
+        # A refine run is half-way through; the asset event at its end comes here again.
+        return {"decided": [], "table_version": store.open(TABLE).version}
     decided = [claim for claim in dossiers.claims(marts) if _decide(store, claim, marts, versions)]
     logger("assess").info("assessed", decided=len(decided))
     return {"decided": decided, "table_version": store.open(TABLE).version}

@@ -1,4 +1,4 @@
-"""Assembles `nplusx` from the modules in `pipeline/commands`; being in the folder is being there."""
+"""Assembles `nplusx` from the modules in `pipeline/commands`: to be in the folder is enough."""
 
 import pkgutil
 import sys
@@ -7,9 +7,9 @@ from importlib import import_module
 import typer
 
 from kernel.errors import NplusxError
+from kernel.log import configure
 from pipeline import commands
-
-_INTERRUPTED = 130
+from pipeline.settings import read_settings
 
 
 def assemble() -> typer.Typer:
@@ -22,6 +22,7 @@ def assemble() -> typer.Typer:
         pretty_exceptions_enable=False,
         add_completion=False,
     )
+    app.callback()(_log_as_set)
     for found in sorted(pkgutil.iter_modules(commands.__path__), key=lambda module: module.name):
         import_module(f"{commands.__name__}.{found.name}").register(app)
     return app
@@ -34,9 +35,12 @@ def main() -> None:
     except NplusxError as error:
         _tell(str(error))
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        _tell("Interrupted.")
-        sys.exit(_INTERRUPTED)
+
+
+def _log_as_set() -> None:
+    """Configure the log before any command runs."""
+    settings = read_settings().log
+    configure(as_json=settings.json_lines, level=settings.level)
 
 
 def _tell(message: str) -> None:

@@ -1,11 +1,13 @@
 """From mart rows to the frozen dossier that policy judges; the same for a table and for a pack."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from kernel.errors import ChecksFailedError
 from policy.verification.dossier import (
     Acceptance,
     ClaimLine,
@@ -16,8 +18,6 @@ from policy.verification.dossier import (
     Payment,
     Project,
 )
-
-from kernel.errors import ChecksFailedError
 from warehouse.tables import Engine, core_tables, in_order, mart_tables
 
 # What a dossier is made of: one mart table for each kind of fact.
@@ -31,7 +31,7 @@ MARTS = (
     "mart__claim_listing",
 )
 Marts = Mapping[str, pa.Table]
-Fact = TypeVar("Fact")
+Fact = TypeVar("Fact", Acceptance, ClaimLine, InvoiceLine, LedgerEntry, Listing, Payment, Project)
 
 
 def marts(engine: Engine, landing: Mapping[str, pa.Table]) -> Marts:
@@ -52,7 +52,7 @@ def claims(marts: Marts) -> tuple[str, ...]:
 def build(claim: str, marts: Marts) -> Dossier:
     """Freeze everything that the tables know about a claim."""
 
-    def facts(table: str, kind: Callable[..., Fact]) -> tuple[Fact, ...]:
+    def facts(table: str, kind: type[Fact]) -> tuple[Fact, ...]:
         rows = marts[table]
         return _read(rows.filter(pc.equal(rows["claim_id"], claim)), kind)
 
@@ -87,7 +87,7 @@ def _other_uses(claim: str, lines: tuple[ClaimLine, ...], rows: pa.Table) -> tup
     return _read(rows.filter(shared), ClaimLine)
 
 
-def _read(rows: pa.Table, kind: Callable[..., Fact]) -> tuple[Fact, ...]:
+def _read(rows: pa.Table, kind: type[Fact]) -> tuple[Fact, ...]:
     """Make one frozen fact of each row; columns bear the names of its fields."""
-    names = [field.name for field in fields(kind)]  # type: ignore[arg-type]  # every kind is a dataclass
+    names = [field.name for field in fields(kind)]
     return tuple(kind(**{name: row[name] for name in names}) for row in rows.to_pylist())

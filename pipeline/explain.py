@@ -71,10 +71,8 @@ def _ruling(decision: Mapping[str, object]) -> Step:
 
 
 def _line(trail: "_Trail", line: Mapping[str, object]) -> Step:
-    verdicts = line["verdicts"]
-    why = "; ".join(
-        f"{each['rule']} {each['reason_zh']}" for each in verdicts if isinstance(verdicts, list)
-    )
+    verdicts = line["verdicts"] if isinstance(line["verdicts"], list) else []
+    why = "; ".join(f"{each['rule']} {each['reason_zh']}" for each in verdicts)
     evidence = line["evidence"]
     origins = evidence if isinstance(evidence, list) else []
     return Step(

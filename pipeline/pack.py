@@ -84,6 +84,7 @@ def _leaves(files: Mapping[str, bytes]) -> Sequence[bytes]:
 
 def statement(files: Mapping[str, bytes], about: Mapping[str, object]) -> bytes:
     """Write the in-toto statement: every file by its digest, and the root over them."""
+    predicate: dict[str, object] = {**about, "merkle_root": root_of(files)}
     return canonical.dumps(
         {
             "_type": STATEMENT_TYPE,
@@ -92,14 +93,15 @@ def statement(files: Mapping[str, bytes], about: Mapping[str, object]) -> bytes:
                 for name in sorted(files)
             ],
             "predicateType": PREDICATE_TYPE,
-            "predicate": {**about, "merkle_root": root_of(files)},
+            "predicate": predicate,
         }
     )
 
 
 def write(files: Files, about: Mapping[str, object], key: SigningKey) -> bytes:
     """Seal files in a pack."""
-    sealed = {**files, MANIFEST: envelope(PAYLOAD_TYPE, statement(files, about), key)}
+    sealed = dict(files)
+    sealed[MANIFEST] = envelope(PAYLOAD_TYPE, statement(files, about), key)
     sink = io.BytesIO()
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:
         for name in sorted(sealed):

@@ -86,7 +86,9 @@ class Agent:
         self._outbox = Outbox(config.outbox, key, config.outbox_bytes)
         self._connector: Connector | None = None
         self._sender: Sender | None = None
+        # What went wrong with sending in this round: with the bus, and with single streams.
         self._silent = ""
+        self._unsent: dict[str, str] = {}
 
     def close(self) -> None:
         """Let go of outbox, source and bus."""
@@ -99,8 +101,10 @@ class Agent:
         """Read every stream to its end, page by page, and send what waits."""
         started_at = clock.now()
         self._silent = ""
+        self._unsent.clear()
         read: dict[str, int] = {}
-        errors: dict[str, str] = dict(self._drain())
+        errors: dict[str, str] = {}
+        self._drain()
         general = ""
         try:
             connector = self._open_source()
@@ -114,8 +118,11 @@ class Agent:
                 except NplusxError as wrong:
                     # One stream's trouble is not the others'.
                     errors[name] = str(wrong)
-        errors |= self._drain()
-        report = self._report(started_at, read, errors, general or self._silent)
+        self._drain()
+        if self._unsent:
+            # The next round tries with a new connection.
+            self._hang_up()
+        report = self._report(started_at, read, self._unsent | errors, general or self._silent)
         _write(self._config.status_file, canonical.dumps(asdict(report)))
         return report
 
@@ -147,11 +154,12 @@ class Agent:
             if bodies:
                 self._drain()
 
-    def _drain(self) -> dict[str, str]:
-        """Send what waits; give the streams that could not be sent, with the reason."""
-        failed: dict[str, str] = {}
+    def _drain(self) -> None:
+        """Send what waits, of every stream that has not failed in this round already."""
         while not self._silent:
-            waiting = [each for each in self._outbox.pending(_PORTION) if each.stream not in failed]
+            waiting = [
+                each for each in self._outbox.pending(_PORTION) if each.stream not in self._unsent
+            ]
             if not waiting:
                 break
             try:
@@ -165,12 +173,7 @@ class Agent:
             crash_here(self._crash, "publish.after_mark")
             for each, error in pairs:
                 if error:
-                    failed.setdefault(each.stream, f"Kafka did not take a record: {error}")
-            if all(outcomes):
-                # Nothing at all went through: a new connection is tried in the next round.
-                self._hang_up()
-                self._silent = next(iter(failed.values()))
-        return failed
+                    self._unsent.setdefault(each.stream, f"Kafka did not take a record: {error}")
 
     def _open_bus(self) -> Sender:
         if self._sender is None:

@@ -9,17 +9,18 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from policy.verification.dossier import Dossier
 
 from contracts.loader import all_contracts
 from contracts.model import Contract
 from contracts.schema import landing_schema
 from kernel import canonical, clock
+from kernel.ids import ContractId
 from kernel.log import logger
 from pipeline import dossier as dossiers
 from pipeline import pack, wiring
 from pipeline.assess import decisions
 from pipeline.settings import Settings, read_settings
+from policy.verification.dossier import Dossier
 from warehouse import attempts, ledger
 from warehouse.landing import RECORD_SCHEMA, RECORDS
 from warehouse.store import ConflictError, Facts, TableStore
@@ -208,7 +209,7 @@ def _keys(settings: Settings, records: pa.Table) -> bytes:
     )
 
 
-def _commits(store: TableStore, rows: Mapping[str, pa.Table]) -> bytes:
+def _commits(store: TableStore, rows: Mapping[ContractId, pa.Table]) -> bytes:
     """Take the commits that landed the rows, found by their offsets."""
     found: list[dict[str, object]] = []
     for contract_id, landed in rows.items():

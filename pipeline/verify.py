@@ -11,7 +11,6 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from policy.decision import decide
 
 from bus import envelope as envelopes
 from bus.ports import Received
@@ -24,6 +23,7 @@ from kernel.errors import ChecksFailedError, ConfigurationError, TamperingError
 from kernel.evidence import PublicKey, open_envelope
 from pipeline import dossier as dossiers
 from pipeline import pack, wiring
+from policy.decision import decide
 
 _LARGEST_FILE = 1 << 30
 _LARGEST_PACK = 4 << 30
@@ -39,6 +39,7 @@ class Verified:
     decision_digest: str
     sealed_by: str
     records: int
+    unsigned_records: int
     rows: int
 
 
@@ -63,6 +64,7 @@ def verify(path: Path, trusted: PublicKey | None = None) -> Verified:
         decision_digest=canonical.digest(files[pack.DECISION]),
         sealed_by=signer.id,
         records=len(records),
+        unsigned_records=sum(1 for record in records if not record["key_id"]),
         rows=rows,
     )
 
@@ -183,10 +185,13 @@ def _received(record: Mapping[str, object]) -> Received:
 def _check_signature(record: Mapping[str, object], keys: Mapping[str, Mapping[str, str]]) -> None:
     received = _received(record)
     envelope = envelopes.read(received)
-    if not record["key_id"]:
-        # The enterprise was allowed to send unsigned; the evidence says so by the empty key.
+    named = envelope.get("ce_keyid")
+    if record["key_id"] != named:
+        raise TamperingError("A record names another key than landing saw.", where=_place(record))
+    if not named:
+        # The enterprise was allowed to send unsigned; the report counts such records.
         return
-    held = keys.get(envelope.get("ce_keyid"))
+    held = keys.get(named)
     if held is None:
         raise TamperingError("The key of a record is not in the pack.", where=_place(record))
     key = PublicKey(base64.b64decode(held["public_key"]))

@@ -1,7 +1,20 @@
 """Joins ports and adapters: the only module that names a concrete adapter."""
 
+import os
+import secrets
+from base64 import b64encode
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
 from bus.ports import Bus
+from kernel.evidence import SigningKey
+from kernel.ids import KeyId
 from pipeline.settings import Settings
+from registry import keys as registered_keys
+from registry import people
+from registry.database import Registry, migrate, open_registry
 from warehouse.store import TableStore
 from warehouse.tables import Engine
 
@@ -28,3 +41,56 @@ def bus(settings: Settings) -> Bus:
     return KafkaBus(
         settings.bootstrap_servers, kafka.partitions, kafka.replication, kafka.timeout_seconds
     )
+
+
+@cache
+def _registry_at(url: str) -> Registry:
+    found = open_registry(url)
+    migrate(found)
+    return found
+
+
+def registry(settings: Settings) -> Registry:
+    """Open the registry, moved forward to this version."""
+    return _registry_at(settings.registry_url)
+
+
+def keys(settings: Settings) -> Mapping[KeyId, registered_keys.RegisteredKey]:
+    """Give the keys with which agents sign."""
+    return registered_keys.keyring(registry(settings))
+
+
+def enterprises(settings: Settings) -> Mapping[str, people.Enterprise]:
+    """Give the registered enterprises."""
+    return people.enterprises(registry(settings))
+
+
+def user(settings: Settings, username: str) -> people.User | None:
+    """Find a user of the portal."""
+    return people.find_user(registry(settings), username)
+
+
+def login(settings: Settings, username: str, password: str) -> people.User | None:
+    """Find a user if the password is right; a wrong name takes as long as a wrong password."""
+    found = people.find_user(registry(settings), username)
+    return found if people.check_password(found, password) else None
+
+
+def county_key(settings: Settings) -> SigningKey:
+    """Give the key that seals evidence."""
+    path = settings.state_dir / "keys" / "county.key"
+    return SigningKey.from_text(secret(path), str(path))
+
+
+def secret(path: Path) -> str:
+    """Read a secret of 32 bytes in base64, or make it once; two starts at once agree on one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        # Written whole under another name, then linked: a reader never sees half of it.
+        made = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+        with os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(b64encode(secrets.token_bytes(32)))
+        with suppress(FileExistsError):
+            os.link(made, path)
+        made.unlink()
+    return path.read_text(encoding="utf-8").strip()

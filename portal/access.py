@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import Depends, Form, Request
-from registry.people import User
 
 from pipeline import wiring
+from registry.people import User
 
 _USER, _CSRF, LANGUAGE = "user", "csrf", "language"
 

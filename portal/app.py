@@ -1,7 +1,5 @@
 """Assembles the portal; the pages are modules of `portal.pages`, found in their folder."""
 
-import os
-import secrets
 from pathlib import Path
 
 from fastapi import FastAPI, Request
@@ -13,6 +11,7 @@ from starlette.middleware.sessions import SessionMiddleware
 import portal.pages
 from kernel.errors import NplusxError
 from kernel.registry import modules_in
+from pipeline import wiring
 from pipeline.settings import Settings, read_settings
 from portal.access import CsrfError, ForbiddenError, LoginNeededError
 from portal.view import render
@@ -56,17 +55,8 @@ def create_app() -> FastAPI:
 
 
 def session_secret(settings: Settings) -> str:
-    """Read the key of session cookies, or make it once; two starts at once agree on one."""
-    path = settings.portal.secret_file or settings.state_dir / "keys" / "portal.secret"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text(encoding="utf-8").strip()
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        made = secrets.token_hex(32)
-        file.write(made)
-    return made
+    """Give the key of session cookies."""
+    return wiring.secret(settings.portal.secret_file or settings.state_dir / "keys/portal.secret")
 
 
 async def _protect(request: Request, call_next: RequestResponseEndpoint) -> Response:

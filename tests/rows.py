@@ -54,14 +54,14 @@ def stream_of(contract: Contract, enterprise: str = FACTORY) -> Stream:
 
 def record_of(
     contract: Contract,
-    rows: Sequence[dict[str, object]],
+    entries: Sequence[dict[str, object]],
     *,
     sequence: int = 1,
     key: SigningKey | None = KEY,
     **changes: object,
 ) -> Record:
     """Seal rows as the batch of an agent."""
-    table = arrow_rows(contract, rows)
+    table = arrow_rows(contract, entries)
     facts: dict[str, object] = {
         "stream": stream_of(contract),
         "contract_version": contract.version,

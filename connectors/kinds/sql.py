@@ -60,6 +60,12 @@ _COMPLAINTS: tuple[tuple[str, type[NplusxError], str, str], ...] = (
         "correct the database in source.url.",
     ),
     (
+        r"ambiguous",
+        ConfigurationError,
+        "The query gives two columns one name.",
+        "rename one of them with `as`.",
+    ),
+    (
         r"syntax error",
         ConfigurationError,
         "The source does not understand the preset's query.",
@@ -148,7 +154,9 @@ class SqlConnector:
     def _select(self, plan: StreamPlan) -> Query:
         """Select the plan's rows with their keys as texts, which compare the same everywhere."""
         keys = [each.label(_KEY.format(at)) for at, each in enumerate(_key_texts(plan))]
-        source = sa.text(f"({plan.query.strip().rstrip(';')}) as source")
+        # A colon in the preset's query is the database's, never a parameter of ours.
+        query = plan.query.strip().rstrip(";").replace(":", "\\:")
+        source = sa.text(f"({query}) as source")
         return sa.select(sa.literal_column("source.*")).add_columns(*keys).select_from(source)
 
     def _undated(self, plan: StreamPlan) -> Query:

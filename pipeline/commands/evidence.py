@@ -40,7 +40,8 @@ def verify(
             "amount_cny": found.amount_cny,
             "decision_digest": found.decision_digest,
             "sealed_by": found.sealed_by,
-            "signed_records": found.records,
+            "records": found.records,
+            "unsigned_records": found.unsigned_records,
             "rows": found.rows,
         },
     )

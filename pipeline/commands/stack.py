@@ -24,7 +24,7 @@ def up() -> None:
 
 
 def down(
-    purge: Annotated[bool, typer.Option("--purge", help="Remove the state folder too.")] = False,  # noqa: FBT002  # typer calls it
+    purge: Annotated[bool, typer.Option("--purge", help="Remove the state folder too.")] = False,
 ) -> None:
     """Stop every process of this state folder, whoever started it."""
     from pipeline.stack.embedded import Stack

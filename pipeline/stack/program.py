@@ -23,7 +23,7 @@ class Program:
     environment: Mapping[str, str]
     directory: Path
     account: Account | None = None
-    # How long it must live to count as started; one that dies earlier, again and again, is given up.
+    # How long it must live to count as started; one that always dies earlier is given up.
     start_seconds: int = 2
     stop_signal: str = "TERM"
     stop_seconds: int = 8
@@ -71,7 +71,7 @@ command = {command}
 autostart = false
 autorestart = true
 startsecs = {start}
-startretries = 6
+startretries = 4
 stopsignal = {signal}
 stopwaitsecs = {seconds}
 stopasgroup = {group}

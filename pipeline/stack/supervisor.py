@@ -48,9 +48,14 @@ class _Connection(http.client.HTTPConnection):
 
     @override
     def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
+        opened = socket.socket(socket.AF_UNIX)
+        try:
+            opened.settimeout(self.timeout)
+            opened.connect(self._path)
+        except OSError:
+            opened.close()
+            raise
+        self.sock = opened
 
 
 class _Transport(xmlrpc.client.Transport):
@@ -62,7 +67,10 @@ class _Transport(xmlrpc.client.Transport):
 
     @override
     def make_connection(self, host: object) -> http.client.HTTPConnection:
-        return _Connection(self._path)
+        connection = _Connection(self._path)
+        # Where the base class looks for what it must close.
+        self._connection = host, connection
+        return connection
 
 
 class Supervisor:

@@ -4,7 +4,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import FileResponse, Response
-from registry.people import User
 
 from kernel import canonical
 from pipeline import wiring
@@ -12,6 +11,7 @@ from pipeline.assess import Row, decisions
 from pipeline.seal import pack_path
 from portal.access import ForbiddenError, enterprise_filter, only
 from portal.view import render
+from registry.people import User
 from warehouse import ledger
 
 router = APIRouter()
@@ -36,7 +36,8 @@ def _find(request: Request, user: User, claim: str) -> Row:
 def claims(request: Request, user: Reader) -> Response:
     """List the decisions that the reader may see."""
     names = {
-        each.uscc: each.name for each in wiring.enterprises(request.app.state.settings).values()
+        str(each.uscc): each.name
+        for each in wiring.enterprises(request.app.state.settings).values()
     }
     rows = [
         {**row, "name": names.get(str(row["enterprise"]), row["enterprise"])}

@@ -6,12 +6,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
-from registry.people import User
 
 from kernel import canonical
 from pipeline import wiring
 from portal.access import enterprise_filter, only
 from portal.view import language_of, render
+from registry.people import User
 from warehouse import metric
 from warehouse.tables import SqlTable, metric_tables
 
@@ -29,7 +29,7 @@ def metrics(request: Request, user: Reader) -> Response:
     mine = enterprise_filter(user)
     if mine is not None:
         rows = rows.filter(pc.equal(rows["subject"], mine))
-    names = {each.uscc: each.name for each in wiring.enterprises(settings).values()}
+    names = {str(each.uscc): each.name for each in wiring.enterprises(settings).values()}
     language = language_of(request)
     charts = [_chart(each, rows, names, language) for each in metric_tables()]
     values = {"user": user, "charts": [chart for chart in charts if chart["rows"]]}

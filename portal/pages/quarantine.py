@@ -6,11 +6,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
-from registry.people import User
 
 from pipeline import wiring
 from portal.access import enterprise_filter, only
 from portal.view import render
+from registry.people import User
 from warehouse import attempts, quarantine
 
 router = APIRouter()

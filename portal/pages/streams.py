@@ -4,11 +4,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
-from registry.people import User
 
 from pipeline.doctor import examine
 from portal.access import enterprise_filter, only
 from portal.view import render
+from registry.people import User
 
 router = APIRouter()
 Reader = Annotated[User, Depends(only("platform", "factory", "auditor"))]

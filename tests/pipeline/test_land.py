@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from registry.keys import Enterprise, RegisteredKey
 
 from bus.memory import MemoryBus
 from bus.ports import Record
@@ -18,6 +17,8 @@ from kernel.evidence import SigningKey
 from pipeline.admission import Known
 from pipeline.land import Landed, Lander
 from pipeline.settings import Settings, StateSettings
+from registry.keys import RegisteredKey
+from registry.people import Enterprise, EnterpriseKind
 from tests.rows import FACTORY, KEY, record_of, valid_row
 from warehouse import attempts, quarantine
 from warehouse.delta import DeltaStore
@@ -38,7 +39,7 @@ class County:
             KEY.public.id: RegisteredKey(KEY.public, "agent-1", FACTORY, LONG_AGO, None, None)
         }
         self.enterprises = {
-            FACTORY: Enterprise(FACTORY, "某厂", "factory", "330523", "C2130", False)
+            FACTORY: Enterprise(FACTORY, "某厂", EnterpriseKind.FACTORY, "330523", "C2130", False)
         }
 
     def send(self, *records: Record) -> None:

@@ -98,7 +98,14 @@ RED = replace(
     origin=origin("invoice", 99),
 )
 ACCEPTED = Acceptance("AJ-1", date(2024, 7, 20), "accepted", "县经信局专家组", origin("accept", 0))
-LISTED = Listing(FACTORY, 2024, "330523", "C2130", True, origin("listing", 0))  # noqa: FBT003  # the list's own column
+LISTED = Listing(
+    enterprise_uscc=FACTORY,
+    list_year=2024,
+    region_code="330523",
+    industry_code="C2130",
+    is_above_scale=True,
+    origin=origin("listing", 0),
+)
 CLAIM = Dossier(
     claim_id="CL-1",
     project=PROJECT,

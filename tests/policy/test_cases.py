@@ -35,7 +35,7 @@ def _cases() -> Iterator[object]:
                 )
 
 
-@pytest.mark.parametrize(("clause", "facts", "day", "grants"), _cases())
+@pytest.mark.parametrize(("clause", "facts", "day", "grants"), list(_cases()))
 def test_clause_grants(clause: tuple[str, str], facts: Facts, day: date, grants: str) -> None:
     programme = programmes()[clause[0]]
     if grants == "none in force":

@@ -6,6 +6,7 @@ import duckdb
 import pyarrow as pa
 from typing_extensions import override
 
+from contracts.schema import INSTANT
 from kernel.errors import ChecksFailedError
 from warehouse.tables import Engine, Source
 
@@ -22,10 +23,19 @@ class DuckEngine(Engine):
             for name, source in inputs.items():
                 connection.register(name, source)
             try:
-                return connection.sql(sql).to_arrow_table()
+                return _in_utc(connection.sql(sql).to_arrow_table())
             except duckdb.Error as broken:
                 raise ChecksFailedError(
                     f"The SQL could not be run: {str(broken).splitlines()[0]}",
                     where=", ".join(sorted(inputs)),
                     cure="mend the SQL file or the tables that it reads.",
                 ) from broken
+
+
+def _in_utc(rows: pa.Table) -> pa.Table:
+    """Store instants in UTC: DuckDB labels them with the session's zone."""
+    fields = [
+        field.with_type(INSTANT) if pa.types.is_timestamp(field.type) and field.type.tz else field
+        for field in rows.schema
+    ]
+    return rows.cast(pa.schema(fields))

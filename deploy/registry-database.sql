@@ -1,0 +1,2 @@
+-- The registry's database, beside Airflow's; made with the database's first start.
+CREATE DATABASE registry OWNER nplusx;

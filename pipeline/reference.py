@@ -1,0 +1,160 @@
+"""Writes docs/reference from contracts, tables and settings, and tells a page that drifted."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from pydantic_core import PydanticUndefined
+
+from contracts.loader import all_contracts
+from contracts.model import Contract, Property
+from contracts.violations import TITLES
+from pipeline.settings import ROOT, Settings
+from warehouse.tables import SqlTable, core_tables, mart_tables, metric_tables
+
+FOLDER = ROOT / "docs" / "reference"
+
+
+def pages() -> Mapping[str, str]:
+    """Give every generated page by its name."""
+    made: dict[str, Callable[[], str]] = {
+        "settings.md": _settings,
+        "reasons.md": _reasons,
+        "tables.md": _tables,
+    }
+    found = {name: write() for name, write in made.items()}
+    for contract in all_contracts().values():
+        found[f"contracts/{contract.id}.md"] = _contract(contract)
+    return found
+
+
+def drifted() -> list[str]:
+    """List pages that differ from what would be written, are missing, or belong to nothing."""
+    made = pages()
+    there = {path.relative_to(FOLDER).as_posix(): path for path in FOLDER.rglob("*.md")}
+    return sorted(
+        name
+        for name in made.keys() | there.keys()
+        if name not in there or there[name].read_text(encoding="utf-8") != made.get(name)
+    )
+
+
+def write() -> int:
+    """Write every page and remove what belongs to nothing."""
+    made = pages()
+    for path in FOLDER.rglob("*.md"):
+        if path.relative_to(FOLDER).as_posix() not in made:
+            path.unlink()
+    for name, text in made.items():
+        path = FOLDER / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return len(made)
+
+
+def _page(title: str, source: str, *blocks: str) -> str:
+    head = f"Generated from {source}; edit that."
+    return "\n\n".join([f"# {title}", head, *blocks]) + "\n"
+
+
+def _grid(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [" | ".join(columns), " | ".join("---" for _ in columns)]
+    lines += [" | ".join(cell.replace("|", "\\|") for cell in row) for row in rows]
+    return "\n".join(f"| {line} |" for line in lines)
+
+
+def _settings() -> str:
+    rows = []
+    for area, field in Settings.model_fields.items():
+        model = field.annotation
+        for key, each in getattr(model, "model_fields", {}).items():
+            default = "" if each.default is PydanticUndefined else str(each.default)
+            variable = f"`NPLUSX_{area}_{key}`".upper()
+            rows.append((variable, each.description or "", f"`{default}`" if default else "–"))
+    return _page(
+        "Settings",
+        "`pipeline/settings.py`",
+        "Every setting is an environment variable; a wrong value is an error that names it.",
+        _grid(("variable", "what it is", "default"), rows),
+    )
+
+
+def _reasons() -> str:
+    rows = [(f"`{kind}`", title.zh, title.en) for kind, title in TITLES.items()]
+    return _page(
+        "Reasons · 隔离原因",
+        "`contracts/violations.py`",
+        "A reason about a column is spelt `<column>.<kind>`.",
+        _grid(("code", "中文", "English"), rows),
+    )
+
+
+def _tables() -> str:
+    def row(table: SqlTable) -> tuple[str, ...]:
+        reads = ", ".join(f"`{each}`" for each in table.reads)
+        return f"`{table.name}`", table.title.zh, table.title.en, table.grain, reads
+
+    columns = ("table", "中文", "English", "grain", "reads")
+    metrics = [
+        (*row(each)[:3], each.unit, each.metric_class, each.formula, each.reference)
+        for each in metric_tables()
+    ]
+    return _page(
+        "Tables",
+        "`warehouse/`",
+        "## Core",
+        _grid(columns, [row(each) for each in core_tables()]),
+        "## Marts",
+        _grid(columns, [row(each) for each in mart_tables()]),
+        "## Metrics",
+        _grid(("metric", "中文", "English", "unit", "class", "formula", "reference"), metrics),
+    )
+
+
+def _contract(contract: Contract) -> str:
+    facts = [
+        ("version", contract.version),
+        ("topic", f"`nplusx.{contract.id}`"),
+        ("landing table", f"`{contract.table}`"),
+        ("published by", contract.publisher),
+        ("key", ", ".join(f"`{name}`" for name in contract.key)),
+    ]
+    rows = [
+        (
+            f"`{each.name}`",
+            each.title.zh,
+            each.title.en,
+            f"`{each.physical}`",
+            _promises(each),
+            each.classification,
+        )
+        for each in contract.properties
+    ]
+    return _page(
+        f"{contract.id} · {contract.title.zh}",
+        f"`contracts/{'/'.join(contract.id.split('.', 1))}.odcs.yaml`",
+        contract.purpose,
+        _grid(("", ""), facts),
+        _grid(("column", "中文", "English", "type", "promises", "class"), rows),
+    )
+
+
+def _promises(column: Property) -> str:
+    limits = column.limits
+    said = [
+        "required" if column.required else "",
+        _choices(column),
+        f"≥ {limits.minimum}" if limits.minimum else "",
+        f"> {limits.exclusive_minimum}" if limits.exclusive_minimum else "",
+        f"≤ {limits.maximum}" if limits.maximum else "",
+        f"< {limits.exclusive_maximum}" if limits.exclusive_maximum else "",
+        f"{limits.min_length or 0}–{limits.max_length} characters" if limits.max_length else "",
+        f"`{limits.pattern}`" if limits.pattern else "",
+        f"format {column.format}" if column.format else "",
+        f"in {column.unit}" if column.unit else "",
+        f"→ `{column.reference.contract}.{column.reference.column}`" if column.reference else "",
+    ]
+    return "; ".join(each for each in said if each)
+
+
+def _choices(column: Property) -> str:
+    listed = ", ".join(f"`{each.value}` {each.label}" for each in column.enum)
+    return f"one of {listed}" if listed else ""

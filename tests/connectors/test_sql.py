@@ -1,0 +1,354 @@
+"""The sql connector reads everything once, again when it changed, and says what is wrong."""
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from connectors.base import Source, StreamPlan
+from connectors.kinds.sql import SqlConnector
+from kernel import clock
+from kernel.errors import ConfigurationError, DependencyUnavailableError
+from kernel.ids import ContractId, SourceId
+
+MAPPING = "select id as key, note, cast(changed as timestamptz) as at, 'upsert' as _op from rows"
+PLAN = StreamPlan(
+    ContractId("test.row.v1"),
+    "1.0.0",
+    "select id, note, changed from thing",
+    "changed",
+    ("id",),
+    MAPPING,
+)
+# As a source writes it: without a zone.
+EARLY = datetime.fromisoformat("2024-03-01 08:00")
+Run = Callable[..., None]
+
+
+class Database:
+    """A table `thing` in a real database, and how to change it."""
+
+    def __init__(self, url: str, run: Run) -> None:
+        self.url, self._run = url, run
+
+    def connector(self, **options: int) -> SqlConnector:
+        return SqlConnector(replace(Source(SourceId("s"), self.url), **options))
+
+    def put(self, key: str | None, note: str, changed: datetime | None) -> None:
+        self._run(key, note, changed)
+
+
+@pytest.fixture
+def sqlite_database(tmp_path: Path) -> Database:
+    path = tmp_path / "source 一.sqlite"
+    with sqlite3.connect(path) as db:
+        db.execute("create table thing (id text, note text, changed text)")
+    db.close()
+
+    def run(key: str | None, note: str, changed: datetime | None) -> None:
+        text = None if changed is None else changed.isoformat(" ", "microseconds")
+        with sqlite3.connect(path) as db:
+            db.execute("delete from thing where id = ?", (key,))
+            db.execute("insert into thing values (?, ?, ?)", (key, note, text))
+        db.close()
+
+    return Database(f"sqlite:///{path}", run)
+
+
+@pytest.fixture
+def postgres_database(request: pytest.FixtureRequest) -> Database:
+    url = request.getfixturevalue("postgres").fresh()
+    with psycopg.connect(url) as db:
+        db.execute("create table thing (id text, note text, changed timestamp)")
+
+    def run(key: str | None, note: str, changed: datetime | None) -> None:
+        with psycopg.connect(url) as db:
+            db.execute("delete from thing where id = %s", (key,))
+            db.execute("insert into thing values (%s, %s, %s)", (key, note, changed))
+
+    return Database(url, run)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.real_system)])
+def database(request: pytest.FixtureRequest) -> Database:
+    found: Database = request.getfixturevalue(f"{request.param}_database")
+    return found
+
+
+def read_all(
+    connector: SqlConnector, cursor: str | None = None, plan: StreamPlan = PLAN
+) -> tuple[list[dict[str, object]], str]:
+    """Read a pass to its end."""
+    rows: list[dict[str, object]] = []
+    for _ in range(500):
+        page = connector.read(plan, cursor)
+        cursor = page.cursor
+        if page.rows is not None:
+            rows += page.rows.to_pylist()
+        if not page.more:
+            return rows, cursor
+    raise AssertionError("the pass never ends")
+
+
+def keys(rows: list[dict[str, object]]) -> list[object]:
+    return [row["key"] for row in rows]
+
+
+def test_pages_give_every_row_once_in_order_of_change(database: Database) -> None:
+    for n in range(23):
+        # Several share a moment, so that a page ends among them.
+        database.put(f"{n:03}", "x", EARLY + timedelta(hours=n // 4))
+    connector = database.connector(page_rows=5)
+    rows, cursor = read_all(connector)
+    assert keys(rows) == [f"{n:03}" for n in range(23)]
+    assert read_all(connector, cursor)[0] == []
+    connector.close()
+
+
+def test_instants_are_meant_in_the_zone_of_the_source(database: Database) -> None:
+    database.put("a", "x", EARLY)
+    connector = database.connector()
+    (row,) = read_all(connector)[0]
+    assert row["at"] == datetime(2024, 3, 1, 0, 0, tzinfo=UTC)
+    assert row["_op"] == "upsert"
+    connector.close()
+
+
+def test_more_rows_at_one_moment_than_a_page_holds(database: Database) -> None:
+    for n in range(30):
+        database.put(f"{n:03}", "x", EARLY)
+    connector = database.connector(page_rows=4)
+    assert len(read_all(connector)[0]) == 30
+    connector.close()
+
+
+def test_a_changed_row_comes_again_and_its_neighbours_do_not(database: Database) -> None:
+    for n in range(6):
+        database.put(str(n), "first", EARLY + timedelta(seconds=n))
+    connector = database.connector(page_rows=3)
+    _, cursor = read_all(connector)
+    database.put("2", "second", EARLY + timedelta(seconds=9))
+    rows, cursor = read_all(connector, cursor)
+    assert [(row["key"], row["note"]) for row in rows] == [("2", "second")]
+    # Changed without a new time, still within the look-back: the content tells.
+    database.put("5", "silently", EARLY + timedelta(seconds=5))
+    rows, _ = read_all(connector, cursor)
+    assert [(row["key"], row["note"]) for row in rows] == [("5", "silently")]
+    connector.close()
+
+
+def test_a_row_that_changes_while_pages_are_read_is_not_lost(database: Database) -> None:
+    for n in range(9):
+        database.put(str(n), "first", EARLY + timedelta(hours=n))
+    connector = database.connector(page_rows=3)
+    first = connector.read(PLAN, None)
+    assert first.rows is not None
+    # One already read, one not yet read; both move to the end.
+    database.put("0", "second", EARLY + timedelta(hours=20))
+    database.put("7", "second", EARLY + timedelta(hours=21))
+    rest, _ = read_all(connector, first.cursor)
+    notes = {str(row["key"]): row["note"] for row in [*first.rows.to_pylist(), *rest]}
+    assert set(notes) == {str(n) for n in range(9)}
+    assert notes["0"] == notes["7"] == "second"
+    connector.close()
+
+
+def test_a_late_row_within_the_look_back_is_found(database: Database) -> None:
+    database.put("a", "x", EARLY)
+    database.put("b", "x", EARLY + timedelta(seconds=200))
+    connector = database.connector(lookback_seconds=300)
+    _, cursor = read_all(connector)
+    database.put("late", "x", EARLY + timedelta(seconds=10))
+    assert keys(read_all(connector, cursor)[0]) == ["late"]
+    connector.close()
+
+
+def test_a_row_from_the_future_does_not_hide_the_present(database: Database) -> None:
+    database.put("future", "x", datetime.fromisoformat("2099-01-01"))
+    connector = database.connector()
+    rows, cursor = read_all(connector)
+    assert keys(rows) == ["future"]
+    now = clock.now().astimezone(clock.SHANGHAI).replace(tzinfo=None)
+    database.put("now", "x", now)
+    rows, cursor = read_all(connector, cursor)
+    assert keys(rows) == ["now"]
+    assert read_all(connector, cursor)[0] == []
+    connector.close()
+
+
+def test_nulls_in_key_and_time_reach_the_gate_once(database: Database) -> None:
+    database.put(None, "no key", EARLY)
+    database.put("a", "x", EARLY)
+    database.put("b", "no time", None)
+    connector = database.connector(page_rows=1)
+    rows, cursor = read_all(connector)
+    assert sorted(str(row["note"]) for row in rows) == ["no key", "no time", "x"]
+    assert read_all(connector, cursor)[0] == []
+    connector.close()
+
+
+def test_a_crowded_look_back_is_closed_instead_of_remembered(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("connectors.cursor._REMEMBERED", 10)
+    for n in range(30):
+        database.put(f"{n:03}", "x", EARLY)
+    connector = database.connector(page_rows=8)
+    rows, cursor = read_all(connector)
+    assert len(rows) == 30
+    assert len(cursor) < 1000
+    assert read_all(connector, cursor)[0] == []
+    database.put("zzz", "x", EARLY + timedelta(seconds=1))
+    assert keys(read_all(connector, cursor)[0]) == ["zzz"]
+    connector.close()
+
+
+def test_hostile_names_and_values_are_only_names_and_values(database: Database) -> None:
+    name = "'; drop table thing; --%s :x \" 表"
+    quoted = '"' + name.replace('"', '""') + '"'
+    database.put(name, name, EARLY)
+    query = f'select id as {quoted}, note, changed as "改 时" from thing'  # noqa: S608 - the test's own
+    mapping = f"select {quoted} as key, note, 'upsert' as _op from rows"  # noqa: S608
+    plan = replace(PLAN, query=query, keys=(name,), updated="改 时", mapping=mapping)
+    connector = database.connector(page_rows=1)
+    rows, cursor = read_all(connector, None, plan)
+    assert keys(rows) == [name]
+    assert read_all(connector, cursor, plan)[0] == []
+    connector.close()
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        ("select id, note, changed from nowhere", "no such table"),
+        ("select id, wrong, changed from thing", "no such column"),
+        ("select id, note from thing", "no such column"),
+        ("selekt id from thing", "syntax error|understand"),
+    ],
+)
+def test_a_preset_that_does_not_fit_says_so(database: Database, query: str, says: str) -> None:
+    database.put("a", "x", EARLY)
+    connector = database.connector()
+    plan = replace(PLAN, query=query)
+    with pytest.raises(ConfigurationError, match=says):
+        connector.read(plan, None)
+    (finding,) = connector.check([plan])
+    assert finding.problem
+    connector.close()
+
+
+def test_a_mapping_that_does_not_fit_says_so(database: Database) -> None:
+    database.put("a", "x", EARLY)
+    connector = database.connector()
+    for mapping in ("select nothing from rows", "select * from read_csv('/etc/hostname')"):
+        with pytest.raises(ConfigurationError, match="mapping does not fit"):
+            connector.read(replace(PLAN, mapping=mapping), None)
+    connector.close()
+
+
+def test_the_source_cannot_be_written(database: Database) -> None:
+    database.put("a", "x", EARLY)
+    connector = database.connector()
+    with (
+        pytest.raises((ConfigurationError, DependencyUnavailableError)),
+        connector._asking(PLAN) as connection,
+    ):
+        connection.exec_driver_sql("delete from thing")
+    assert len(read_all(connector)[0]) == 1
+    connector.close()
+
+
+def test_a_check_names_the_columns_and_rows_without_time(database: Database) -> None:
+    connector = database.connector()
+    assert connector.check([PLAN])[0].problem == ""
+    database.put("a", "x", EARLY)
+    assert connector.check([PLAN])[0].columns == ("key", "note", "at", "_op")
+    database.put("b", "x", None)
+    assert "changed" in connector.check([PLAN])[0].problem
+    connector.close()
+
+
+def test_a_cursor_that_is_not_ours_is_refused(database: Database) -> None:
+    connector = database.connector()
+    for text in ("{}", "[]", '{"place": [["at", "x"]], "fresh": true, "newest": null, "seen": {}}'):
+        with pytest.raises(ConfigurationError, match="cursor"):
+            connector.read(PLAN, text)
+    connector.close()
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    connector = SqlConnector(Source(SourceId("s"), f"sqlite:///{tmp_path / 'none.sqlite'}"))
+    with pytest.raises(DependencyUnavailableError, match=r"none\.sqlite"):
+        connector.read(PLAN, None)
+    connector.close()
+
+
+def test_an_address_that_is_none_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="dialect"):
+        SqlConnector(Source(SourceId("s"), "somewhere"))
+    with pytest.raises(ConfigurationError, match="driver"):
+        SqlConnector(Source(SourceId("s"), "abacus://host/db"))
+
+
+@pytest.mark.real_system
+class TestPostgres:
+    """What only a server can refuse."""
+
+    def test_a_silent_host_is_named_without_the_password(self) -> None:
+        connector = SqlConnector(Source(SourceId("s"), "postgresql://u:hush@127.0.0.1:9/db"))
+        with pytest.raises(DependencyUnavailableError, match=r"127\.0\.0\.1:9") as caught:
+            connector.read(PLAN, None)
+        assert "hush" not in str(caught.value)
+        connector.close()
+
+    def test_a_wrong_password_user_or_database_is_named(self, postgres) -> None:
+        url = postgres.fresh()
+        with psycopg.connect(url) as db:
+            db.execute("create table thing (id text, note text, changed timestamp)")
+            db.execute("create role reader login")
+        for wrong, says in (
+            (url.replace("owner@", "nobody@"), "user or the password"),
+            (url + "x", "no such database"),
+            (url.replace("owner@", "reader@"), "does not let this user read"),
+        ):
+            connector = SqlConnector(Source(SourceId("s"), wrong))
+            with pytest.raises(ConfigurationError, match=says):
+                connector.read(PLAN, None)
+            connector.close()
+
+    @pytest.mark.parametrize("twice", ["id", "note"])
+    def test_two_columns_of_one_name_are_refused(self, postgres_database, twice: str) -> None:
+        postgres_database.put("a", "x", EARLY)
+        connector = postgres_database.connector()
+        query = f"select id, note, changed, note as {twice} from thing"  # noqa: S608 - ours
+        with pytest.raises(ConfigurationError, match="two columns one name"):
+            connector.read(replace(PLAN, query=query), None)
+        connector.close()
+
+    def test_zoned_times_and_odd_types_are_read(self, postgres) -> None:
+        url = postgres.fresh()
+        with psycopg.connect(url) as db:
+            db.execute(
+                "create table thing"
+                "(id int, note uuid, changed timestamptz, size numeric, raw bytea)"
+            )
+            db.execute(
+                "insert into thing values (1, '00000000-0000-0000-0000-000000000001', "
+                "'2024-03-01 08:00+08', 'NaN', 'x'), (2, null, '2024-03-01 09:00+08', 1.5, null)"
+            )
+        mapping = (
+            "select cast(id as varchar) as key, note, size, cast(changed as timestamptz) as at, "
+            "cast(changed as date) as day from rows"
+        )
+        plan = replace(PLAN, query="select * from thing", mapping=mapping)
+        connector = SqlConnector(Source(SourceId("s"), url))
+        rows, cursor = read_all(connector, None, plan)
+        assert rows[0]["at"] == datetime(2024, 3, 1, tzinfo=UTC)
+        assert str(rows[0]["day"]) == "2024-03-01"
+        assert [row["size"] for row in rows] == ["NaN", "1.5"]
+        assert read_all(connector, cursor, plan)[0] == []
+        connector.close()

@@ -1,0 +1,149 @@
+"""The setup script says in one paragraph what is missing, and does nothing when all is there."""
+
+import hashlib
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.settings import ROOT
+
+COMMANDS = (
+    "dirname",
+    "cat",
+    "sha256sum",
+    "cut",
+    "sed",
+    "head",
+    "tr",
+    "rm",
+    "mkdir",
+    "mv",
+    "fc-list",
+)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """Make a checkout with a PATH of its own, seen by an account that may not install."""
+    (tmp_path / "deploy" / "kafka").mkdir(parents=True)
+    for name in ("deploy/setup.sh", "deploy/kafka/pom.xml", "requirements.lock", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name in COMMANDS:
+        if found := shutil.which(name):
+            (tools / name).symlink_to(found)
+    stub(tmp_path, "id", "echo 1000")
+    stub(tmp_path, "sudo", "exit 1")
+    stub(tmp_path, "java", "echo 'openjdk version \"17.0.15\" 2025-04-15' >&2")
+    stub(tmp_path, "mvn", "exit 0")
+    stub(tmp_path, "initdb", "exit 0")
+    stub(tmp_path, "postgres", "exit 0")
+    stub(tmp_path, "chromium", "exit 0")
+    stub(tmp_path, "fc-list", "echo 'Noto Sans CJK SC'")
+    return tmp_path
+
+
+def stub(checkout: Path, name: str, script: str) -> None:
+    path = checkout / "tools" / name
+    path.unlink(missing_ok=True)
+    path.write_text(f"#!/bin/sh\n{script}\n", "utf-8")
+    path.chmod(0o755)
+
+
+def setup(checkout: Path, python: str = sys.executable) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        ["/bin/sh", "deploy/setup.sh"],  # the script under test
+        cwd=checkout,
+        env={"PATH": str(checkout / "tools"), "PYTHON": python, "HOME": str(checkout)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def complete(checkout: Path) -> None:
+    """Pretend that everything was installed before."""
+    bin_folder = checkout / ".venv" / "bin"
+    bin_folder.mkdir(parents=True)
+    (bin_folder / "nplusx").write_text("#!/bin/sh\n", "utf-8")
+    (bin_folder / "nplusx").chmod(0o755)
+    stamp = digest(checkout, "requirements.lock", "pyproject.toml")
+    (checkout / ".venv" / ".complete").write_text(stamp, "utf-8")
+    jars = f"kafka-{digest(checkout, 'deploy/kafka/pom.xml')[:12]}"
+    (checkout / ".venv" / "share" / "nplusx" / jars).mkdir(parents=True)
+
+
+def digest(checkout: Path, *names: str) -> str:
+    return hashlib.sha256(b"".join((checkout / name).read_bytes() for name in names)).hexdigest()
+
+
+def test_nothing_is_done_when_all_is_there(checkout):
+    complete(checkout)
+    done = setup(checkout)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_an_old_java_is_named(checkout):
+    stub(checkout, "java", "echo 'openjdk version \"11.0.2\" 2019-01-15' >&2")
+    done = setup(checkout)
+    assert done.returncode == 4
+    assert "Java 17" in done.stderr
+    assert "release 11" in done.stderr
+
+
+def test_java_8_spells_its_version_in_another_way(checkout):
+    stub(checkout, "java", "echo 'java version \"1.8.0_401\"' >&2")
+    done = setup(checkout)
+    assert done.returncode == 4
+    assert "release 8" in done.stderr
+
+
+def test_what_is_missing_is_listed_in_one_line(checkout):
+    for name in ("java", "mvn", "chromium"):
+        (checkout / "tools" / name).unlink()
+    done = setup(checkout)
+    assert done.returncode == 4
+    last = done.stderr.strip().splitlines()[-1]
+    for package in ("openjdk-17-jre-headless", "maven", "chromium"):
+        assert package in last
+
+
+def test_a_wrong_python_is_refused(checkout):
+    stub(checkout, "oldpython", "[ \"$1\" = -V ] && echo 'Python 3.9.2' || exit 1")
+    done = setup(checkout, str(checkout / "tools" / "oldpython"))
+    assert done.returncode == 2
+    assert "Python 3.9.2" in done.stderr
+
+
+def test_an_interrupted_installation_is_made_anew(checkout):
+    complete(checkout)
+    (checkout / ".venv" / ".complete").unlink()
+    stub(checkout, "brokenpython", f'[ "$2" = venv ] && exit 9; exec "{sys.executable}" "$@"')
+    done = setup(checkout, str(checkout / "tools" / "brokenpython"))
+    assert "interrupted" in done.stderr
+    assert done.returncode == 4
+    assert not (checkout / ".venv" / "bin" / "nplusx").exists()
+
+
+def test_half_fetched_jars_are_never_taken_for_whole(checkout):
+    complete(checkout)
+    jars = next((checkout / ".venv" / "share" / "nplusx").iterdir())
+    jars.rmdir()
+    stub(checkout, "mvn", 'for last; do :; done; mkdir -p "${last#*=}"; exit 1')
+    done = setup(checkout)
+    assert done.returncode == 4
+    assert "Maven" in done.stderr
+    assert not jars.exists()
+    stub(checkout, "mvn", 'for last; do :; done; mkdir -p "${last#*=}"')
+    assert setup(checkout).returncode == 0
+    assert jars.is_dir()
+
+
+@pytest.mark.parametrize("script", ["setup.sh", "check.sh", "test.sh", "steps.sh"])
+def test_scripts_are_posix_shell(script):
+    shell = shutil.which("dash") or "/bin/sh"
+    subprocess.run([shell, "-n", ROOT / "deploy" / script], check=True)  # noqa: S603  # a shell and our script

@@ -1,0 +1,114 @@
+"""Prose is true: paths exist, commands run, the tree is the tree, generated pages are current."""
+
+import re
+from pathlib import Path
+
+import pytest
+import typer
+from typer.main import get_command
+
+from contracts.loader import all_contracts
+from pipeline import STAGES, cli, reference
+from pipeline.settings import Settings
+from tests.code_health.tree import PACKAGES, ROOT
+
+PAGES = sorted(
+    path.relative_to(ROOT)
+    for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    if "reference" not in path.parts
+)
+_NOT_A_FILE = re.compile(r"[<*…]|^docs/reference$|\.state|PACK|FILE")
+
+
+def _text(page: Path) -> str:
+    return (ROOT / page).read_text(encoding="utf-8")
+
+
+def test_generated_pages_are_current() -> None:
+    assert reference.drifted() == [], "run `make docs`"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_every_path_that_a_page_names_exists(page: Path) -> None:
+    named = re.findall(r"`([a-z_]+/[\w./<>*…-]*)`", _text(page))
+    named += [
+        (page.parent / link).as_posix()
+        for link in re.findall(r"\]\(((?!https?:)[^)#]+)\)", _text(page))
+    ]
+    missing = [
+        path for path in named if not _NOT_A_FILE.search(path) and not (ROOT / path).exists()
+    ]
+    assert not missing, f"{page} names {missing}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_every_command_that_a_page_names_is_there(page: Path) -> None:
+    commands = re.findall(
+        r"nplusx ((?:[a-z]+ ?)+)", " ".join(re.findall(r"`([^`]+)`", _text(page)))
+    )
+    root = get_command(cli.assemble())
+    for words in commands:
+        command: object = root
+        for word in words.split():
+            inner = getattr(command, "commands", None)
+            if inner is None:
+                break
+            assert word in inner, f"{page} names `nplusx {words}`, and there is no {word!r}"
+            command = inner[word]
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    for block in re.findall(r"`make ([a-z]+)|^make ([a-z]+)", _text(page), re.MULTILINE):
+        target = block[0] or block[1]
+        assert target in targets, f"{page} names `make {target}`"
+
+
+def test_every_command_explains_itself() -> None:
+    def walk(command: object, name: str) -> None:
+        assert getattr(command, "help", None), f"{name} has no help"
+        for inner, each in (getattr(command, "commands", None) or {}).items():
+            walk(each, f"{name} {inner}")
+
+    for name, command in (getattr(get_command(cli.assemble()), "commands", None) or {}).items():
+        walk(command, name)
+
+
+def test_the_tree_in_the_readme_is_the_tree() -> None:
+    shown = re.findall(r"^([a-z]+)/ ", _text(Path("README.md")), re.MULTILINE)
+    hidden = {"artefacts", "build", "nplusx.egg-info"}
+    there = {
+        path.name
+        for path in ROOT.iterdir()
+        if path.is_dir() and not path.name.startswith((".", "__")) and path.name not in hidden
+    }
+    assert set(shown) == there
+    assert set(PACKAGES) <= set(shown)
+
+
+def test_the_picture_in_the_readme_names_every_stage_in_order() -> None:
+    picture = _text(Path("README.md")).split("## The flow")[1].split("## The tree")[0]
+    places = [picture.index(stage) for stage in STAGES]
+    assert places == sorted(places)
+
+
+def test_the_picture_is_that_of_the_dags() -> None:
+    """Each stage's DAG waits for the asset that the stage before it leaves."""
+    before = {"refine": "landing", "measure": "core", "assess": "metric", "seal": "decision"}
+    for stage, asset in before.items():
+        text = (ROOT / "dags" / f"{stage}.py").read_text("utf-8")
+        assert asset in text, f"dags/{stage}.py does not wait for {asset}"
+
+
+def test_the_contracts_table_lists_every_contract() -> None:
+    pages = {path.stem for path in (ROOT / "docs/reference/contracts").glob("*.md")}
+    assert pages == set(all_contracts())
+
+
+def test_every_setting_is_described() -> None:
+    for area, field in Settings.model_fields.items():
+        inner = getattr(field.annotation, "model_fields", {})
+        assert inner, area
+        for key, each in inner.items():
+            assert each.description, f"{area}.{key} has no description"
+
+
+def test_the_console_script_is_the_assembled_app() -> None:
+    assert isinstance(cli.assemble(), typer.Typer)

@@ -1,0 +1,150 @@
+"""The stack really starts, survives kills, and leaves nothing."""
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from kernel.errors import ConfigurationError, DependencyUnavailableError
+from pipeline.stack import health, processes
+from pipeline.stack.embedded import AIRFLOW, Stack
+from pipeline.stack.layout import Layout
+
+pytestmark = [pytest.mark.kafka, pytest.mark.real_system]
+LIGHT = ("kafka", "source")
+Build = Callable[[Path], Stack]
+
+
+def until(true: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.1)
+
+
+def running(stack: Stack) -> dict[str, int]:
+    return {each.name: each.pid for each in stack.status() if each.is_running}
+
+
+def supervisor_pid(state: Path) -> int:
+    return int(Layout(state).pid_file.read_text("utf-8"))
+
+
+def test_up_is_idempotent_survives_a_kill_and_down_leaves_nothing(state, stack_at):
+    stack = stack_at(state)
+    stack.up(LIGHT)
+    before = running(stack)
+    assert set(before) == set(LIGHT)
+    with psycopg.connect(stack.source_url.replace("+psycopg", "")) as connection:
+        assert connection.execute("show timezone").fetchone() == ("Asia/Shanghai",)
+    stack.up(LIGHT)
+    assert running(stack) == before, "a second up must not restart anything"
+
+    os.kill(stack.pid("kafka"), signal.SIGKILL)
+    until(lambda: running(stack).get("kafka", before["kafka"]) != before["kafka"])
+    stack.up(LIGHT)
+    assert running(stack)["source"] == before["source"]
+
+    stack.down()
+    assert processes.marked(state) == []
+    assert stack.status() == ()
+    stack.down()
+
+
+def test_a_killed_supervisor_leaves_orphans_that_down_and_up_end(state, stack_at):
+    stack = stack_at(state)
+    stack.up(LIGHT)
+    orphan = stack.pid("kafka")
+    os.kill(supervisor_pid(state), signal.SIGKILL)
+    until(lambda: stack.status() == ())
+    assert orphan in {each.pid for each in processes.marked(state)}
+    stack.up(LIGHT)
+    assert orphan not in {each.pid for each in processes.marked(state)}
+    os.kill(supervisor_pid(state), signal.SIGKILL)
+    stack.down(purge=True)
+    assert processes.marked(state) == []
+    assert not state.exists()
+
+
+def test_two_stacks_live_side_by_side(state, stack_at):
+    # So deep a folder needs a socket elsewhere.
+    deep = state / ("a" * 60) / ("b" * 60)
+    for folder in (deep, *deep.parents):
+        if folder.is_relative_to(state):
+            folder.mkdir(mode=0o711, parents=True, exist_ok=True)
+    one, two = stack_at(state / "one"), stack_at(deep / "two")
+    one.up(("source",))
+    two.up(("source",))
+    one.down()
+    assert running(one) == {}
+    assert set(running(two)) == {"source"}
+
+
+def test_a_taken_port_names_its_setting_and_starts_nothing(state, settings_at):
+    settings = settings_at(state)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", settings.kafka.port))
+        taken.listen()
+        with pytest.raises(ConfigurationError, match="NPLUSX_KAFKA_PORT") as told:
+            Stack(settings).up(LIGHT)
+    assert str(os.getpid()) in str(told.value)
+    assert processes.marked(state) == []
+
+
+def test_a_taken_controller_port_is_replaced(state, settings_at):
+    settings = settings_at(state)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", settings.kafka.controller_port))
+        taken.listen()
+        stack = Stack(settings)
+        try:
+            stack.up(("kafka",))
+            assert set(running(stack)) == {"kafka"}
+        finally:
+            stack.down()
+
+
+def test_a_program_that_cannot_live_is_reported_with_its_last_words(state, stack_at):
+    stack = stack_at(state)
+    stack.up(("source",))
+    stack.down()
+    (state / "source" / "data" / "PG_VERSION").write_text("9\n", "utf-8")
+    with pytest.raises(DependencyUnavailableError, match=r"source.*PG_VERSION|source.*version"):
+        stack.up(("source",))
+    assert processes.marked(state) == []
+
+
+@pytest.mark.airflow
+def test_airflow_gets_well_survives_a_killed_scheduler_and_is_gone(state, stack_at):
+    stack = stack_at(state)
+    stack.up(AIRFLOW)
+    assert set(running(stack)) == set(AIRFLOW)
+    everybody = {each.pid for each in processes.marked(state)}
+    killed = stack.pid("airflow-scheduler")
+    workers = {each.pid for each in processes.marked(state, "airflow-scheduler")} - {killed}
+    os.kill(killed, signal.SIGKILL)
+    until(lambda: running(stack).get("airflow-scheduler", killed) != killed)
+    stack.up(AIRFLOW)
+    left = {each.pid for each in processes.marked(state)}
+    assert workers
+    assert not workers & left, "workers of a killed scheduler must not linger"
+    assert everybody & left
+    stack.down()
+    assert processes.marked(state) == []
+
+
+def test_health_of_a_silent_port_is_told_not_raised(state, stack_at):
+    stack = stack_at(state)
+    stack.up(("source",))
+    found = stack._supervisor.states()[0]
+    assert health.ailment(found, stack._ports()) == ""
+    os.kill(found.pid, signal.SIGSTOP)
+    try:
+        assert "does not" in health.ailment(found, stack._ports())
+    finally:
+        os.kill(found.pid, signal.SIGCONT)

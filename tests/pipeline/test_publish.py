@@ -1,0 +1,404 @@
+"""Publish: what was read reaches the bus once, whatever dies in between."""
+
+import io
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from bus.envelope import read as read_envelope
+from bus.memory import MemoryBus
+from bus.ports import Reader, Received, Record, Sender
+from bus.topics import topic_of
+from connectors.config import AgentConfig, load_agent
+from connectors.registry import find
+from kernel import canonical, clock
+from kernel.errors import ConfigurationError, DependencyUnavailableError
+from kernel.evidence import SigningKey
+from kernel.ids import ContractId
+from pipeline.bodies import BODY_BYTES, ROWS, encode
+from pipeline.publish import Agent, publish_round, read_status, run_agent, watch
+from pipeline.settings import ROOT, read_settings
+
+USCC = "91330523719500014U"
+KEY = SigningKey.from_text("A" * 43 + "=", "test")
+CONTRACTS = (
+    "retrofit.project.v1",
+    "retrofit.invoice_line.v1",
+    "retrofit.acceptance.v1",
+    "gov.enterprise.v1",
+)
+TABLES = """
+create table retrofit_project (project_id text, enterprise_uscc text, programme text, title text,
+    batch text, filed_on date, contract_signed_on date, finished_on date, granted_before_cny text,
+    other_awards_cny text, updated_at text);
+create table claim_line (claim_id text, line_no int, project_id text, invoice_no text,
+    invoice_line_no int, issued_on date, seller_uscc text, buyer_uscc text, item_text text,
+    category text, net_cny text, tax_cny text, updated_at text);
+create table acceptance (project_id text, accepted_on date, outcome text, reviewer text,
+    updated_at text);
+create table scale_listing (enterprise_uscc text, list_year int, name text, region_code text,
+    industry_code text, is_above_scale int, updated_at text);
+"""
+
+
+class FileBus:
+    """A bus that outlives a killed process: each record is a line of a file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def sender(self) -> Sender:
+        return self
+
+    def send(self, records: Sequence[Record]) -> tuple[str, ...]:
+        with self._path.open("ab") as file:
+            for record in records:
+                headers = [[name, value.decode()] for name, value in record.headers]
+                line = [record.topic, record.key.decode(), record.value.hex(), headers]
+                file.write(canonical.dumps(line) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        return ("",) * len(records)
+
+    def close(self) -> None:
+        return
+
+    def ensure_topics(self, topics: Sequence[str]) -> None:
+        raise NotImplementedError
+
+    def ends(self, topics: Sequence[str]) -> Mapping[str, Mapping[int, tuple[int, int]]]:
+        raise NotImplementedError
+
+    def reader(self, topic: str, positions: Mapping[int, int]) -> Reader:
+        raise NotImplementedError
+
+
+class Site:
+    """An agent's folder with a registry to read."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.database = folder / "registry.sqlite"
+        self.file = folder / "agents" / "registry.yaml"
+        self.file.parent.mkdir()
+        (folder / "agents" / "agent.key").write_text(KEY.text)
+        with sqlite3.connect(self.database) as db:
+            db.executescript(TABLES)
+        db.close()
+        self.file.write_text(
+            f"""agent:
+  id: county
+  enterprise: {USCC}
+  key_file: agent.key
+  outbox: outbox.sqlite
+source:
+  id: registry
+  preset: nplusx_registry
+  url: sqlite:///{self.database}
+  zone: UTC
+  page_rows: 10
+poll_seconds: 1
+""",
+            "utf-8",
+        )
+
+    @property
+    def config(self) -> AgentConfig:
+        return load_agent(self.file)
+
+    def fill(self, lines: int, start: int = 0) -> None:
+        with sqlite3.connect(self.database) as db:
+            for n in range(start, start + lines):
+                at = datetime.fromisoformat("2024-06-01") + timedelta(hours=n)
+                db.execute(
+                    "insert into claim_line values ('CL', ?, 'P', '24332000000000000001', 1, "
+                    "'2024-03-05', ?, ?, 'x', 'software', '100.00', '13.00', ?)",
+                    (n, USCC, USCC, at.isoformat(" ")),
+                )
+        db.close()
+
+    def rename_table(self, name: str, to: str) -> None:
+        with sqlite3.connect(self.database) as db:
+            db.execute(f"alter table {name} rename to {to}")
+        db.close()
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+    monkeypatch.setenv("NPLUSX_STATE_DIR", str(tmp_path))
+    return Site(tmp_path)
+
+
+@pytest.fixture
+def bus() -> MemoryBus:
+    made = MemoryBus()
+    made.ensure_topics([topic_of(ContractId(each)) for each in CONTRACTS])
+    return made
+
+
+@pytest.fixture
+def agent(site: Site, bus: MemoryBus) -> Iterator[Agent]:
+    made = Agent(site.config, bus, read_settings())
+    yield made
+    made.close()
+
+
+def received(bus: MemoryBus, contract: str = "retrofit.invoice_line.v1") -> list[Received]:
+    topic = topic_of(ContractId(contract))
+    return [each for part in (0, 1) for each in bus.log_of(topic, part)]
+
+
+def rows_of(body: bytes) -> list[dict[str, object]]:
+    with pa.ipc.open_stream(io.BytesIO(body)) as stream:
+        return stream.read_all().to_pylist()
+
+
+def test_rows_arrive_in_order_signed_and_numbered(site: Site, bus: MemoryBus, agent: Agent) -> None:
+    site.fill(25)
+    report = agent.round()
+    assert report.is_clean
+    records = received(bus)
+    assert [row["line_no"] for each in records for row in rows_of(each.value or b"")] == list(
+        range(25)
+    )
+    for number, each in enumerate(records):
+        envelope = read_envelope(each)
+        assert envelope.sequence == number
+        assert envelope.is_signed_by(KEY.public)
+        assert envelope.get("ce_contractver") == "1.0.0"
+        assert envelope.row_count == len(rows_of(each.value or b""))
+    assert agent.round().streams[1].rows_read == 0
+    site.fill(3, start=25)
+    assert agent.round().streams[1].rows_read == 3
+    assert len(received(bus)) == len(records) + 1
+
+
+def test_the_status_tells_rows_pending_and_trouble(site: Site, agent: Agent) -> None:
+    site.fill(25)
+    agent.round()
+    status = read_status(site.config)
+    assert status is not None
+    assert status["error"] == ""
+    streams = status["streams"]
+    assert isinstance(streams, list)
+    assert [(each["contract"], each["rows_ever"], each["pending"]) for each in streams] == [
+        (contract, 25 if "line" in contract else 0, 0) for contract in CONTRACTS
+    ]
+
+
+def test_one_streams_trouble_does_not_stop_the_others(
+    site: Site, bus: MemoryBus, agent: Agent
+) -> None:
+    site.fill(5)
+    site.rename_table("retrofit_project", "elsewhere")
+    report = agent.round()
+    assert "no such table" in report.streams[0].error
+    assert report.streams[1].rows_read == 5
+    assert len(received(bus)) == 1
+    site.rename_table("elsewhere", "retrofit_project")
+    assert agent.round().is_clean
+
+
+def test_a_topic_that_is_missing_keeps_its_rows_and_lets_others_go(site: Site) -> None:
+    bus = MemoryBus()
+    bus.ensure_topics([topic_of(ContractId("gov.enterprise.v1"))])
+    agent = Agent(site.config, bus, read_settings())
+    site.fill(12)
+    with sqlite3.connect(site.database) as db:
+        db.execute(
+            "insert into scale_listing values (?, 2024, 'x', '330523', 'C2130', 1, '2024-01-01')",
+            (USCC,),
+        )
+    db.close()
+    report = agent.round()
+    assert [each.pending for each in report.streams] == [0, 2, 0, 0]
+    assert "UnknownTopic" in report.streams[1].error
+    bus.ensure_topics([topic_of(ContractId("retrofit.invoice_line.v1"))])
+    assert agent.round().is_clean
+    assert len(received(bus)) == 2
+    agent.close()
+
+
+class _Down(MemoryBus):
+    up = False
+
+    def sender(self) -> Sender:
+        if not self.up:
+            raise DependencyUnavailableError("Kafka does not answer")
+        return super().sender()
+
+
+def test_while_the_broker_is_down_rows_are_stored_and_later_forwarded(site: Site) -> None:
+    bus = _Down()
+    bus.ensure_topics([topic_of(ContractId(each)) for each in CONTRACTS])
+    agent = Agent(site.config, bus, read_settings())
+    site.fill(25)
+    report = agent.round()
+    assert "does not answer" in report.error
+    assert report.streams[1].rows_read == 25
+    assert report.streams[1].pending == 3
+    bus.up = True
+    assert agent.round().is_clean
+    assert [row["line_no"] for each in received(bus) for row in rows_of(each.value or b"")] == list(
+        range(25)
+    )
+    agent.close()
+
+
+def test_a_full_outbox_stops_reading_and_drops_nothing(site: Site) -> None:
+    text = site.file.read_text("utf-8").replace(
+        "outbox: outbox.sqlite", "outbox: outbox.sqlite\n  outbox_bytes: 50000"
+    )
+    site.file.write_text(text, "utf-8")
+    bus = _Down()
+    bus.ensure_topics([topic_of(ContractId(each)) for each in CONTRACTS])
+    agent = Agent(site.config, bus, read_settings())
+    site.fill(200)
+    report = agent.round()
+    assert "outbox is full" in report.streams[1].error
+    assert 0 < report.streams[1].rows_read < 200
+    bus.up = True
+    assert agent.round().is_clean
+    assert [row["line_no"] for each in received(bus) for row in rows_of(each.value or b"")] == list(
+        range(200)
+    )
+    agent.close()
+
+
+def test_a_round_by_itself_lets_go_of_the_outbox(site: Site, bus: MemoryBus) -> None:
+    site.fill(3)
+    assert publish_round(site.config, bus).is_clean
+    assert publish_round(site.config, bus).streams[1].rows_read == 0
+
+
+def test_a_missing_key_says_how_to_make_one(site: Site, bus: MemoryBus) -> None:
+    site.config.key_file.unlink()
+    with pytest.raises(ConfigurationError, match="nplusx agent key"):
+        publish_round(site.config, bus)
+
+
+_ROUND = """
+import sys
+from pathlib import Path
+from connectors.config import load_agent
+from pipeline.publish import publish_round
+from tests.pipeline.test_publish import FileBus
+publish_round(load_agent(Path(sys.argv[1])), FileBus(Path(sys.argv[2])))
+"""
+POINTS = ("publish.before_put", "publish.after_put", "publish.after_send", "publish.after_mark")
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_a_kill_between_read_and_send_neither_loses_nor_doubles(site: Site, point: str) -> None:
+    site.fill(25)
+    crash = site.folder / "crash"
+    crash.mkdir()
+    bus = site.folder / "bus.jsonl"
+
+    def run() -> int:
+        # The variable names what this process inherits, so it is set for the child alone.
+        command = [sys.executable, "-c", _ROUND, str(site.file), str(bus)]
+        environment = {**os.environ, "NPLUSX_CRASH_DIR": str(crash)}
+        return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+
+    for _ in range(3):
+        (crash / point).touch()
+        run()
+        assert not (crash / point).exists() or point != "publish.before_put"
+    (crash / point).unlink(missing_ok=True)
+    assert run() == 0
+    seen: dict[int, bytes] = {}
+    for line in bus.read_bytes().splitlines():
+        _, _, body, headers = canonical.loads(line)
+        sequence = int(dict(headers)["ce_sequence"])
+        # A number sent twice carries the same bytes: landing tells the repeat.
+        assert seen.setdefault(sequence, bytes.fromhex(body)) == bytes.fromhex(body)
+    assert sorted(seen) == list(range(len(seen)))
+    rows = [row["line_no"] for number in sorted(seen) for row in rows_of(seen[number])]
+    assert rows == list(range(25))
+
+
+def test_the_first_kill_really_happens(site: Site) -> None:
+    site.fill(5)
+    (site.folder / "publish.after_put").touch()
+    command = [sys.executable, "-c", _ROUND, str(site.file), str(site.folder / "bus.jsonl")]
+    environment = {**os.environ, "NPLUSX_CRASH_DIR": str(site.folder)}
+    ended = subprocess.run(command, cwd=ROOT, env=environment, check=False)
+    assert ended.returncode == -signal.SIGKILL
+
+
+def test_the_resident_agent_answers_a_nudge_and_stops_when_told(site: Site, bus: MemoryBus) -> None:
+    site.fill(4)
+    stop = threading.Event()
+    resident = threading.Thread(target=run_agent, args=(site.file, stop, bus))
+    resident.start()
+    try:
+        first = watch(read_settings(), seconds=30)
+        site.fill(2, start=4)
+        second = watch(read_settings(), seconds=30)
+    finally:
+        stop.set()
+        resident.join(30)
+    assert not resident.is_alive()
+    assert isinstance(first["county"], dict)
+    assert isinstance(second["county"], dict)
+    assert first["county"]["rows_ever"] == 4
+    assert second["county"]["rows_ever"] == 6
+    assert second["county"]["errors"] == []
+
+
+def test_a_silent_agent_is_named(site: Site) -> None:
+    assert site.config.id == "county"
+    with pytest.raises(DependencyUnavailableError, match="agent county is silent"):
+        watch(read_settings(), seconds=0.0)
+
+
+def test_bodies_stay_within_the_limits_of_rows_and_bytes() -> None:
+    rows = pa.table({"n": list(range(12_001)), "t": ["x"] * 12_001})
+    bodies = encode(rows, "1.0.0")
+    assert [each.rows for each in bodies] == [ROWS, ROWS, 2001]
+    noise = pa.table({"t": [os.urandom(700_000).hex() for _ in range(9)]})
+    bodies = encode(noise, "1.0.0")
+    assert sum(each.rows for each in bodies) == 9
+    assert len(bodies) > 1
+    assert all(len(each.body) <= BODY_BYTES for each in bodies)
+    assert [row for each in bodies for row in rows_of(each.body)] == noise.to_pylist()
+
+
+def test_a_row_that_no_record_can_carry_travels_cut(site: Site) -> None:
+    huge = pa.table({"id": ["a", "b"], "t": [os.urandom(6 << 20).hex(), "small"]})
+    bodies = encode(huge, "1.0.0")
+    assert all(len(each.body) <= BODY_BYTES for each in bodies)
+    found = [row for each in bodies for row in rows_of(each.body)]
+    assert [row["id"] for row in found] == ["a", "b"]
+    assert len(str(found[0]["t"])) == 64 << 10
+    assert found[1]["t"] == "small"
+
+
+def test_equal_rows_are_equal_bytes() -> None:
+    rows = pa.table({"a": [1, 2]})
+    chunks = pa.concat_tables([rows.slice(0, 1), rows.slice(1)]).replace_schema_metadata({"x": "y"})
+    assert encode(rows, "1")[0].body == encode(chunks, "1")[0].body
+
+
+def test_every_stream_of_every_preset_is_a_contract() -> None:
+    from contracts.loader import all_contracts
+
+    for preset in ("yonyou_u8", "nplusx_registry"):
+        for plan in find(preset).streams:
+            assert all_contracts()[plan.contract].version == plan.version
+
+
+def test_the_clock_of_the_status_moves(site: Site, agent: Agent) -> None:
+    before = clock.now()
+    report = agent.round()
+    assert before <= report.started_at <= report.finished_at
