@@ -87,7 +87,7 @@ fi
 
 # uv asks the index that pip is configured for; only in this process, never in a file.
 pass_pip_settings() {
-    for pair in index-url:UV_DEFAULT_INDEX extra-index-url:UV_INDEX find-links:UV_FIND_LINKS cert:SSL_CERT_FILE; do
+    for pair in index-url:UV_DEFAULT_INDEX find-links:UV_FIND_LINKS cert:SSL_CERT_FILE; do
         variable=${pair#*:}
         eval "[ -z \"\${$variable:-}\" ]" || continue
         value=$(pip_setting "${pair%%:*}")

@@ -21,8 +21,8 @@ ClauseId = NewType("ClauseId", str)
 KeyId = NewType("KeyId", str)
 """Names a public key: the first sixteen hexadecimal digits of its digest."""
 
-CONTRACT_ID = re.compile(r"^[a-z][a-z0-9]*\.[a-z][a-z0-9_]*\.v[1-9][0-9]*$")
-_NAME = re.compile(r"^[a-z0-9][a-z0-9_-]{0,62}$")
+CONTRACT_ID = re.compile(r"[a-z][a-z0-9]*\.[a-z][a-z0-9_]*\.v[1-9][0-9]*")
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 # GB 32100-2015: no I, O, S, V, Z; the last of eighteen characters checks the others.
 USCC_ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
@@ -50,7 +50,7 @@ def is_uscc(code: str) -> bool:
 
 def contract_id(text: str) -> ContractId:
     """Take a text as a contract id, or say what is wrong with it."""
-    if not CONTRACT_ID.match(text):
+    if not CONTRACT_ID.fullmatch(text):
         raise ConfigurationError(
             f"{text!r} is not a contract id.",
             cure="write <system>.<entity>.v<major>, such as erp.sales_order.v1.",
@@ -69,7 +69,7 @@ class Stream:
 
     def __post_init__(self) -> None:
         for kind, name in (("agent", self.agent), ("source", self.source)):
-            if not _NAME.match(name):
+            if not _NAME.fullmatch(name):
                 raise ConfigurationError(
                     f"{name!r} is not a name for {kind}.",
                     cure="use small letters, digits, - and _, at most 63 of them.",

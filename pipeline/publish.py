@@ -1,17 +1,20 @@
 """Publish: from a source system through the outbox to the bus; nothing that was read is lost."""
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from threading import Event
 
+from pydantic import TypeAdapter
+
 from bus.outbox import Outbox
 from bus.ports import Bus, Sender
-from connectors.base import Connector, StreamPlan
+from connectors.base import Connector, Finding, StreamPlan
 from connectors.config import AgentConfig, expand, load_agent
 from connectors.registry import find, open_source
+from contracts import loader as contracts
 from kernel import canonical, clock
 from kernel.errors import ConfigurationError, DependencyUnavailableError, NplusxError
 from kernel.evidence import SigningKey
@@ -60,6 +63,9 @@ class RoundReport:
     def is_clean(self) -> bool:
         """Tell whether nothing went wrong."""
         return not self.error and not any(each.error for each in self.streams)
+
+
+_REPORT = TypeAdapter(RoundReport)
 
 
 def read_key(path: Path) -> SigningKey:
@@ -295,13 +301,39 @@ def _write(path: Path, content: bytes) -> None:
         ) from failed
 
 
-def read_status(config: AgentConfig) -> dict[str, object] | None:
+def read_status(config: AgentConfig) -> RoundReport | None:
     """Read how an agent's last round went; nothing if it never made one."""
     try:
-        loaded = canonical.loads(config.status_file.read_bytes())
+        return _REPORT.validate_json(config.status_file.read_bytes())
     except (OSError, ValueError):
         return None
-    return loaded if isinstance(loaded, dict) else None
+
+
+def check_source(config: AgentConfig) -> tuple[Finding, ...]:
+    """Try every stream of a source, and compare what it gives with its contract."""
+    connector = connect(config, environment())
+    try:
+        found = connector.check(find(config.preset).streams)
+    finally:
+        connector.close()
+    return tuple(_compared(each) for each in found)
+
+
+def _compared(finding: Finding) -> Finding:
+    """Add to what the source said what its contract misses."""
+    if finding.problem or not finding.columns:
+        return finding
+    contract = contracts.find(finding.subject)
+    required = {each.name for each in contract.properties if each.required}
+    missing = sorted(required - set(finding.columns))
+    if not missing:
+        return finding
+    return Finding(
+        finding.subject,
+        finding.columns,
+        f"The mapping gives no {', '.join(missing)}.",
+        "add the columns to the preset's mapping.",
+    )
 
 
 def resident_agents(settings: Settings) -> list[AgentConfig]:
@@ -333,11 +365,11 @@ def _nudge(config: AgentConfig) -> None:
 
 def _await_round(config: AgentConfig, asked_at: datetime, deadline: float) -> dict[str, object]:
     while True:
-        status = read_status(config)
-        if status and datetime.fromisoformat(str(status["started_at"])) >= asked_at:
-            return _summary(status)
+        report = read_status(config)
+        if report and report.started_at >= asked_at:
+            return _summary(report)
         if clock.monotonic() > deadline:
-            seen = status["finished_at"] if status else "never"
+            seen = report.finished_at if report else "never"
             raise DependencyUnavailableError(
                 f"The agent {config.id} is silent; its last round ended: {seen}.",
                 where=str(config.path),
@@ -346,14 +378,12 @@ def _await_round(config: AgentConfig, asked_at: datetime, deadline: float) -> di
         clock.sleep(_TICK_SECONDS)
 
 
-def _summary(status: Mapping[str, object]) -> dict[str, object]:
+def _summary(report: RoundReport) -> dict[str, object]:
     """Give the facts of a round that a scheduler shows."""
-    streams = status["streams"]
-    rows: Sequence[Mapping[str, object]] = streams if isinstance(streams, list) else []
-    counted = ("rows_read", "rows_ever", "pending")
     return {
-        "finished_at": status["finished_at"],
-        **{key: sum(int(str(row[key])) for row in rows) for key in counted},
-        "errors": [str(row["error"]) for row in rows if row["error"]]
-        + ([str(status["error"])] if status["error"] else []),
+        "finished_at": report.finished_at.isoformat(),
+        "rows_read": sum(each.rows_read for each in report.streams),
+        "rows_ever": sum(each.rows_ever for each in report.streams),
+        "pending": sum(each.pending for each in report.streams),
+        "errors": _complaints(report),
     }

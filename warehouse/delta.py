@@ -1,7 +1,9 @@
 """The one door to Delta Lake."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Literal
 
 import pyarrow as pa
@@ -15,6 +17,7 @@ from kernel.errors import ConfigurationError, DependencyUnavailableError
 from warehouse.store import Commit, ConflictError, Facts, TableHandle, TableStore
 
 _FACTS = "nplusx"
+_COMMIT = re.compile(r"(\d{20})\.json$")
 _Mode = Literal["append", "overwrite"]
 # Commit facts are evidence: they must outlive Delta's own thirty days.
 _TABLE_PROPERTIES = {"delta.logRetentionDuration": "interval 3650 days"}
@@ -83,17 +86,30 @@ class DeltaHandle(TableHandle):
 
     @override
     def commits(self) -> Sequence[Commit]:
-        found = [
-            Commit(int(each["version"]), facts)
-            for each in self._table.history()
-            if isinstance(facts := _facts(each.get(_FACTS)), dict)
-            and int(each["version"]) <= self.version
-        ]
-        return tuple(reversed(found))
+        # delta-rs's own history numbers commits wrongly on a handle that is not the newest, so
+        # the log is read by the protocol: a commit's file is named by its version.
+        system, log = fs.FileSystem.from_uri(f"{self._table.table_uri.rstrip('/')}/_delta_log")
+        names = [each.path for each in system.get_file_info(fs.FileSelector(log))]
+        numbered = {int(m[1]): path for path in names if (m := _COMMIT.search(path))}
+        return tuple(
+            Commit(version, facts)
+            for version, path in sorted(numbered.items())
+            if version <= self.version
+            and (facts := _facts(self._table.table_uri, path)) is not None
+        )
 
 
-def _facts(stored: object) -> object:
-    return json.loads(stored) if isinstance(stored, str) else stored
+@lru_cache(maxsize=100_000)
+def _facts(table_uri: str, path: str) -> Facts | None:
+    """Read what was said with a commit; a commit never changes, so it is read once."""
+    system, _ = fs.FileSystem.from_uri(table_uri)
+    with system.open_input_stream(path) as log:
+        lines = log.read().splitlines()
+    for line in lines:
+        said = json.loads(line).get("commitInfo", {}).get(_FACTS)
+        if isinstance(said, dict):
+            return said
+    return None
 
 
 class DeltaStore(TableStore):

@@ -46,6 +46,5 @@ class LagTrigger(BaseEventTrigger):
                 is_due = clock.monotonic() - told_at >= settings.nudge_seconds
                 if behind and (moved or is_due):
                     told, told_at = {**told, **behind}, clock.monotonic()
-                    facts = {"contracts": sorted(behind)}
-                    yield TriggerEvent(facts)  # type: ignore[no-untyped-call]  # as above
+                    yield TriggerEvent.model_validate({"payload": {"contracts": sorted(behind)}})
             await asyncio.sleep(pause)

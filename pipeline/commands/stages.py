@@ -12,9 +12,7 @@ Stage = Callable[[], dict[str, object]]
 
 
 def land(
-    contract: Annotated[
-        str, typer.Option(help="One contract; left out: all behind.")
-    ] = "",
+    contract: Annotated[str, typer.Option(help="One contract; left out: all behind.")] = "",
 ) -> None:
     """Land what the bus holds: every row once, or in quarantine with its reasons."""
     from pipeline import land as stage

@@ -5,7 +5,6 @@ import hashlib
 import re
 import secrets
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -62,9 +61,7 @@ def java() -> str:
             where="the PATH",
             cure="install Java 17 or newer (Debian: `apt-get install openjdk-17-jre-headless`).",
         )
-    said = subprocess.run(  # noqa: S603  # found on the PATH by name
-        [command, "-version"], capture_output=True, text=True, check=False
-    ).stderr
+    _code, said = processes.ask(command, "-version")
     found = _JAVA_VERSION.search(said)
     if found is None or int(found[1]) < LEAST_JAVA:
         first = said.splitlines()[0] if said else "it says nothing"

@@ -211,6 +211,7 @@ class Stack:
         if self._supervisor.is_alive():
             self._supervisor.shutdown()
         processes.sweep(self._layout.state)
+        self._layout.clear_socket()
 
 
 __all__ = ["AIRFLOW", "PROGRAMS", "ProgramStatus", "Stack"]

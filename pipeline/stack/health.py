@@ -3,7 +3,6 @@
 import http.client
 import socket
 import struct
-import subprocess
 from collections.abc import Mapping
 from datetime import datetime
 
@@ -13,6 +12,7 @@ from pipeline.stack.ports import LOOPBACK, Ports, port_of
 from pipeline.stack.supervisor import ProcessState
 
 _SECONDS = 3.0
+_PROBE_SECONDS = 3
 _OK = 200
 _METADATA_V1_OF_NOTHING = struct.pack(">hhih", 3, 1, 1, -1) + struct.pack(">i", 0)
 # Airflow's own words for the components in its health report.
@@ -61,12 +61,10 @@ def _brokers(port: int) -> int:
 
 
 def _accepts(port: int) -> str:
-    asked = subprocess.run(  # noqa: S603  # PostgreSQL's own probe
-        [source.binary("pg_isready"), "-h", LOOPBACK, "-p", str(port), "-q"],
-        timeout=_SECONDS * 2,
-        check=False,
+    code, _said = processes.ask(
+        source.binary("pg_isready"), "-h", LOOPBACK, "-p", str(port), "-t", str(_PROBE_SECONDS)
     )
-    return "" if asked.returncode == 0 else "does not accept connections yet"
+    return "" if code == 0 else "does not accept connections yet"
 
 
 def _component(program: ProcessState, port: int) -> str:

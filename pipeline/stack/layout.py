@@ -171,8 +171,13 @@ class Layout:
             )
         with readable_disk_errors(self.state):
             shutil.rmtree(self.state)
+
+    def clear_socket(self) -> None:
+        """Remove the socket, and its folder if that is elsewhere."""
         if self.socket.parent != self.stack:
             shutil.rmtree(self.socket.parent, ignore_errors=True)
+        else:
+            self.socket.unlink(missing_ok=True)
 
     def _make_socket_folder(self) -> None:
         folder = self.socket.parent

@@ -4,6 +4,7 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import psutil
 
@@ -87,23 +88,18 @@ def holder(port: int) -> str:
     return "a process that this account may not see"
 
 
+def ask(*argv: str) -> tuple[int, str]:
+    """Run a short command; give its exit code and all that it said."""
+    done = _run(argv, subprocess.PIPE, {})
+    return done.returncode, done.stdout.decode(errors="replace")
+
+
 def run_once(
     argv: Sequence[str], environment: Mapping[str, str], log: Path, account: Account | None = None
 ) -> None:
     """Run a command to its end; a failure is reported with the last lines it said."""
     with log.open("wb") as out:
-        done = subprocess.run(  # noqa: S603  # the command is ours, from settings and constants
-            list(argv),
-            env={**inherited_environment(), **environment},
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            check=False,
-            user=account.uid if account else None,
-            group=account.gid if account else None,
-            extra_groups=[] if account else None,
-            cwd="/",
-        )
+        done = _run(argv, out, environment, account)
     if done.returncode:
         raise DependencyUnavailableError(
             f"{Path(argv[0]).name} {' '.join(argv[1:4])} ended with {done.returncode}: {tail(log)}",
@@ -119,6 +115,26 @@ def tail(log: Path) -> str:
     except OSError:
         return "(no log)"
     return " | ".join(line.strip() for line in lines[-_TAIL_LINES:] if line.strip()) or "(no log)"
+
+
+def _run(
+    argv: Sequence[str],
+    out: IO[bytes] | int,
+    environment: Mapping[str, str],
+    account: Account | None = None,
+) -> "subprocess.CompletedProcess[bytes]":
+    return subprocess.run(  # noqa: S603  # each command is ours, from settings and constants
+        list(argv),
+        env={**inherited_environment(), **environment},
+        stdin=subprocess.DEVNULL,
+        stdout=out,
+        stderr=subprocess.STDOUT,
+        check=False,
+        user=account.uid if account else None,
+        group=account.gid if account else None,
+        extra_groups=[] if account else None,
+        cwd="/",
+    )
 
 
 def _carries(process: psutil.Process, state: Path, program: str | None) -> bool:

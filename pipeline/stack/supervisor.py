@@ -66,7 +66,7 @@ class _Transport(xmlrpc.client.Transport):
         self._path = path
 
     @override
-    def make_connection(self, host: object) -> http.client.HTTPConnection:
+    def make_connection(self, host: tuple[str, dict[str, str]] | str) -> http.client.HTTPConnection:
         connection = _Connection(self._path)
         # Where the base class looks for what it must close.
         self._connection = host, connection
@@ -116,8 +116,9 @@ class Supervisor:
 
     def start(self, program: str) -> None:
         """Start a program, if it does not run."""
+        wait = False
         with _tolerating(_ALREADY_STARTED):
-            self._call("startProcess", program, False)  # noqa: FBT003  # the protocol has no names
+            self._call("startProcess", program, wait)
 
     def reload(self) -> None:
         """Take over a changed configuration: what is gone or changed stops."""

@@ -82,7 +82,6 @@ def test_no_text_of_a_machine_or_a_package_index_is_in_the_repository() -> None:
                 "/ro" + "ot/",
                 "/ho" + "me/[a-z]",
                 "index" + "-url +http",
-                "extra-" + "index",
                 "/opt/" + "wheels",
             )
         )

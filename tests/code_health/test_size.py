@@ -21,6 +21,8 @@ def test_files_and_functions_stay_small(path: Path) -> None:
     most = _DAG if path.parts[0] == "dags" and len(path.parts) == 2 else _FILE
     assert len(text.splitlines()) <= most, f"{path}: split it; {most} lines are the cap"
     cap = _CLAUSE if "clauses" in path.parts else _FUNCTION
+    if "migrations" in path.parts:
+        return  # Alembic writes one function for a whole version
     long = [f.name for f in _functions(ROOT / path) if (f.end_lineno or 0) - f.lineno + 1 > cap]
     assert not long, f"{path}: shorten {long}; {cap} lines are the cap"
 

@@ -30,7 +30,7 @@ def run_python(airflow_environment: dict[str, str]) -> Callable[..., str]:
     """Run a script in a process of its own: Airflow configures itself once per process."""
 
     def run(script: str, root: Path = ROOT, **environment: str) -> str:
-        done = subprocess.run(  # noqa: S603  # our own script
+        done = subprocess.run(
             [sys.executable, "-c", script],
             env={**airflow_environment, "PYTHONPATH": str(root), **environment},
             cwd=root,

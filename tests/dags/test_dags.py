@@ -30,9 +30,9 @@ from airflow.dag_processing.dagbag import DagBag
 from kernel import canonical
 bag = DagBag("dags", bundle_name="dags-folder", load_op_links=False)
 assert not bag.import_errors, bag.import_errors
-def assets(schedule):
-    condition = getattr(schedule, "asset_condition", None)
-    return sorted(asset.uri for _, asset in condition.iter_assets()) if condition else []
+def assets(timetable):
+    condition = getattr(timetable, "asset_condition", None)
+    return list(getattr(condition, "objects", []))
 print(canonical.dumps({
     dag.dag_id: {
         "file": dag.fileloc.rsplit("/", 1)[1],
@@ -40,12 +40,11 @@ print(canonical.dumps({
         "doc": dag.doc_md,
         "runs": dag.max_active_runs,
         "catchup": dag.catchup,
-        "wakes": assets(dag.timetable),
+        "wakes": sorted(asset.uri for asset in assets(dag.timetable)),
         "makes": sorted(o.uri for t in dag.tasks for o in t.outlets),
         "retries": [t.retries for t in dag.tasks],
         "owners": sorted({t.owner for t in dag.tasks}),
-        "watchers": [w.name for _, a in dag.timetable.asset_condition.iter_assets() for w in a.watchers]
-        if hasattr(dag.timetable, "asset_condition") else [],
+        "watchers": [w.name for asset in assets(dag.timetable) for w in asset.watchers],
     } for dag in bag.dags.values()
 }).decode())
 """

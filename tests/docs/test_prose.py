@@ -43,9 +43,8 @@ def test_every_path_that_a_page_names_exists(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
 def test_every_command_that_a_page_names_is_there(page: Path) -> None:
-    commands = re.findall(
-        r"nplusx ((?:[a-z]+ ?)+)", " ".join(re.findall(r"`([^`]+)`", _text(page)))
-    )
+    quoted = re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", _text(page), flags=re.DOTALL))
+    commands = [c for text in quoted for c in re.findall(r"nplusx ((?:[a-z]+ ?)+)", text)]
     root = get_command(cli.assemble())
     for words in commands:
         command: object = root

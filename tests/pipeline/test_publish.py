@@ -187,10 +187,8 @@ def test_the_status_tells_rows_pending_and_trouble(site: Site, agent: Agent) -> 
     agent.round()
     status = read_status(site.config)
     assert status is not None
-    assert status["error"] == ""
-    streams = status["streams"]
-    assert isinstance(streams, list)
-    assert [(each["contract"], each["rows_ever"], each["pending"]) for each in streams] == [
+    assert status.error == ""
+    assert [(each.contract, each.rows_ever, each.pending) for each in status.streams] == [
         (contract, 25 if "line" in contract else 0, 0) for contract in CONTRACTS
     ]
 

@@ -3,6 +3,8 @@
 import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,9 +13,11 @@ import psycopg
 import pytest
 
 from kernel.errors import ConfigurationError, DependencyUnavailableError
+from pipeline.settings import ROOT
 from pipeline.stack import health, processes
 from pipeline.stack.embedded import AIRFLOW, Stack
 from pipeline.stack.layout import Layout
+from tests.broker import free_port
 
 pytestmark = [pytest.mark.kafka, pytest.mark.real_system]
 LIGHT = ("kafka", "source")
@@ -83,6 +87,10 @@ def test_two_stacks_live_side_by_side(state, stack_at):
     one.down()
     assert running(one) == {}
     assert set(running(two)) == {"source"}
+    elsewhere = Layout(deep / "two").socket.parent
+    assert not elsewhere.is_relative_to(state)
+    two.down()
+    assert not elsewhere.exists()
 
 
 def test_a_taken_port_names_its_setting_and_starts_nothing(state, settings_at):
@@ -148,3 +156,33 @@ def test_health_of_a_silent_port_is_told_not_raised(state, stack_at):
         assert "does not" in health.ailment(found, stack._ports())
     finally:
         os.kill(found.pid, signal.SIGCONT)
+
+
+FOREGROUND = """
+import sys, time
+from pathlib import Path
+from pipeline.settings import Settings, SourceSettings, StateSettings
+from pipeline.stack.embedded import Stack
+stack = Stack(Settings(
+    state=StateSettings(dir=Path(sys.argv[1])), source=SourceSettings(port=int(sys.argv[2]))
+))
+with stack.foreground():
+    stack.up(("source",))
+    print("ready", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_foreground_command_that_is_told_to_stop_leaves_nothing(state, number):
+    command = [sys.executable, "-c", FOREGROUND, str(state), str(free_port())]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=ROOT
+    ) as process:
+        assert process.stdout
+        assert process.stdout.readline() == b"ready\n"
+        assert processes.marked(state)
+        process.send_signal(number)
+        process.send_signal(number)
+        process.wait(60)
+    assert processes.marked(state) == []

@@ -1,0 +1,91 @@
+"""`nplusx agent`: the installation at a source: run it, see how it fares, make its key."""
+
+import base64
+import os
+import secrets
+import signal
+from pathlib import Path
+from threading import Event
+from typing import Annotated
+
+import typer
+
+from kernel.errors import ChecksFailedError, ConfigurationError
+from kernel.evidence import SigningKey
+from pipeline.console import say, table
+
+_FILE = typer.Argument(help="The agent's YAML file.")
+
+
+def run(file: Annotated[Path, _FILE]) -> None:
+    """Read the source and send its rows, round after round, until told to stop."""
+    from pipeline.publish import run_agent
+
+    stop = Event()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, lambda *_: stop.set())
+    run_agent(file, stop)
+
+
+def status(file: Annotated[Path | None, _FILE] = None) -> None:
+    """Tell how the last round went, of one agent or of all resident ones; exit 1 if badly."""
+    from connectors.config import load_agent
+    from pipeline.publish import RoundReport, read_status, resident_agents
+    from pipeline.settings import read_settings
+
+    configs = [load_agent(file)] if file else resident_agents(read_settings())
+    troubles: list[str] = []
+
+    def lines(name: str, report: RoundReport | None) -> list[tuple[str, ...]]:
+        if report is None:
+            troubles.append(f"{name} never made a round.")
+            return [(name, "-", "-", "-", "-", "never")]
+        troubles.extend(each for each in (report.error, *(s.error for s in report.streams)) if each)
+        ended = report.finished_at.isoformat(timespec="seconds")
+        return [
+            (name, s.contract, str(s.rows_read), str(s.rows_ever), str(s.pending), ended)
+            for s in report.streams
+        ]
+
+    rows = [row for each in configs for row in lines(each.id, read_status(each))]
+    heads = ("agent", "contract", "read last", "read ever", "waiting", "round ended")
+    table("采集代理 agents", heads, rows)
+    if troubles:
+        raise ChecksFailedError(
+            " ".join(sorted(set(troubles))), cure="mend what is named; the agent goes on by itself."
+        )
+
+
+def key(file: Annotated[Path, typer.Argument(help="Where the key goes.")]) -> None:
+    """Make a signing key, for its owner's eyes only, and print the public half to register."""
+    made = SigningKey.from_text(base64.b64encode(secrets.token_bytes(32)).decode(), str(file))
+    try:
+        # Made closed, not closed afterwards: nobody may look in between.
+        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError as there:
+        raise ConfigurationError(
+            "There is a file already, and a key is never replaced.",
+            where=str(file),
+            cure="choose another name, or move the old key away.",
+        ) from there
+    except OSError as failed:
+        raise ConfigurationError(
+            f"The key cannot be written: {failed.strerror}.",
+            where=str(file),
+            cure="choose a folder that exists and that you may write.",
+        ) from failed
+    with os.fdopen(handle, "w") as out:
+        out.write(made.text + "\n")
+    say(f"key id      {made.public.id}")
+    say(f"public key  {base64.b64encode(made.public.raw).decode()}")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    group = typer.Typer(
+        help="采集代理：运行、状态、密钥。 The agent at a source: run, status, key.",
+        no_args_is_help=True,
+    )
+    for each in (run, status, key):
+        group.command()(each)
+    app.add_typer(group, name="agent")

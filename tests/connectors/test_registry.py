@@ -1,0 +1,47 @@
+"""Presets: to be in the folder is to be registered; each fits its contracts."""
+
+from pathlib import Path
+
+import pytest
+
+from connectors.base import Source
+from connectors.registry import all_connectors, find, open_source, read_preset
+from contracts.loader import all_contracts
+from kernel.errors import ConfigurationError
+from kernel.ids import SourceId
+
+
+def test_every_stream_claims_a_contract_and_its_version() -> None:
+    assert set(all_connectors()) == {"nplusx_registry", "yonyou_u8"}
+    for preset in all_connectors().values():
+        for plan in preset.streams:
+            contract = all_contracts()[plan.contract]
+            assert plan.version == contract.version
+            for column in contract.properties:
+                assert column.name in plan.mapping
+
+
+def test_every_contract_has_a_preset_that_serves_it() -> None:
+    served = {plan.contract for preset in all_connectors().values() for plan in preset.streams}
+    assert served == set(all_contracts()), "write a preset stream for each contract"
+
+
+def test_an_unknown_preset_names_those_there_are() -> None:
+    with pytest.raises(ConfigurationError, match="nplusx_registry, yonyou_u8"):
+        find("kingdee")
+
+
+def test_a_preset_of_an_unknown_kind_names_those_there_are(tmp_path: Path) -> None:
+    path = tmp_path / "odd.yaml"
+    path.write_text(
+        "title: {zh: 怪, en: odd}\nkind: telepathy\nproof: none\nstreams: []\n", "utf-8"
+    )
+    with pytest.raises(ConfigurationError, match="use one of sql"):
+        open_source(read_preset(path), Source(SourceId("s"), "sqlite:///x"))
+
+
+def test_a_preset_with_a_key_too_many_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "odd.yaml"
+    path.write_text("title: {zh: 怪, en: odd, fr: x}\nkind: sql\nproof: x\nstreams: []\n", "utf-8")
+    with pytest.raises(ConfigurationError, match=r"title\.fr"):
+        read_preset(path)

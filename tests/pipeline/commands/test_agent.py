@@ -1,0 +1,128 @@
+"""`nplusx agent` and `nplusx connector` as a person runs them."""
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bus.kafka import KafkaBus
+from bus.topics import topic_of
+from connectors.config import load_agent
+from connectors.registry import find
+from kernel import clock
+from kernel.evidence import SigningKey
+from pipeline.publish import publish_round, read_status
+from pipeline.settings import ROOT
+from tests.broker import Broker, running_broker
+from tests.pipeline.test_publish import Site
+
+
+def nplusx(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "pipeline.cli", *arguments],
+        cwd=ROOT,
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+    monkeypatch.setenv("NPLUSX_STATE_DIR", str(tmp_path))
+    return Site(tmp_path)
+
+
+def test_a_key_is_made_once_and_for_its_owner_only(tmp_path: Path) -> None:
+    path = tmp_path / "a.key"
+    made = nplusx("agent", "key", str(path))
+    assert made.returncode == 0, made.stderr
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    key = SigningKey.from_text(path.read_text(), str(path))
+    assert key.public.id in made.stdout
+    assert key.text not in made.stdout
+    again = nplusx("agent", "key", str(path))
+    assert again.returncode == 2
+    assert "never replaced" in again.stderr
+    assert nplusx("agent", "key", str(tmp_path / "no" / "a.key")).returncode == 2
+
+
+def test_the_list_names_presets_and_contracts() -> None:
+    listed = nplusx("connector", "list")
+    assert listed.returncode == 0, listed.stderr
+    assert "用友 U8+" in listed.stdout
+    assert "documented, not seen live" in listed.stdout
+    assert "erp.ledger_entry.v1" in listed.stdout
+
+
+def test_a_check_names_what_is_wrong_with_a_source(site: Site) -> None:
+    site.fill(2)
+    assert nplusx("connector", "check", str(site.file)).returncode == 0
+    site.rename_table("acceptance", "elsewhere")
+    checked = nplusx("connector", "check", str(site.file))
+    assert checked.returncode == 1
+    assert "no such table" in checked.stdout
+    site.file.write_text("agent: 1\n", "utf-8")
+    assert nplusx("connector", "check", str(site.file)).returncode == 2
+
+
+def test_the_status_says_never_before_the_first_round(site: Site) -> None:
+    told = nplusx("agent", "status")
+    assert told.returncode == 1
+    assert "never made a round" in told.stderr
+
+
+@pytest.mark.kafka
+class TestRun:
+    """The resident agent, a process of its own, against a real broker."""
+
+    @pytest.fixture
+    def broker(self, tmp_path: Path) -> Iterator[Broker]:
+        with running_broker(tmp_path) as started:
+            yield started
+
+    def start(self, site: Site, broker: Broker) -> "subprocess.Popen[bytes]":
+        variables = {**os.environ, "NPLUSX_KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap}
+        command = [sys.executable, "-W", "ignore", "-m", "pipeline.cli", "agent", "run"]
+        return subprocess.Popen([*command, str(site.file)], cwd=ROOT, env=variables)
+
+    def until(self, site: Site, rows: int) -> None:
+        deadline = clock.monotonic() + 60
+        while clock.monotonic() < deadline:
+            status = read_status(load_agent(site.file))
+            if status and status.is_clean and status.streams[1].rows_ever == rows:
+                return
+            clock.sleep(0.1)
+        raise AssertionError(f"no clean round with {rows} rows: {status}")
+
+    def test_broker_and_agent_are_killed_and_nothing_is_lost(
+        self, site: Site, broker: Broker
+    ) -> None:
+        bus = KafkaBus(broker.bootstrap, 2, 1, 15.0)
+        topics = [topic_of(plan.contract) for plan in find("nplusx_registry").streams]
+        bus.ensure_topics(topics)
+        site.fill(25)
+        agent = self.start(site, broker)
+        self.until(site, 25)
+        broker.stop()
+        site.fill(10, start=25)
+        agent.kill()
+        agent.wait(10)
+        agent = self.start(site, broker)
+        broker.start()
+        self.until(site, 35)
+        agent.send_signal(signal.SIGTERM)
+        assert agent.wait(20) == 0
+        assert nplusx("agent", "status", str(site.file)).returncode == 0
+        # The outbox is free again, and its numbers stand for what the broker holds.
+        report = publish_round(load_agent(site.file), bus)
+        ends = bus.ends([topics[1]])[topics[1]]
+        assert sum(end for _, end in ends.values()) >= report.streams[1].batches_ever
+        bus.close()

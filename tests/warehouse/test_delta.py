@@ -1,0 +1,86 @@
+"""The store on real Delta tables: watermarks in the commit, a racing writer gets a conflict."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from kernel.errors import ConfigurationError, DependencyUnavailableError
+from warehouse.delta import DeltaStore
+from warehouse.store import ConflictError
+
+SCHEMA = pa.schema([("a", pa.int64()), ("m", pa.string())])
+
+
+def rows(*numbers: int) -> pa.Table:
+    return pa.table({"a": list(numbers), "m": ["2024-01"] * len(numbers)}, schema=SCHEMA)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> DeltaStore:
+    made = DeltaStore(str(tmp_path / "lake"))
+    made.create("t", SCHEMA, ["m"])
+    return made
+
+
+def test_rows_marks_and_facts_are_one_commit(store: DeltaStore) -> None:
+    handle = store.open("t")
+    assert handle.mark("land/x/0") is None
+    version = handle.append(rows(1, 2), {"land/x/0": 5}, {"attempt": "one"})
+    fresh = store.open("t")
+    assert (fresh.version, fresh.mark("land/x/0")) == (version, 5)
+    assert fresh.commits()[-1].facts == {"attempt": "one"}
+    assert fresh.dataset().count_rows() == 2
+
+
+def test_a_commit_without_rows_still_moves_the_mark(store: DeltaStore) -> None:
+    store.open("t").append(rows(), {"land/x/0": 9}, {"attempt": "empty"})
+    assert store.open("t").mark("land/x/0") == 9
+    assert store.open("t").commits()[-1].facts == {"attempt": "empty"}
+
+
+def test_of_two_writers_with_one_mark_the_second_must_look_again(store: DeltaStore) -> None:
+    first, second = store.open("t"), store.open("t")
+    first.append(rows(1), {"land/x/0": 1}, {})
+    with pytest.raises(ConflictError):
+        second.append(rows(1), {"land/x/0": 1}, {})
+    assert store.open("t").dataset().count_rows() == 1
+
+
+def test_writers_of_other_partitions_do_not_disturb_each_other(store: DeltaStore) -> None:
+    first, second = store.open("t"), store.open("t")
+    first.append(rows(1), {"land/x/0": 1}, {})
+    second.append(rows(2), {"land/x/1": 1}, {})
+    assert store.open("t").dataset().count_rows() == 2
+
+
+def test_an_older_version_stays_readable(store: DeltaStore) -> None:
+    version = store.open("t").append(rows(1), {}, {"n": 1})
+    store.open("t").append(rows(2), {}, {"n": 2})
+    old = store.open("t", version)
+    assert old.dataset().to_table()["a"].to_pylist() == [1]
+    assert [commit.facts for commit in old.commits()] == [{"n": 1}]
+
+
+def test_replacing_takes_the_schema_of_the_new_rows(store: DeltaStore) -> None:
+    store.create("computed", SCHEMA)
+    store.open("computed").replace(pa.table({"b": ["x"]}), {})
+    assert store.open("computed").dataset().to_table().to_pylist() == [{"b": "x"}]
+
+
+def test_names_lists_tables_and_nothing_else(store: DeltaStore, tmp_path: Path) -> None:
+    (tmp_path / "lake" / "no_table").mkdir()
+    store.create("u", SCHEMA)
+    store.create("u", SCHEMA)
+    assert store.names() == ("t", "u")
+    assert DeltaStore(str(tmp_path / "nowhere")).names() == ()
+
+
+def test_a_missing_table_and_an_unwritable_place_are_told(
+    store: DeltaStore, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigurationError, match="no table"):
+        store.open("absent")
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(DependencyUnavailableError):
+        DeltaStore(str(tmp_path / "file")).create("t", SCHEMA)
