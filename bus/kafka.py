@@ -148,14 +148,12 @@ class KafkaReader:
         self, bootstrap: str, topic: str, positions: Mapping[int, int], timeout: float
     ) -> None:
         # The edge install has no librdkafka, and it only sends.
-        from confluent_kafka import Consumer  # noqa: PLC0415
-        from confluent_kafka import KafkaError as Codes  # noqa: PLC0415
-        from confluent_kafka import TopicPartition as Position  # noqa: PLC0415
+        import confluent_kafka  # noqa: PLC0415
 
-        self._codes, self._bootstrap, self._topic = Codes, bootstrap, topic
+        self._library, self._bootstrap, self._topic = confluent_kafka, bootstrap, topic
         self._positions, self._at_end = dict(positions), set[int]()
         self._silent: ReadError | None = None
-        self._consumer = Consumer(
+        self._consumer = confluent_kafka.Consumer(
             {
                 "bootstrap.servers": bootstrap,
                 "group.id": "nplusx-unused",
@@ -175,15 +173,15 @@ class KafkaReader:
             }
         )
         self._check_topic(timeout)
-        self._consumer.assign([Position(topic, each, at) for each, at in positions.items()])
+        self._consumer.assign(
+            [confluent_kafka.TopicPartition(topic, each, at) for each, at in positions.items()]
+        )
 
     def _check_topic(self, timeout: float) -> None:
         """Refuse a broker that is silent and a topic or partition that is not there."""
-        from confluent_kafka import KafkaException  # noqa: PLC0415
-
         try:
             found = self._consumer.list_topics(self._topic, timeout=timeout).topics[self._topic]
-        except KafkaException as down:
+        except self._library.KafkaException as down:
             self._consumer.close()
             raise _unreachable(self._bootstrap, down.args[0].str()) from down
         missing = sorted(set(self._positions) - set(found.partitions))
@@ -197,7 +195,7 @@ class KafkaReader:
             )
 
     def _note(self, error: "ReadError") -> None:
-        if error.code() == self._codes._ALL_BROKERS_DOWN:  # noqa: SLF001
+        if error.name() == "_ALL_BROKERS_DOWN":
             self._silent = error
 
     def poll(self, seconds: float) -> Polled:
@@ -230,7 +228,7 @@ class KafkaReader:
     def _take(self, message: "Message") -> Received | None:
         """Note how far a partition was read; give the record, if it is one."""
         partition, offset, error = message.partition(), message.offset(), message.error()
-        if error is not None and error.code() != self._codes._PARTITION_EOF:  # noqa: SLF001
+        if error is not None and error.name() != "_PARTITION_EOF":
             self._refuse(error, partition)
         if partition is None or offset is None:
             return None
@@ -262,9 +260,9 @@ class KafkaReader:
 
     def _pass_gaps(self) -> None:
         """Move past transaction markers, for which no record arrives."""
-        from confluent_kafka import TopicPartition as Position  # noqa: PLC0415
-
-        asked = [Position(self._topic, partition) for partition in self._positions]
+        asked = [
+            self._library.TopicPartition(self._topic, partition) for partition in self._positions
+        ]
         for found in self._consumer.position(asked):
             at = self._positions[found.partition]
             # Before the first record there is no position, which librdkafka writes as -1001.

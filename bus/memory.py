@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
+from typing_extensions import override
+
 from bus.ports import Polled, Reader, Received, Record, Sender
 from kernel.errors import DependencyUnavailableError
 
@@ -107,7 +109,7 @@ class _MemorySender:
         return
 
 
-class _MemoryReader:
+class _MemoryReader(Reader):
     """Reads what is there."""
 
     def __init__(self, bus: MemoryBus, topic: str, positions: Mapping[int, int]) -> None:
@@ -115,7 +117,8 @@ class _MemoryReader:
         for partition in positions:
             bus.log_of(topic, partition)
 
-    def poll(self, seconds: float) -> Polled:  # noqa: ARG002 - the port's; nothing is waited for
+    @override
+    def poll(self, seconds: float) -> Polled:
         records: list[Received] = []
         for partition, position in self._positions.items():
             log = self._bus.log_of(self._topic, partition)
@@ -128,5 +131,6 @@ class _MemoryReader:
             self._positions[partition] = len(log)
         return Polled(tuple(records), dict(self._positions))
 
+    @override
     def close(self) -> None:
         return

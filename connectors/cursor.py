@@ -1,5 +1,6 @@
 """How far a source was read: a place, and what was seen of the rows that may still come late."""
 
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -91,7 +92,7 @@ class Window:
 def _before(moment: Moment, start: Moment) -> bool:
     """Compare moments; what cannot be compared is kept."""
     try:
-        return bool(moment < start)  # type: ignore[operator]  # a mixed column raises, and is kept
+        return bool(operator.lt(moment, start))
     except TypeError:
         return False
 

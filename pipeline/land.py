@@ -74,8 +74,15 @@ def lag(settings: Settings | None = None) -> dict[str, tuple[Offsets, Offsets]]:
     return found
 
 
+def prepare_topics(settings: Settings | None = None) -> None:
+    """Create the topic of every contract: agents may write, not create."""
+    settings = settings or read_settings()
+    wiring.bus(settings).ensure_topics([topic_of(identity) for identity in all_contracts()])
+
+
 def behind(settings: Settings | None = None) -> list[str]:
-    """List the contracts whose table stands behind the bus."""
+    """List the contracts whose table stands behind the bus; a new contract gets its topic."""
+    prepare_topics(settings)
     return sorted(contract for contract, (ends, marks) in lag(settings).items() if ends != marks)
 
 

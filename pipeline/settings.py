@@ -72,10 +72,6 @@ class AirflowSettings(BaseModel):
     """The scheduler of the embedded stack."""
 
     port: int = Field(28080, description="Port of Airflow's pages and API on loopback.")
-    log_server_port: int = Field(28793, description="Port of the workers' log server on loopback.")
-    trigger_log_port: int = Field(
-        28794, description="Port of the triggerer's log server on loopback."
-    )
     parallelism: int = Field(4, ge=1, description="Tasks that may run at once.")
 
 

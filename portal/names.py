@@ -1,4 +1,4 @@
-"""What things are called in the reader's language: contracts, columns, reasons, terms of the law."""
+"""What things are called in both languages: contracts, columns, reasons, terms of the law."""
 
 from decimal import Decimal
 from functools import cache
@@ -58,7 +58,7 @@ def written(value: str, unit: str) -> str:
 
 def percent(share: Decimal) -> str:
     """Write a share exactly as a percentage: 0.125 is 12.5%, not 12%."""
-    return f"{format(Decimal(format(share * 100, 'f')).normalize(), 'f')}%"
+    return f"{format((share * 100).normalize(), 'f')}%"
 
 
 @cache

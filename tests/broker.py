@@ -41,7 +41,7 @@ def wait_until_owned(process: "subprocess.Popen[bytes]", port: int, log: Path) -
 
 def run(*command: str, seconds: float = 60) -> str:
     """Run a program to its end; give what it printed."""
-    return subprocess.run(  # noqa: S603 - every command is written in the tests
+    return subprocess.run(
         command, check=True, capture_output=True, text=True, timeout=seconds
     ).stdout
 
@@ -95,7 +95,7 @@ class Broker:
         """Start it and wait until it answers."""
         command = ["java", "-Xmx256m", "-cp", self._classes, "kafka.Kafka", str(self._config)]
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: S603 - our own
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
         wait_until_owned(self._process, self.port, self._log)
 
     def stop(self) -> None:

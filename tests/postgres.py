@@ -44,7 +44,7 @@ class Server:
             entry = pwd.getpwnam(user)
             os.chown(self._folder, entry.pw_uid, entry.pw_gid)
         data, log = self._folder / "data", self._folder / "log"
-        subprocess.run(  # noqa: S603 - a program of the server
+        subprocess.run(
             [
                 _program("initdb"),
                 "-D",
@@ -72,7 +72,7 @@ class Server:
         }
         flags = [part for key, value in options.items() for part in ("-c", f"{key}={value}")]
         with log.open("wb") as out:
-            self._process = subprocess.Popen(  # noqa: S603 - a program of the server
+            self._process = subprocess.Popen(
                 [_program("postgres"), "-D", str(data), *flags],
                 stdout=out,
                 stderr=out,

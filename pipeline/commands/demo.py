@@ -39,6 +39,7 @@ source:
   id: {source}
   preset: {preset}
   url: "{url}"
+  zone: {zone}
 poll_seconds: 5
 """
 
@@ -139,18 +140,15 @@ def _write_agents(stack: Stack, settings: Settings) -> None:
     address, password = _without_password(stack.source_url)
     passfile = state / "keys" / "factory.pgpass"
     _write_private(passfile, f"*:*:*:*:{password}\n")
-    for name, enterprise, source, preset, url in (
-        ("factory", simulated.FACTORY, "u8", "yonyou_u8", f"{address}?passfile={passfile}"),
-        (
-            "county",
-            simulated.authority_uscc(),
-            "registry",
-            "nplusx_registry",
-            settings.registry_url,
-        ),
+    factory = ("u8", "yonyou_u8", f"{address}?passfile={passfile}", "Asia/Shanghai")
+    # SQLite keeps instants in UTC and does not say so.
+    county = ("registry", "nplusx_registry", settings.registry_url, "UTC")
+    for name, enterprise, (source, preset, url, zone) in (
+        ("factory", simulated.FACTORY, factory),
+        ("county", simulated.authority_uscc(), county),
     ):
         text = _AGENT.format(
-            name=name, enterprise=enterprise, source=source, preset=preset, url=url
+            name=name, enterprise=enterprise, source=source, preset=preset, url=url, zone=zone
         )
         (state / "agents" / f"{name}.yaml").write_text(text, encoding="utf-8")
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from kernel import clock
 from kernel.errors import ConfigurationError, DependencyUnavailableError
+from pipeline.land import prepare_topics
 from pipeline.settings import Settings
 from pipeline.stack import assembly, health, ports, processes, scheduler, source
 from pipeline.stack.assembly import AGENT, AIRFLOW, PROGRAMS, Assembly
@@ -161,7 +162,9 @@ class Stack:
             self._supervisor.launch(parts.environment)
         first = [name for name in names if not name.startswith(AGENT)]
         self._prepare_and_start(parts, first)
-        self._await_health(first, began)
+        self._await_health([name for name in first if name in missing], began)
+        if "kafka" in missing:
+            prepare_topics(self._settings)
         agents = [name for name in names if name.startswith(AGENT)]
         for name in agents:
             self._supervisor.start(name)

@@ -1,21 +1,89 @@
 """Claims: each decision line by line, with its evidence and its pack."""
 
+from collections import Counter
+from collections.abc import Mapping
+from decimal import Decimal
 from typing import Annotated
 
+import pyarrow.compute as pc
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import FileResponse, Response
 
 from kernel import canonical
+from kernel.money import NOTHING, round_fen
 from pipeline import wiring
 from pipeline.assess import Row, decisions
 from pipeline.seal import pack_path
-from portal.access import ForbiddenError, enterprise_filter, only
+from pipeline.settings import Settings
+from policy.decision import Result
+from portal.access import NotFoundError, enterprise_filter, only
 from portal.view import render
-from registry.people import User
+from registry.people import Role, User
 from warehouse import ledger
+from warehouse.store import TableStore
 
 router = APIRouter()
-Reader = Annotated[User, Depends(only("platform", "factory", "auditor", "leader"))]
+Reader = Annotated[User, Depends(only(Role.PLATFORM, Role.FACTORY, Role.AUDITOR, Role.LEADER))]
+
+
+@router.get("/claims")
+def claims(request: Request, user: Reader) -> Response:
+    """List the decisions that the reader may see."""
+    settings = request.app.state.settings
+    found = _visible(request, user)
+    titles = _texts(wiring.store(settings), "mart__claim_project", "title")
+    names = _enterprises(settings)
+    rows = [
+        {
+            **row,
+            "name": names.get(str(row["enterprise"]), row["enterprise"]),
+            "title": titles.get((row["claim_id"],), row["project_id"]),
+        }
+        for row in sorted(found, key=lambda row: str(row["decided_on"]), reverse=True)
+    ]
+    values = {
+        "user": user,
+        "rows": rows,
+        "outcomes": Counter(str(row["outcome"]) for row in found),
+        "granted": sum(
+            (Decimal(str(r["amount_cny"])) for r in found if r["outcome"] == Result.GRANTED),
+            NOTHING,
+        ),
+    }
+    return render(request, "claims", values)
+
+
+@router.get("/claims/{claim}")
+def one_claim(request: Request, user: Reader, claim: str) -> Response:
+    """Show one decision whole."""
+    row = _find(request, user, claim)
+    settings = request.app.state.settings
+    store = wiring.store(settings)
+    text = row["decision"]
+    decision = canonical.loads(text if isinstance(text, bytes) else b"")
+    titles = _texts(store, "mart__claim_project", "title", claim)
+    values = {
+        "user": user,
+        "row": row,
+        "decision": decision,
+        "earned": _earned(decision),
+        "title": titles.get((claim,), row["project_id"]),
+        "name": _enterprises(settings).get(str(row["enterprise"]), row["enterprise"]),
+        "items": _texts(store, "mart__claim_line", "item_text", claim),
+        "sealed": _entry(settings, row),
+    }
+    return render(request, "claim", values)
+
+
+@router.get("/claims/{claim}/pack")
+def pack(request: Request, user: Reader, claim: str) -> Response:
+    """Hand out the evidence pack."""
+    row = _find(request, user, claim)
+    settings = request.app.state.settings
+    if _entry(settings, row) is None:
+        raise NotFoundError
+    path = pack_path(settings, row)
+    return FileResponse(path, media_type="application/zip", filename=path.name)
 
 
 def _visible(request: Request, user: User) -> list[Row]:
@@ -28,46 +96,35 @@ def _find(request: Request, user: User, claim: str) -> Row:
     for row in _visible(request, user):
         if row["claim_id"] == claim:
             return row
-    # The same answer for a claim of somebody else and for none: neither is the reader's.
-    raise ForbiddenError
+    raise NotFoundError
 
 
-@router.get("/claims")
-def claims(request: Request, user: Reader) -> Response:
-    """List the decisions that the reader may see."""
-    names = {
-        str(each.uscc): each.name
-        for each in wiring.enterprises(request.app.state.settings).values()
-    }
-    rows = [
-        {**row, "name": names.get(str(row["enterprise"]), row["enterprise"])}
-        for row in _visible(request, user)
-    ]
-    return render(request, "claims", {"user": user, "rows": rows})
-
-
-@router.get("/claims/{claim}")
-def one_claim(request: Request, user: Reader, claim: str) -> Response:
-    """Show one decision whole."""
-    row = _find(request, user, claim)
-    settings = request.app.state.settings
-    decision = row["decision"]
+def _entry(settings: Settings, row: Row) -> Mapping[str, object] | None:
+    """Find the ledger's entry of a decision whose pack is at hand."""
+    if not pack_path(settings, row).exists():
+        return None
     entries = ledger.entries(wiring.store(settings))
-    sealed = [each for each in entries if each["decision_digest"] == row["decision_digest"]]
-    values = {
-        "user": user,
-        "row": row,
-        "decision": canonical.loads(decision if isinstance(decision, bytes) else b"{}"),
-        "sealed": sealed[0] if sealed and pack_path(settings, row).exists() else None,
-    }
-    return render(request, "claim", values)
+    return next((e for e in entries if e["decision_digest"] == row["decision_digest"]), None)
 
 
-@router.get("/claims/{claim}/pack")
-def pack(request: Request, user: Reader, claim: str) -> Response:
-    """Hand out the evidence pack."""
-    row = _find(request, user, claim)
-    path = pack_path(request.app.state.settings, row)
-    if not path.exists():
-        raise ForbiddenError
-    return FileResponse(path, media_type="application/zip", filename=path.name)
+def _enterprises(settings: Settings) -> dict[str, str]:
+    return {str(each.uscc): each.name for each in wiring.enterprises(settings).values()}
+
+
+def _earned(decision: object) -> Decimal:
+    """Give rate times spending, to be shown beside what other rules left of it."""
+    if not isinstance(decision, dict):
+        return NOTHING
+    return round_fen(Decimal(decision["rate"]) * Decimal(decision["eligible_cny"]))
+
+
+def _texts(
+    store: TableStore, table: str, column: str, claim: str | None = None
+) -> dict[tuple[object, ...], str]:
+    """Read what the claimants call their projects and lines, by the table's key."""
+    if not store.exists(table):
+        return {}
+    key = ["claim_id", *(["line_no"] if table == "mart__claim_line" else [])]
+    wanted = None if claim is None else pc.field("claim_id") == claim
+    rows = store.open(table).dataset().to_table([*key, column], filter=wanted).to_pylist()
+    return {tuple(row[name] for name in key): str(row[column]) for row in rows}

@@ -1,5 +1,8 @@
 """Quarantine: refused rows as they were sent, with every reason."""
 
+import codecs
+from collections import Counter
+from collections.abc import Mapping
 from typing import Annotated
 
 import pyarrow as pa
@@ -7,44 +10,86 @@ import pyarrow.compute as pc
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
+from kernel import canonical
 from pipeline import wiring
 from portal.access import enterprise_filter, only
 from portal.view import render
-from registry.people import User
+from registry.people import Role, User
 from warehouse import attempts, quarantine
+from warehouse.store import TableHandle, TableStore
 
 router = APIRouter()
-Reader = Annotated[User, Depends(only("platform", "factory", "auditor"))]
-_MOST = 200
+Reader = Annotated[User, Depends(only(Role.PLATFORM, Role.FACTORY, Role.AUDITOR))]
+_MOST = 100
 _RAW_BYTES = 2000
+_PLACE = ("topic", "partition", "offset", "row")
 
 
 @router.get("/quarantine")
-def refused_rows(request: Request, user: Reader) -> Response:
-    """Show the newest refused rows that the reader may see."""
+def refused_rows(request: Request, user: Reader, reason: str = "") -> Response:
+    """Show the newest refused rows that the reader may see, of one reason if asked."""
     store = wiring.store(request.app.state.settings)
-    rows = attempts.visible(store, quarantine.QUARANTINE, quarantine.SCHEMA)
-    mine = enterprise_filter(user)
-    if mine is not None:
-        rows = rows.filter(pc.equal(rows["enterprise"], mine))
-    newest = rows.sort_by([("first_seen_at", "descending"), ("offset", "descending")])
+    rows, reasons, chosen = [], Counter[str](), 0
+    if store.exists(quarantine.QUARANTINE):
+        handle = store.open(quarantine.QUARANTINE)
+        visible = _visible(store, enterprise_filter(user))
+        # Reasons of all rows; the rows themselves, which may be large, only of those shown.
+        light = handle.dataset().to_table([*_PLACE, "reasons", "first_seen_at"], filter=visible)
+        reasons = Counter(pc.list_flatten(light["reasons"]).to_pylist())
+        light = _of_reason(light, reason)
+        chosen = light.num_rows
+        newest = light.sort_by([("first_seen_at", "descending"), ("offset", "descending")])
+        rows = [_shown(row) for row in _whole(handle, visible, newest.slice(0, _MOST))]
     values = {
         "user": user,
-        "count": rows.num_rows,
-        "most": _MOST,
-        "rows": [_shown(row) for row in newest.slice(0, _MOST).to_pylist()],
-        "by_reason": _by_reason(rows),
+        "chosen": chosen,
+        "reason_chosen": reason,
+        "rows": rows,
+        "by_reason": sorted(reasons.items(), key=lambda each: (-each[1], each[0])),
     }
     return render(request, "quarantine", values)
 
 
-def _shown(row: dict[str, object]) -> dict[str, object]:
-    raw = row["raw"]
-    text = raw[:_RAW_BYTES].decode("utf-8", "replace") if isinstance(raw, bytes) else ""
-    return {**row, "raw": text}
+def _visible(store: TableStore, mine: str | None) -> pc.Expression:
+    """Ask for the rows that exist, and of those for the reader's own."""
+    decided = pc.field("attempt").isin(pa.array(sorted(attempts.decided(store)), pa.string()))
+    return decided if mine is None else decided & (pc.field("enterprise") == mine)
 
 
-def _by_reason(rows: pa.Table) -> list[tuple[str, int]]:
-    counts = pc.value_counts(pc.list_flatten(rows["reasons"].combine_chunks())).to_pylist()
-    found = [(str(each["values"]), int(each["counts"])) for each in counts]
-    return sorted(found, key=lambda each: (-each[1], each[0]))
+def _of_reason(rows: pa.Table, reason: str) -> pa.Table:
+    if not reason:
+        return rows
+    wanted = [reason in (each or ()) for each in rows["reasons"].to_pylist()]
+    return rows.filter(pa.array(wanted, pa.bool_()))
+
+
+def _whole(
+    handle: TableHandle, visible: pc.Expression, newest: pa.Table
+) -> list[Mapping[str, object]]:
+    """Read the rows at these places, in their order."""
+    offsets = pc.field("offset").isin(newest["offset"].combine_chunks())
+    topics = pc.field("topic").isin(newest["topic"].combine_chunks())
+    columns = ["contract", "business_key", "reasons", "raw", "first_seen_at", *_PLACE]
+    found = handle.dataset().to_table(columns, filter=visible & topics & offsets).to_pylist()
+    by_place = {tuple(row[name] for name in _PLACE): row for row in found}
+    return [by_place[tuple(at[name] for name in _PLACE)] for at in newest.to_pylist()]
+
+
+def _shown(row: Mapping[str, object]) -> Mapping[str, object]:
+    raw = row["raw"] if isinstance(row["raw"], bytes) else b""
+    key = canonical.loads(str(row["business_key"])) if row["business_key"] else {}
+    return {
+        **row,
+        "raw": _text(raw[:_RAW_BYTES]),
+        "left_out": max(len(raw) - _RAW_BYTES, 0),
+        "key": key if isinstance(key, dict) else {},
+    }
+
+
+def _text(raw: bytes) -> str:
+    """Show bytes as the text that they are, or as numbers if they are none."""
+    try:
+        # The cut may go through a character.
+        return codecs.getincrementaldecoder("utf-8")().decode(raw)
+    except UnicodeDecodeError:
+        return raw.hex(" ")

@@ -171,7 +171,7 @@ while True:
 
 def test_a_kill_at_any_moment_keeps_cursor_and_numbers_together(path: Path) -> None:
     for steps in (1, 2, 7, 12, 23):
-        writer = subprocess.Popen(  # noqa: S603 - our own program
+        writer = subprocess.Popen(
             [sys.executable, "-c", _WRITER, str(path)], cwd=ROOT, stdout=subprocess.PIPE
         )
         assert writer.stdout is not None

@@ -10,51 +10,59 @@ from policy.decision import decide
 from policy.verification import dossier as facts
 
 
+def fields(row: object) -> dict[str, object]:
+    return {name: getattr(row, name) for name in row.__dataclass_fields__}
+
+
+def invoice_lines(books: Books, named: set[str]) -> tuple[facts.InvoiceLine, ...]:
+    return tuple(
+        facts.InvoiceLine(
+            invoice_no=invoice.number,
+            line_no=number,
+            issued_on=invoice.day,
+            seller_uscc=invoice.vendor.uscc,
+            buyer_uscc=FACTORY,
+            item_text=line.item,
+            net_amount=line.net,
+            tax_amount=line.tax,
+            currency="CNY",
+            is_red=False,
+            red_of_invoice_no=None,
+            origin=f"invoice{invoice.id}/{number}",
+        )
+        for invoice in books.invoices
+        if invoice.number in named
+        for number, line in enumerate(invoice.lines, 1)
+    )
+
+
+def payments(books: Books, named: set[str]) -> tuple[facts.Payment, ...]:
+    return tuple(
+        facts.Payment(
+            payment_id=str(each.id),
+            invoice_no=each.invoice,
+            payee_uscc=each.vendor.uscc,
+            paid_on=each.day,
+            paid_amount=each.amount,
+            currency="CNY",
+            origin=f"payment{each.id}",
+        )
+        for each in books.payments
+        if each.invoice in named
+    )
+
+
 def as_policy_sees_it(books: Books) -> facts.Dossier:
     """Put registry rows and the factory's own rows side by side, as the mart tables do."""
     told = dossier()
     named = {line.invoice_no for line in told.lines}
-
-    def fields(row: object) -> dict[str, object]:
-        return {name: getattr(row, name) for name in row.__dataclass_fields__}
-
     listings = [fields(each) for each in told.listings]
     return facts.Dossier(
         claim_id=CLAIM.claim_id,
         project=facts.Project(**fields(told.project), origin="project"),
         lines=tuple(facts.ClaimLine(**fields(e), origin=f"line{e.line_no}") for e in told.lines),
-        invoices=tuple(
-            facts.InvoiceLine(
-                invoice_no=invoice.number,
-                line_no=number,
-                issued_on=invoice.day,
-                seller_uscc=invoice.vendor.uscc,
-                buyer_uscc=FACTORY,
-                item_text=line.item,
-                net_amount=line.net,
-                tax_amount=line.tax,
-                currency="CNY",
-                is_red=False,
-                red_of_invoice_no=None,
-                origin=f"invoice{invoice.id}/{number}",
-            )
-            for invoice in books.invoices
-            if invoice.number in named
-            for number, line in enumerate(invoice.lines, 1)
-        ),
-        payments=tuple(
-            facts.Payment(
-                payment_id=str(each.id),
-                invoice_no=each.invoice,
-                payee_uscc=each.vendor.uscc,
-                paid_on=each.day,
-                paid_amount=each.amount,
-                currency="CNY",
-                origin=f"payment{each.id}",
-            )
-            for each in books.payments
-            if each.invoice in named
-        ),
+        invoices=invoice_lines(books, named),
+        payments=payments(books, named),
         ledger=tuple(
             facts.LedgerEntry(
                 entry_id=str(each.id),

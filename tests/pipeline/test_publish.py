@@ -19,7 +19,6 @@ from bus.memory import MemoryBus
 from bus.ports import Reader, Received, Record, Sender
 from bus.topics import topic_of
 from connectors.config import AgentConfig, load_agent
-from connectors.registry import find
 from kernel import canonical, clock
 from kernel.errors import ConfigurationError, DependencyUnavailableError
 from kernel.evidence import SigningKey
@@ -386,14 +385,6 @@ def test_equal_rows_are_equal_bytes() -> None:
     rows = pa.table({"a": [1, 2]})
     chunks = pa.concat_tables([rows.slice(0, 1), rows.slice(1)]).replace_schema_metadata({"x": "y"})
     assert encode(rows, "1")[0].body == encode(chunks, "1")[0].body
-
-
-def test_every_stream_of_every_preset_is_a_contract() -> None:
-    from contracts.loader import all_contracts
-
-    for preset in ("yonyou_u8", "nplusx_registry"):
-        for plan in find(preset).streams:
-            assert all_contracts()[plan.contract].version == plan.version
 
 
 def test_the_clock_of_the_status_moves(site: Site, agent: Agent) -> None:
