@@ -133,6 +133,7 @@ WORDS: dict[str, Title] = {
         "条文未写明，暂按下列口径计算；右侧为按其他口径的补贴金额。",
         "The text is silent or unclear: read as below, with what each other reading would pay.",
     ),
+    "question": Title("口径", "Question"),
     "reading": Title("暂按", "Read as"),
     "other_readings": Title("其他口径", "Other readings"),
     "pack": Title("下载证据包", "Download the evidence pack"),

@@ -222,9 +222,8 @@ def _show(settings: Settings) -> None:
     path = pack_path(settings, told.decision)
     verified = verify(path, wiring.county_key(settings).public)
     amount = told.decision["amount_cny"]
-    say(
-        f"补贴 grant      {amount} yuan ({told.decision['outcome']}); on-time metric: {told.months} months"
-    )
+    say(f"补贴 grant      {amount} yuan ({told.decision['outcome']})")
+    say(f"准时交付率      {told.months} months measured")
     say(f"证据包 pack     {path} · verified from {verified.records} signed records")
     if not told.health.ok:
         raise ChecksFailedError(" ".join(told.health.findings), where="doctor")

@@ -29,13 +29,14 @@ _PLACE = ("topic", "partition", "offset", "row")
 def refused_rows(request: Request, user: Reader, reason: str = "") -> Response:
     """Show the newest refused rows that the reader may see, of one reason if asked."""
     store = wiring.store(request.app.state.settings)
-    rows, reasons, chosen = [], Counter[str](), 0
+    rows, by_reason, chosen = [], list[tuple[str, str, int]](), 0
     if store.exists(quarantine.QUARANTINE):
         handle = store.open(quarantine.QUARANTINE)
         visible = _visible(store, enterprise_filter(user))
         # Reasons of all rows; the rows themselves, which may be large, only of those shown.
-        light = handle.dataset().to_table([*_PLACE, "reasons", "first_seen_at"], filter=visible)
-        reasons = Counter(pc.list_flatten(light["reasons"]).to_pylist())
+        columns = [*_PLACE, "contract", "reasons", "first_seen_at"]
+        light = handle.dataset().to_table(columns, filter=visible)
+        by_reason = _by_reason(light)
         light = _of_reason(light, reason)
         chosen = light.num_rows
         newest = light.sort_by([("first_seen_at", "descending"), ("offset", "descending")])
@@ -45,7 +46,7 @@ def refused_rows(request: Request, user: Reader, reason: str = "") -> Response:
         "chosen": chosen,
         "reason_chosen": reason,
         "rows": rows,
-        "by_reason": sorted(reasons.items(), key=lambda each: (-each[1], each[0])),
+        "by_reason": by_reason,
     }
     return render(request, "quarantine", values)
 
@@ -54,6 +55,14 @@ def _visible(store: TableStore, mine: str | None) -> pc.Expression:
     """Ask for the rows that exist, and of those for the reader's own."""
     decided = pc.field("attempt").isin(pa.array(sorted(attempts.decided(store)), pa.string()))
     return decided if mine is None else decided & (pc.field("enterprise") == mine)
+
+
+def _by_reason(rows: pa.Table) -> list[tuple[str, str, int]]:
+    """Count the reasons, each with a contract in which its column has a title."""
+    counts = Counter(pc.list_flatten(rows["reasons"]).to_pylist())
+    contracts = rows["contract"].take(pc.list_parent_indices(rows["reasons"])).to_pylist()
+    of = dict(zip(pc.list_flatten(rows["reasons"]).to_pylist(), contracts, strict=True))
+    return [(code, of[code], n) for code, n in sorted(counts.items(), key=lambda e: (-e[1], e[0]))]
 
 
 def _of_reason(rows: pa.Table, reason: str) -> pa.Table:

@@ -33,7 +33,7 @@ def _binary(name: str) -> str:
 def _run(*command: str) -> None:
     # PostgreSQL refuses to run as root.
     user = NOBODY if os.geteuid() == 0 else None
-    subprocess.run(  # noqa: S603  # our own command
+    subprocess.run(  # our own command
         command, check=True, user=user, stdout=subprocess.DEVNULL, cwd="/", timeout=60
     )
 

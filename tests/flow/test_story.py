@@ -1,0 +1,141 @@
+"""The story from end to end with nothing faked: broker, scheduler, database, tables, browser."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from county import books, truth
+from pipeline import wiring
+from pipeline.audit import docs_folder
+from tests.flow.outcome import decision
+from tests.flow.stage import Demo
+from warehouse import attempts, quarantine
+
+pytestmark = [pytest.mark.kafka, pytest.mark.airflow, pytest.mark.real_system]
+BOOKS = books.make_books(truth.SEED)
+
+
+def test_what_was_planted_is_what_came_out(demo: Demo) -> None:
+    found = decision(demo.settings())
+    assert (found["outcome"], found["amount_cny"]) == ("granted", str(truth.CLAIM.award_cny))
+    assert found["eligible_cny"] == str(truth.CLAIM.eligible_cny)
+    lines = found["lines"]
+    assert isinstance(lines, list)
+    assert [(line["line_no"], line["outcome"], line["allowed_cny"]) for line in lines] == [
+        (each.line_no, each.outcome, str(each.allowed_cny)) for each in truth.CLAIM.lines
+    ]
+    for line, planted in zip(lines, truth.CLAIM.lines, strict=True):
+        against = {rule for rule, outcome in line["rules"] if outcome != "allowed"}
+        assert against == ({planted.rule} if planted.rule else set()), line
+
+
+def test_the_bad_rows_and_no_others_are_in_quarantine_with_their_reasons(demo: Demo) -> None:
+    store = wiring.store(demo.settings())
+    held = attempts.visible(store, quarantine.QUARANTINE, quarantine.SCHEMA).to_pylist()
+    found = Counter((row["contract"], code) for row in held for code in row["reasons"])
+    assert found == Counter((each.contract, each.reason) for each in truth.bad_rows(BOOKS))
+
+
+def test_on_time_delivery_is_what_the_books_say(demo: Demo) -> None:
+    rows = wiring.store(demo.settings()).open("metric").dataset().to_table().to_pylist()
+    found = {row["period"]: float(row["value"]) for row in rows}
+    planted = {m: kept / due for m, (kept, due) in truth.on_time(BOOKS).items()}
+    assert found == pytest.approx(planted)
+
+
+def test_every_row_is_accounted_for(demo: Demo) -> None:
+    done = demo.run("doctor", "--json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["ok"] is True
+    produced = {s["contract"]: s["produced"] for s in report["streams"]}
+    assert {k: v for k, v in produced.items() if k.startswith("erp.")} == truth.produced(BOOKS)
+    landed = {s["contract"]: s["landed"] for s in report["streams"]}
+    assert {k: v for k, v in landed.items() if k.startswith("erp.")} == truth.landed(BOOKS)
+    assert all(s["lag"] == 0 and not s["holes"] for s in report["streams"])
+
+
+def test_a_real_scheduler_ran_every_stage_and_the_bus_woke_it(demo: Demo) -> None:
+    for stage in ("land", "refine", "measure", "assess", "seal", "audit"):
+        runs = demo.airflow(f"dags/{stage}/dagRuns?limit=100")["dag_runs"]
+        assert isinstance(runs, list)
+        assert [run for run in runs if run["state"] == "success"], f"{stage}: {runs}"
+        woken = [run for run in runs if run["run_type"] == "asset_triggered"]
+        assert woken, f"{stage} was never woken by an event: {runs}"
+        assert not [run for run in runs if run["state"] == "failed"], stage
+    events = demo.airflow("assets/events?limit=100")["asset_events"]
+    assert isinstance(events, list)
+    assert any(event["extra"].get("contracts") or "contracts" in str(event) for event in events)
+
+
+def test_the_second_opinion_is_published(demo: Demo) -> None:
+    for contract in truth.produced(BOOKS):
+        page = docs_folder(demo.settings()) / contract / "index.html"
+        assert page.is_file(), f"no Data Docs of {contract}"
+    findings = wiring.store(demo.settings()).open("audit_finding").dataset()
+    assert findings.count_rows() == 0
+
+
+def test_explain_walks_from_yuan_to_offsets(demo: Demo) -> None:
+    done = demo.run("explain", truth.CLAIM.claim_id)
+    assert done.returncode == 0, done.stderr
+    for wanted in ("133938.05", "S0-C24", "partition", "signed by agent factory", "ledger entry"):
+        assert wanted in done.stdout
+
+
+def test_a_second_process_with_an_empty_state_folder_verifies_the_pack(
+    demo: Demo, tmp_path: Path
+) -> None:
+    (pack,) = (demo.state / "packs").glob("*.zip")
+    done = demo.run("verify", str(pack), "--drill", state=tmp_path / "empty")
+    assert done.returncode == 0, done.stderr
+    assert "133938.05" in done.stdout
+    broken = tmp_path / "broken.zip"
+    data = bytearray(pack.read_bytes())
+    data[len(data) // 2] ^= 1
+    broken.write_bytes(bytes(data))
+    assert demo.run("verify", str(broken), state=tmp_path / "empty").returncode == 5
+
+
+def test_status_shows_every_program(demo: Demo) -> None:
+    done = demo.run("status")
+    assert done.returncode == 0, done.stderr
+    for program in ("kafka", "source", "airflow-scheduler", "portal", "agent-factory"):
+        assert program in done.stdout
+
+
+def test_no_secret_stands_in_logs_tables_configuration_or_packs(demo: Demo) -> None:
+    planted = [
+        path.read_bytes().strip()
+        for folder in ("keys", "secrets")
+        for path in (demo.state / folder).glob("*")
+        if path.suffix != ".pgpass" and path.is_file()
+    ]
+    assert len(planted) >= 6
+    for folder in ("logs", "lake", "packs", "agents", "outbox", "data_docs"):
+        for path in (demo.state / folder).rglob("*"):
+            if path.is_file():
+                content = path.read_bytes()
+                leaked = [each for each in planted if len(each) > 10 and each in content]
+                assert not leaked, f"{path.relative_to(demo.state)} holds a secret"
+
+
+@pytest.mark.browser
+def test_the_claim_is_read_in_a_browser(demo: Demo) -> None:
+    from tests.portal.browser import opened
+
+    settings = demo.settings()
+    with opened(f"http://127.0.0.1:{settings.portal.port}") as page:
+        page.goto("/login")
+        page.fill("input[name=username]", "auditor")
+        page.fill("input[name=password]", demo.login("auditor"))
+        page.click("button.main")
+        page.click(f"text={truth.CLAIM.claim_id}")
+        assert "133,938.05" in page.inner_text("main")
+        assert page.locator("[id^=line-]").count() == len(truth.CLAIM.lines)
+        with page.expect_download() as download:
+            page.click("a[href$='/pack']")
+        saved = download.value.path()
+        assert saved.read_bytes() == next((demo.state / "packs").glob("*.zip")).read_bytes()
