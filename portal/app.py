@@ -95,7 +95,7 @@ def _tell_of_trouble(app: FastAPI) -> None:
     app.add_exception_handler(NotFoundError, _not_found)
     app.add_exception_handler(HTTPException, _not_found)
     app.add_exception_handler(CsrfError, _stale_form)
-    app.add_exception_handler(RequestValidationError, _stale_form)
+    app.add_exception_handler(RequestValidationError, _bad_form)
     app.add_exception_handler(NplusxError, _trouble)
     app.add_exception_handler(Exception, _broken)
 
@@ -142,6 +142,11 @@ def _not_found(request: Request, _error: Exception) -> Response:
 
 def _stale_form(request: Request, _error: Exception) -> Response:
     return _message(request, "stale_form", 403)
+
+
+def _bad_form(request: Request, _error: Exception) -> Response:
+    # What was typed is not repeated: it may be a password.
+    return _message(request, "bad_form", 400)
 
 
 def _trouble(request: Request, error: Exception) -> Response:

@@ -25,6 +25,10 @@ WORDS: dict[str, Title] = {
     "stale_form": Title(
         "页面已过期，请返回并重试。", "The page was too old. Go back and try again."
     ),
+    "bad_form": Title(
+        "填写的内容不完整或过长，请返回修改。",
+        "Something is missing or too long. Go back and mend it.",
+    ),
     "trouble": Title("暂时无法读取数据。", "The data cannot be read just now."),
     "trouble_lead": Title(
         "数据没有丢失。平台工程师已可在日志中看到原因，请稍后再试。",
@@ -58,7 +62,6 @@ WORDS: dict[str, Title] = {
     "agent": Title("采集器", "Agent"),
     "state": Title("状态", "State"),
     "examined_at": Title("核对时间", "Examined at"),
-    "records": Title("批", "records"),
     "last_seen": Title("最近到达", "Last seen"),
     "balanced": Title("账实相符", "Balanced"),
     "unbalanced": Title("账实不符", "Does not add up"),
@@ -121,7 +124,6 @@ WORDS: dict[str, Title] = {
     "allowed": Title("认可（元）", "Allowed (yuan)"),
     "line": Title("行", "Line"),
     "invoice": Title("发票", "Invoice"),
-    "item": Title("项目内容", "Item"),
     "verdicts": Title("核验意见", "Verdicts"),
     "lines": Title("逐行核验", "Line by line"),
     "whole_claim": Title("整体核验", "The claim as a whole"),

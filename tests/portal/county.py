@@ -37,7 +37,7 @@ OTHER_NAME = "邻厂<img src=x onerror=alert(1)>有限公司"
 OTHER_CLAIM = "CL-2024-002"
 NAME = "安吉竹海家具有限公司"
 SCRIPT = "<script>alert(1)</script>{{ 7*7 }}"
-PASSWORD = "correct horse"
+PASSWORD = "correct horse"  # noqa: S105 - of a test's own users
 USERS = {
     "engineer": (Role.PLATFORM, None),
     "factory": (Role.FACTORY, FACTORY),
