@@ -82,7 +82,10 @@ class DeltaHandle(TableHandle):
 
     @override
     def dataset(self) -> ds.Dataset:
-        return self._table.to_pyarrow_dataset()
+        # By Arrow's own file system: delta-rs's is a Python object, and the scanning thread that
+        # lets go of it last aborts the process when Python is just shutting down.
+        system, folder = fs.FileSystem.from_uri(self._table.table_uri)
+        return self._table.to_pyarrow_dataset(filesystem=fs.SubTreeFileSystem(folder, system))
 
     @override
     def commits(self) -> Sequence[Commit]:

@@ -12,7 +12,7 @@ from fastapi.responses import FileResponse, Response
 from kernel import canonical
 from kernel.money import NOTHING, round_fen
 from pipeline import wiring
-from pipeline.assess import Row, decisions
+from pipeline.assess import TABLE, Row, decisions, newest_decision
 from pipeline.seal import pack_path
 from pipeline.settings import Settings
 from policy.decision import Result
@@ -93,10 +93,12 @@ def _visible(request: Request, user: User) -> list[Row]:
 
 
 def _find(request: Request, user: User, claim: str) -> Row:
-    for row in _visible(request, user):
-        if row["claim_id"] == claim:
-            return row
-    raise NotFoundError
+    store = wiring.store(request.app.state.settings)
+    row = newest_decision(store.open(TABLE), claim) if store.exists(TABLE) else None
+    mine = enterprise_filter(user)
+    if row is None or (mine is not None and row["enterprise"] != mine):
+        raise NotFoundError
+    return row
 
 
 def _entry(settings: Settings, row: Row) -> Mapping[str, object] | None:

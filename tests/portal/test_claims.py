@@ -102,18 +102,15 @@ def test_a_ceiling_and_an_open_question_are_not_hidden(
 ) -> None:
     from portal.pages import claims
 
-    real = claims.decisions
+    def limited(row: dict[str, object]) -> dict[str, object]:
+        decision = canonical.loads(row["decision"])
+        decision |= {"amount_cny": "20000.00", "is_amount_provisional": True, "rate": "0.125"}
+        changed = {"amount_cny": Decimal(20000), "outcome": "needs_person"}
+        return {**row, **changed, "decision": canonical.dumps(decision)}
 
-    def limited(store: object) -> list[dict[str, object]]:
-        found = []
-        for row in real(store):
-            decision = canonical.loads(row["decision"])
-            decision |= {"amount_cny": "30000.00", "is_amount_provisional": True, "rate": "0.125"}
-            changed = {"amount_cny": Decimal(20000), "outcome": "needs_person"}
-            found.append({**row, **changed, "decision": canonical.dumps(decision)})
-        return found
-
-    monkeypatch.setattr(claims, "decisions", limited)
+    one, every = claims.newest_decision, claims.decisions
+    monkeypatch.setattr(claims, "newest_decision", lambda *of: limited(one(*of)))
+    monkeypatch.setattr(claims, "decisions", lambda store: [limited(row) for row in every(store)])
     inside = as_user("auditor")
     text = inside.get(f"/claims/{CLAIM}").text
     assert "<b>12.5%</b>" in text

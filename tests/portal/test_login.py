@@ -98,7 +98,7 @@ def test_a_cookie_kept_from_before_the_logout_is_worth_nothing(
     assert thief.get("/streams").headers["location"] == "/login"
 
 
-def test_a_new_password_a_new_role_or_removal_ends_sessions(site: Site, as_user: LogIn) -> None:
+def test_a_new_password_ends_the_sessions_of_the_old_one(site: Site, as_user: LogIn) -> None:
     registry = wiring.registry(site.settings)
     save_user(registry, User("temp", hash_password(PASSWORD), Role.LEADER, None))
     inside = as_user("temp")
