@@ -56,6 +56,9 @@ class MemoryBus:
             if topic in self._topics
         }
 
+    def close(self) -> None:
+        """Have nothing to let go of."""
+
     def log_of(self, topic: str, partition: int) -> list[Received]:
         """Give a partition's records."""
         logs = self._topics.get(topic, [])

@@ -81,3 +81,7 @@ class Bus(Protocol):
     def sender(self) -> Sender:
         """Open the bus for sending."""
         ...
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        ...

@@ -1,12 +1,20 @@
 """Errors grouped by what the caller should do next; each says what, where and how to mend it."""
 
+import re
+
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
 
 class NplusxError(Exception):
     """Something a person can act on; its exit code tells a script what kind of act."""
 
     exit_code = 1
+    usual_cure = ""
 
     def __init__(self, what: str, *, where: str = "", cure: str = "") -> None:
+        # Libraries answer in several lines, some in colour; a person gets one paragraph.
+        what = " ".join(_COLOUR.sub("", what).split())
+        cure = cure or self.usual_cure
         parts = [what]
         if where:
             parts.append(f"Where: {where}.")
@@ -44,3 +52,4 @@ class TamperingError(NplusxError):
     """Signed or sealed bytes are not what was signed or sealed: do not trust them."""
 
     exit_code = 5
+    usual_cure = "do not rely on it; ask for the original, and find out who changed it."

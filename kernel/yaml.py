@@ -4,18 +4,32 @@ from collections.abc import Hashable
 from pathlib import Path
 
 import yaml
+from typing_extensions import override
 
 from kernel.errors import ConfigurationError
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """A safe loader for which a repeated key is an error."""
+    """A safe loader for which a repeated key is an error, and so is a repeated part."""
+
+    @override
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        # Nine lines of aliases unfold to gigabytes; none of our files needs one.
+        if self.check_event(yaml.events.AliasEvent):
+            raise yaml.composer.ComposerError(
+                None, None, "an alias (*name) is not allowed", self.peek_event().start_mark
+            )
+        return super().compose_node(parent, index)
 
 
 def _mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Hashable, object]:
     pairs: dict[Hashable, object] = {}
     for key_node, value_node in node.value:
-        key: Hashable = loader.construct_object(key_node, deep=True)
+        key: object = loader.construct_object(key_node, deep=True)
+        if not isinstance(key, Hashable):
+            raise yaml.constructor.ConstructorError(
+                None, None, "a list or a mapping cannot be a key", key_node.start_mark
+            )
         if key in pairs:
             raise yaml.constructor.ConstructorError(
                 None, None, f"the key {key!r} occurs twice", key_node.start_mark
@@ -31,13 +45,20 @@ def parse(text: str, where: str) -> object:
     """Read YAML text; a mistake names the line."""
     try:
         loaded: object = yaml.load(text, Loader=_StrictLoader)  # noqa: S506  # _StrictLoader is a SafeLoader
-    except yaml.YAMLError as broken:
-        raise ConfigurationError(
-            f"This is not valid YAML: {' '.join(str(broken).split())}",
-            where=where,
-            cure="correct that line and run again.",
-        ) from broken
+    except yaml.MarkedYAMLError as broken:
+        line = f", line {broken.problem_mark.line + 1}" if broken.problem_mark else ""
+        raise _invalid(broken.problem, where + line) from broken
+    except (yaml.YAMLError, ValueError) as broken:
+        raise _invalid(broken, where) from broken
+    except RecursionError as broken:
+        raise _invalid("it is nested too deeply", where) from broken
     return loaded
+
+
+def _invalid(why: object, where: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"This is not valid YAML: {why}.", where=where, cure="correct it and run again."
+    )
 
 
 def load(path: Path) -> object:
@@ -52,6 +73,12 @@ def load(path: Path) -> object:
         raise ConfigurationError(
             "The file is not UTF-8 text.", where=str(path), cure="save it as UTF-8."
         ) from broken
+    except OSError as failed:
+        raise ConfigurationError(
+            f"The file cannot be read: {failed.strerror}.",
+            where=str(path),
+            cure="name a file that this account may read.",
+        ) from failed
     return parse(text, str(path))
 
 

@@ -111,6 +111,6 @@ def decisions(store: TableStore) -> list[Row]:
     if not store.exists(TABLE):
         return []
     handle = store.open(TABLE)
-    claims = sorted(set(handle.dataset().to_table(["claim_id"])["claim_id"].to_pylist()))
-    found = [newest_decision(handle, claim) for claim in claims]
-    return [row for row in found if row is not None]
+    rows = handle.dataset().to_table().sort_by("number").to_pylist()
+    newest: dict[str, Row] = {str(row["claim_id"]): row for row in rows}
+    return [newest[claim] for claim in sorted(newest)]

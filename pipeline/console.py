@@ -1,14 +1,18 @@
 """What a person sees of a command: tables and colour on a terminal, plain text in a pipe."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from typing import ParamSpec
 
 from rich.console import Console
 from rich.table import Table
 
 from kernel import canonical
+from kernel.errors import DependencyUnavailableError
 
 _PIPE_WIDTH = 10_000
+_Parameters = ParamSpec("_Parameters")
 
 
 def console() -> Console:
@@ -44,3 +48,24 @@ def facts(title: str, values: Mapping[str, object]) -> None:
         for name, value in values.items()
     ]
     table(title, ("", ""), rows)
+
+
+def plain_errors(command: Callable[_Parameters, None]) -> Callable[_Parameters, None]:
+    """Make what a disk refuses in the midst of a command one paragraph with a cure."""
+
+    @wraps(command)
+    def told(*arguments: _Parameters.args, **options: _Parameters.kwargs) -> None:
+        try:
+            command(*arguments, **options)
+        except BrokenPipeError:
+            # The reader of our output has gone, as `head` does: no trouble of ours.
+            raise
+        except OSError as refused:
+            raise DependencyUnavailableError(
+                f"The disk refuses: {refused.strerror or refused}.",
+                where=str(refused.filename or ""),
+                cure="make room or mend the permission of that place, and run again; "
+                "nothing that was landed is lost.",
+            ) from refused
+
+    return told

@@ -18,6 +18,14 @@ from warehouse.landing import RECORD_SCHEMA, RECORDS
 from warehouse.store import Commit, TableStore
 
 Stream = tuple[str, str]
+# What is counted of a record: never its body, which is nearly all of its bytes.
+_COUNTED = pa.schema(
+    [
+        RECORD_SCHEMA.field(name)
+        for name in ("stream", "contract", "epoch", "sequence", "rows", "verdict", "broker_at")
+    ]
+)
+_REFUSED = pa.schema([quarantine.SCHEMA.field(name) for name in ("stream", "contract", "rows")])
 
 
 @dataclass(slots=True)
@@ -46,11 +54,23 @@ class Health:
     streams: tuple[StreamHealth, ...]
     lag: Mapping[str, int]
     findings: tuple[str, ...]
+    # Why the bus could not be asked; it stands among the findings too.
+    silent: DependencyUnavailableError | None = None
 
     @property
     def ok(self) -> bool:
         """Tell whether nothing is unexplained."""
         return not self.findings
+
+    def require(self) -> None:
+        """Fail when anything is unexplained; a silent bus alone is its own kind of failure."""
+        if self.silent is not None and self.findings == (str(self.silent),):
+            raise self.silent
+        if self.findings:
+            raise ChecksFailedError(
+                "Something is unexplained: " + " ".join(self.findings),
+                cure="follow up each finding; nothing was changed.",
+            )
 
     def as_json(self) -> dict[str, object]:
         """Give the report in its documented form."""
@@ -80,23 +100,23 @@ def examine(settings: Settings | None = None) -> Health:
         for hole in each.holes
     ]
     behind: dict[str, int] = {}
+    silent: DependencyUnavailableError | None = None
     try:
         for contract, (ends, marks) in lag(settings).items():
             behind[contract] = sum(end - marks.get(part, 0) for part, end in ends.items())
             findings += _position_findings(contract, ends, marks)
-    except DependencyUnavailableError as silent:
-        findings.append(str(silent))
-    ledger.check(store, wiring.county_key(settings).public)
-    return Health(streams, behind, tuple(findings))
+    except DependencyUnavailableError as refused:
+        silent = refused
+        findings.append(str(refused))
+    if store.exists(ledger.TABLE):
+        ledger.check(store, wiring.county_key(settings).public)
+    return Health(streams, behind, tuple(findings), silent)
 
 
 def diagnose() -> dict[str, object]:
     """Examine, and fail when anything is unexplained: for the DAG that alarms."""
     health = examine()
-    if not health.ok:
-        raise ChecksFailedError(
-            "; ".join(health.findings), where="doctor", cure="run `nplusx doctor` and follow up."
-        )
+    health.require()
     return {"streams": len(health.streams), "lag": sum(health.lag.values())}
 
 
@@ -118,14 +138,14 @@ def _streams(store: TableStore) -> tuple[StreamHealth, ...]:
     def of(stream: str, contract: str) -> StreamHealth:
         return found.setdefault((stream, contract), StreamHealth(stream, contract))
 
-    records = attempts.visible(store, RECORDS, RECORD_SCHEMA).drop_columns(["body", "headers"])
+    records = attempts.visible(store, RECORDS, _COUNTED)
     for row in records.to_pylist():
         health = of(row["stream"], row["contract"])
         health.produced += row["rows"]
         health.repeats += row["rows"] if row["verdict"] == REPEAT else 0
         health.last_seen = max(health.last_seen or row["broker_at"], row["broker_at"])
-    refused = attempts.visible(store, quarantine.QUARANTINE, quarantine.SCHEMA)
-    for row in refused.select(["stream", "contract", "rows"]).to_pylist():
+    refused = attempts.visible(store, quarantine.QUARANTINE, _REFUSED)
+    for row in refused.to_pylist():
         of(row["stream"], row["contract"]).quarantined += row["rows"]
     for contract in all_contracts().values():
         if not store.exists(contract.table):

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+import pyarrow as pa
+
 from contracts.loader import all_contracts
 from kernel import canonical
 from kernel.errors import ChecksFailedError, ConfigurationError
@@ -13,6 +15,15 @@ from pipeline.settings import Settings, read_settings
 from warehouse import attempts, ledger
 from warehouse.landing import RECORD_SCHEMA, RECORDS
 from warehouse.store import TableStore
+
+_NAMED = pa.schema(
+    [
+        RECORD_SCHEMA.field(name)
+        for name in (
+            "topic", "partition", "offset", "stream", "epoch", "sequence", "digest", "key_id",
+        )
+    ]
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +49,9 @@ def explain(claim: str, settings: Settings | None = None) -> Step:
         raise ConfigurationError(
             f"There is no decision on {claim!r}.",
             where=settings.lake_uri,
-            cure="use one of " + (", ".join(sorted(known)) or "none yet") + ".",
+            cure=f"use one of {', '.join(sorted(known))}."
+            if known
+            else "run land, refine and assess first: nothing is decided yet.",
         )
     row = known[claim]
     decision = canonical.loads(_bytes(row["decision"]))
@@ -100,9 +113,7 @@ class _Trail:
         self._versions = versions
         self._records = {
             (each["topic"], each["partition"], each["offset"]): each
-            for each in attempts.visible(store, RECORDS, RECORD_SCHEMA)
-            .drop_columns(["body"])
-            .to_pylist()
+            for each in attempts.visible(store, RECORDS, _NAMED).to_pylist()
         }
 
     def of(self, origin: str) -> Step:

@@ -85,7 +85,8 @@ class Intake:
     def take(self, record: Received) -> Outcome:
         """Judge one record."""
         envelope = envelopes.read(record)
-        claimed = str(envelopes.stream_id(record, envelope))
+        # Nobody has proven to be who the record says: it must not count as that stream.
+        claimed = f"unverified/{envelopes.stream_id(record, envelope)}"
         if record.value is None:
             return _outcome(_Arrived(record, envelope, Sender("", "", claimed, "")), TOMBSTONE, 0)
         faults = form_faults(record, envelope, self.contract, self.largest)

@@ -3,6 +3,7 @@
 import secrets
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -14,6 +15,7 @@ from contracts.loader import all_contracts, find
 from contracts.model import Contract
 from contracts.schema import landing_schema
 from kernel import canonical, clock
+from kernel.errors import DependencyUnavailableError
 from kernel.log import logger
 from pipeline import wiring
 from pipeline.admission import Known
@@ -63,7 +65,9 @@ def lag(settings: Settings | None = None) -> dict[str, tuple[Offsets, Offsets]]:
     store = wiring.store(settings)
     topics = {topic_of(identity): contract for identity, contract in all_contracts().items()}
     found: dict[str, tuple[Offsets, Offsets]] = {}
-    for topic, spans in wiring.bus(settings).ends(sorted(topics)).items():
+    with closing(wiring.bus(settings)) as bus:
+        ends = bus.ends(sorted(topics))
+    for topic, spans in ends.items():
         contract = topics[topic]
         handle = store.open(contract.table) if store.exists(contract.table) else None
         marks = _marks(handle, topic, {part: first for part, (first, _) in spans.items()})
@@ -77,7 +81,8 @@ def lag(settings: Settings | None = None) -> dict[str, tuple[Offsets, Offsets]]:
 def prepare_topics(settings: Settings | None = None) -> None:
     """Create the topic of every contract: agents may write, not create."""
     settings = settings or read_settings()
-    wiring.bus(settings).ensure_topics([topic_of(identity) for identity in all_contracts()])
+    with closing(wiring.bus(settings)) as bus:
+        bus.ensure_topics([topic_of(identity) for identity in all_contracts()])
 
 
 def behind(settings: Settings | None = None) -> list[str]:
@@ -93,8 +98,9 @@ def land(contract: str) -> dict[str, object]:
     def known() -> Known:
         return Known(wiring.keys(settings), wiring.enterprises(settings))
 
-    bus, store = wiring.bus(settings), wiring.store(settings)
-    return Lander(settings, find(contract), bus, store, known).drain().as_extra()
+    found, store = find(contract), wiring.store(settings)
+    with closing(wiring.bus(settings)) as bus:
+        return Lander(settings, found, bus, store, known).drain().as_extra()
 
 
 def _marks(handle: TableHandle | None, topic: str, firsts: Mapping[int, int]) -> dict[int, int]:
@@ -139,10 +145,14 @@ class Lander:
         while any(marks[partition] < end for partition, end in ends.items()):
             try:
                 marks = self._step(marks, ends, counts)
-            except ConflictError:
+            except ConflictError as quicker:
                 conflicts += 1
                 if conflicts > _RETRIES:
-                    raise
+                    raise DependencyUnavailableError(
+                        f"Other landers were quicker {conflicts} times.",
+                        where=self._contract.table,
+                        cure="run again; what they landed is landed.",
+                    ) from quicker
                 marks = _marks(self._store.open(self._contract.table), self._topic, firsts)
         handle = self._store.open(self._contract.table)
         logger("land").info("landed", contract=self._contract.id, **counts)

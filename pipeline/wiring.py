@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from bus.ports import Bus
+from kernel.errors import ConfigurationError, DependencyUnavailableError
 from kernel.evidence import SigningKey
 from kernel.ids import KeyId
 from pipeline.settings import Settings
@@ -84,13 +85,31 @@ def county_key(settings: Settings) -> SigningKey:
 
 def secret(path: Path) -> str:
     """Read a secret of 32 bytes in base64, or make it once; two starts at once agree on one."""
+    try:
+        return _secret(path)
+    except UnicodeDecodeError as broken:
+        raise ConfigurationError(
+            "This is not a secret in base64.", where=str(path), cure="restore it from a backup."
+        ) from broken
+    except OSError as failed:
+        raise DependencyUnavailableError(
+            f"The secret can be neither read nor made: {failed.strerror}.",
+            where=str(path),
+            cure="make room on the disk, or mend the permission of that file and its folder.",
+        ) from failed
+
+
+def _secret(path: Path) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
         # Written whole under another name, then linked: a reader never sees half of it.
         made = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-        with os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(b64encode(secrets.token_bytes(32)))
-        with suppress(FileExistsError):
-            os.link(made, path)
-        made.unlink()
+        try:
+            handle = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(handle, "wb") as file:
+                file.write(b64encode(secrets.token_bytes(32)))
+            with suppress(FileExistsError):
+                os.link(made, path)
+        finally:
+            made.unlink(missing_ok=True)
     return path.read_text(encoding="utf-8").strip()

@@ -20,9 +20,9 @@ def decided(store: TableStore) -> frozenset[str]:
 
 
 def visible(store: TableStore, name: str, schema: pa.Schema) -> pa.Table:
-    """Read a table written under attempts, without the rows of those that came to nothing."""
+    """Read columns of a table written under attempts, without those that came to nothing."""
     if not store.exists(name):
         return schema.empty_table()
     attempts = pa.array(sorted(decided(store)), pa.string())
-    found = store.open(name).dataset().to_table(filter=pc.field("attempt").isin(attempts))
-    return found.select(schema.names).cast(schema)
+    named = pc.field("attempt").isin(attempts)
+    return store.open(name).dataset().to_table(schema.names, filter=named).cast(schema)

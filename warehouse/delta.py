@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import Literal
 
 import pyarrow as pa
@@ -73,25 +74,22 @@ class DeltaHandle(TableHandle):
         except CommitFailedError as conflict:
             raise ConflictError(str(conflict)) from conflict
         except (OSError, DeltaError) as failed:
-            raise DependencyUnavailableError(
-                f"The table could not be written: {failed}.",
-                where=str(self._table.table_uri),
-                cure="free space or mend the permission of that place, and run again; "
-                "nothing that was landed is lost.",
-            ) from failed
+            raise _refused("The table could not be written", failed, self._table.table_uri) from (
+                failed
+            )
 
     @override
     def dataset(self) -> ds.Dataset:
         # By Arrow's own file system: delta-rs's is a Python object, and the scanning thread that
         # lets go of it last aborts the process when Python is just shutting down.
-        system, folder = fs.FileSystem.from_uri(self._table.table_uri)
+        system, folder = _place(self._table.table_uri)
         return self._table.to_pyarrow_dataset(filesystem=fs.SubTreeFileSystem(folder, system))
 
     @override
     def commits(self) -> Sequence[Commit]:
         # delta-rs's own history numbers commits wrongly on a handle that is not the newest, so
         # the log is read by the protocol: a commit's file is named by its version.
-        system, log = fs.FileSystem.from_uri(f"{self._table.table_uri.rstrip('/')}/_delta_log")
+        system, log = _place(f"{self._table.table_uri.rstrip('/')}/_delta_log")
         names = [each.path for each in system.get_file_info(fs.FileSelector(log))]
         numbered = {int(m[1]): path for path in names if (m := _COMMIT.search(path))}
         return tuple(
@@ -123,13 +121,24 @@ class DeltaStore(TableStore):
 
     @override
     def names(self) -> tuple[str, ...]:
-        system, folder = fs.FileSystem.from_uri(self._uri)
-        found = system.get_file_info(fs.FileSelector(folder, allow_not_found=True))
+        system, folder = _place(self._uri)
+        try:
+            found = system.get_file_info(fs.FileSelector(folder, allow_not_found=True))
+        except OSError as failed:
+            raise _refused("The tables could not be listed", failed, self._uri) from failed
         return tuple(sorted(each.base_name for each in found if self.exists(each.base_name)))
 
     @override
     def exists(self, name: str) -> bool:
-        return bool(DeltaTable.is_deltatable(self._place(name)))
+        if DeltaTable.is_deltatable(self._place(name)):
+            return True
+        # It says so too of a place that it may not look at, which must not pass for empty.
+        system, folder = _place(self._place(name))
+        try:
+            system.get_file_info(folder)
+        except OSError as failed:
+            raise _refused("The table could not be looked for", failed, folder) from failed
+        return False
 
     @override
     def create(self, name: str, schema: pa.Schema, partition_by: Sequence[str] = ()) -> None:
@@ -145,11 +154,7 @@ class DeltaStore(TableStore):
             # Another process made it in the same moment: that is what was wanted.
             return
         except (OSError, DeltaError) as failed:
-            raise DependencyUnavailableError(
-                f"The table could not be made: {failed}.",
-                where=self._place(name),
-                cure="free space or mend the permission of that place, and run again.",
-            ) from failed
+            raise _refused("The table could not be made", failed, self._place(name)) from failed
 
     @override
     def open(self, name: str, version: int | None = None) -> TableHandle:
@@ -161,6 +166,32 @@ class DeltaStore(TableStore):
                 where=self._uri,
                 cure="run the stage that writes it first.",
             ) from missing
+        except (OSError, DeltaError) as failed:
+            raise _refused("The table could not be opened", failed, self._place(name)) from failed
 
     def _place(self, name: str) -> str:
         return f"{self._uri}/{name}"
+
+
+def _place(uri: str) -> tuple[fs.FileSystem, str]:
+    """Give Arrow's own file system of an address, and the path on it."""
+    try:
+        system, path = fs.FileSystem.from_uri(uri if "://" in uri else str(Path(uri).absolute()))
+    except pa.ArrowInvalid as unknown:
+        raise ConfigurationError(
+            f"Tables cannot be kept there: {unknown}.",
+            where=uri,
+            cure="set NPLUSX_LAKE_URI to a folder or to s3://bucket/…, or unset it.",
+        ) from unknown
+    except OSError as silent:
+        raise _refused("The place of the tables does not answer", silent, uri) from silent
+    return system, path
+
+
+def _refused(what: str, failed: Exception, where: str) -> DependencyUnavailableError:
+    return DependencyUnavailableError(
+        f"{what}: {failed}.",
+        where=where,
+        cure="free space, mend the permission of that place or correct NPLUSX_LAKE_URI, and run "
+        "again; nothing that was landed is lost.",
+    )

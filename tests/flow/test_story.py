@@ -5,10 +5,13 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 from county import books, truth
 from pipeline import wiring
 from pipeline.audit import docs_folder
+from tests.browser import launched, opened
+from tests.code_health.tree import ROOT
 from tests.flow.outcome import decision
 from tests.flow.stage import Demo
 from warehouse import attempts, quarantine
@@ -124,18 +127,22 @@ def test_no_secret_stands_in_logs_tables_configuration_or_packs(demo: Demo) -> N
 
 @pytest.mark.browser
 def test_the_claim_is_read_in_a_browser(demo: Demo) -> None:
-    from tests.portal.browser import opened
-
-    settings = demo.settings()
-    with opened(f"http://127.0.0.1:{settings.portal.port}") as page:
+    shots = ROOT / "artefacts" / "screenshots"
+    shots.mkdir(parents=True, exist_ok=True)
+    address = f"http://127.0.0.1:{demo.settings().portal.port}"
+    with launched() as chromium, opened(chromium, address, {"width": 1280, "height": 800}) as page:
         page.goto("/login")
-        page.fill("input[name=username]", "auditor")
-        page.fill("input[name=password]", demo.login("auditor"))
-        page.click("button.main")
-        page.click(f"text={truth.CLAIM.claim_id}")
-        assert "133,938.05" in page.inner_text("main")
+        page.get_by_label("用户名").fill("auditor")
+        page.get_by_label("密码").fill(demo.login("auditor"))
+        page.get_by_role("button", name="登录").click()
+        page.get_by_text(truth.CLAIM.claim_id).first.click()
+        expect(page.locator("main")).to_contain_text("133,938.05")
         assert page.locator("[id^=line-]").count() == len(truth.CLAIM.lines)
+        page.screenshot(path=shots / "story-claim.png", full_page=True)
         with page.expect_download() as download:
-            page.click("a[href$='/pack']")
-        saved = download.value.path()
-        assert saved.read_bytes() == next((demo.state / "packs").glob("*.zip")).read_bytes()
+            page.locator("a[href$='/pack']").click()
+        (pack,) = (demo.state / "packs").glob("*.zip")
+        assert Path(download.value.path()).read_bytes() == pack.read_bytes()
+        for place in ("streams", "quarantine", "metrics"):
+            page.goto(f"/{place}")
+            page.screenshot(path=shots / f"story-{place}.png", full_page=True)

@@ -35,7 +35,7 @@ OTHER = EnterpriseId("91330523MA2B4K9Q3" + uscc_check_character("91330523MA2B4K9
 OTHER_KEY = SigningKey(b"\x03" * 32)
 OTHER_NAME = "邻厂<img src=x onerror=alert(1)>有限公司"
 OTHER_CLAIM = "CL-2024-002"
-NAME = "安吉竹海家具有限公司"
+NAME = "安吉示例家具有限公司（虚构）"
 SCRIPT = "<script>alert(1)</script>{{ 7*7 }}"
 PASSWORD = "correct horse"  # noqa: S105 - of a test's own users
 USERS = {

@@ -1,20 +1,19 @@
 """The portal as a person meets it: Chromium, every page, both languages, desk and phone."""
 
 import re
-import shutil
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import uvicorn
 from fastapi import FastAPI
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from kernel import clock
 from pipeline.settings import ROOT
+from tests.browser import launched, opened
 from tests.pipeline.world import CLAIM
 from tests.portal.county import NAME, OTHER_NAME, PASSWORD, SCRIPT
 
@@ -29,15 +28,6 @@ PAGES = {
     "claims": "/claims",
     "claim": f"/claims/{CLAIM}",
 }
-_BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-_ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-default-apps",
-    "--disable-sync",
-    "--no-first-run",
-]
 
 
 @pytest.fixture(scope="module")
@@ -59,31 +49,9 @@ def address(portal: FastAPI) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    found = next(filter(None, map(shutil.which, _BROWSERS)), None)
-    assert found, "no Chromium here: apt-get install chromium fonts-noto-cjk"
     SHOTS.mkdir(parents=True, exist_ok=True)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=_ARGUMENTS)
+    with launched() as browser:
         yield browser
-        browser.close()
-
-
-@contextmanager
-def opened(chromium: Browser, address: str, size: dict[str, int]) -> Iterator[Page]:
-    """Open a page of a new profile; at the end nothing went wrong and nothing came from afar."""
-    context = chromium.new_context(base_url=address, viewport=size, locale="zh-CN")
-    page = context.new_page()
-    said: list[str] = []
-    asked: list[str] = []
-    page.on("console", lambda each: said.append(f"{page.url}: {each.type} {each.text}"))
-    page.on("pageerror", lambda each: said.append(f"{page.url}: {each}"))
-    page.on("dialog", lambda each: said.append(f"a planted script ran: {each.message}"))
-    page.on("request", lambda each: asked.append(each.url))
-    yield page
-    context.close()
-    assert not said
-    far = [each for each in asked if not each.startswith((f"{address}/", "data:"))]
-    assert not far
 
 
 def log_in(page: Page, name: str) -> None:
