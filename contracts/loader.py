@@ -81,7 +81,7 @@ def _limits(node: Node, where: str) -> Limits:
 def _reference(node: Node, where: str) -> Reference | None:
     for each in _nodes(node.get("relationships"), where):
         target = _custom(each, where).get("contract", "")
-        return Reference(contract_id(target), _text(each, "to", where).rsplit(".", 1)[-1])
+        return Reference(contract_id(target, where), _text(each, "to", where).rsplit(".", 1)[-1])
     return None
 
 
@@ -108,7 +108,7 @@ def _property(node: Node, where: str) -> Property:
         classification=_text(node, "classification", here),
         limits=_limits(node, here),
         enum=tuple(
-            EnumValue(str(each["value"]), str(each.get("label", each["value"])))
+            EnumValue(str(each.get("value", "")), str(each.get("label", each.get("value", ""))))
             for each in _nodes(node.get("enum"), here)
         ),
         format=custom.get("format"),
@@ -121,22 +121,30 @@ def _property(node: Node, where: str) -> Property:
 def parse(text: str, where: str) -> Contract:
     """Read a contract from its text; a mistake names the file and the column."""
     root = _node(yaml.parse(text, where), where)
-    identity = contract_id(_text(root, "id", where))
+    identity = contract_id(_text(root, "id", where), where)
     schemas = _nodes(root.get("schema"), where)
     version = _text(root, "version", where)
-    if len(schemas) != 1 or f".v{version.split('.', 1)[0]}" != identity[identity.rindex(".") :]:
+    whole = len(schemas) == 1 and bool(schemas[0].get("properties"))
+    if not whole or f".v{version.split('.', 1)[0]}" != identity[identity.rindex(".") :]:
         raise ConfigurationError(
-            "A contract has one schema, and its id ends in the major of its version.",
+            "A contract has one schema with properties, and its id ends in its version's major.",
             where=where,
             cure="split the file, or make id and version agree.",
         )
     custom = _custom(root, where)
+    publisher = custom.get("publisher", Publisher.FACTORY)
+    if publisher not in set(Publisher):
+        raise ConfigurationError(
+            f"{publisher!r} publishes nothing here.",
+            where=where,
+            cure="use one of " + ", ".join(Publisher) + ".",
+        )
     return Contract(
         id=identity,
         version=version,
         title=Title(custom.get("titleZh", identity), custom.get("titleEn", identity)),
         purpose=_text(_node(root.get("description"), where), "purpose", where),
-        publisher=Publisher(custom.get("publisher", Publisher.FACTORY)),
+        publisher=Publisher(publisher),
         properties=tuple(
             _property(each, where) for each in _nodes(schemas[0]["properties"], where)
         ),

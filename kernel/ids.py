@@ -48,11 +48,12 @@ def is_uscc(code: str) -> bool:
     )
 
 
-def contract_id(text: str) -> ContractId:
+def contract_id(text: str, where: str = "") -> ContractId:
     """Take a text as a contract id, or say what is wrong with it."""
     if not CONTRACT_ID.fullmatch(text):
         raise ConfigurationError(
             f"{text!r} is not a contract id.",
+            where=where,
             cure="write <system>.<entity>.v<major>, such as erp.sales_order.v1.",
         )
     return ContractId(text)

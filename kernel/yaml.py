@@ -17,7 +17,7 @@ class _StrictLoader(yaml.SafeLoader):
         # Nine lines of aliases unfold to gigabytes; none of our files needs one.
         if self.check_event(yaml.events.AliasEvent):
             raise yaml.composer.ComposerError(
-                None, None, "an alias (*name) is not allowed", self.peek_event().start_mark
+                None, None, "an alias (*name) is not allowed", self.get_mark()
             )
         return super().compose_node(parent, index)
 

@@ -3,7 +3,8 @@
 import base64
 import io
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -24,9 +25,12 @@ from kernel.evidence import PublicKey, open_envelope
 from pipeline import dossier as dossiers
 from pipeline import pack, wiring
 from policy.decision import decide
+from warehouse.landing import RECORD_SCHEMA
 
 _LARGEST_FILE = 1 << 30
 _LARGEST_PACK = 4 << 30
+# A pack's records are those of the table, without the attempt under which they were written.
+_RECORD_SCHEMA = pa.schema([each for each in RECORD_SCHEMA if each.name != "attempt"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +47,27 @@ class Verified:
     rows: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """An agent's key, and how the source of everything that it signs must begin."""
+
+    key: PublicKey
+    source: str
+
+
 def verify(path: Path, trusted: PublicKey | None = None) -> Verified:
     """Check a pack from its bytes to its yuan, or name the first thing that is not so."""
     files = _unpack(path)
     signer = _check_manifest(files, trusted)
     _check_code(files)
-    records = _table(files, pack.RECORDS).to_pylist()
+    records = _table(files, pack.RECORDS, _RECORD_SCHEMA).to_pylist()
     keys = _keys(files)
     for record in records:
         _check_signature(record, keys)
     contracts = _contracts(files)
     rows = 0
     for contract in contracts.values():
-        rows += _check_rows(contract, _table(files, pack.rows_name(contract.table)), records)
+        rows += _check_rows(contract, _rows(files, contract), records)
     decision = _recompute(files, contracts)
     return Verified(
         claim_id=str(decision["claim_id"]),
@@ -87,11 +99,24 @@ def drill(path: Path) -> str:
 
 def _unpack(path: Path) -> pack.Files:
     try:
+        # A device or a pipe could be read for ever.
+        if path.exists() and not path.is_file():
+            raise ConfigurationError(
+                "This is not a file.", where=str(path), cure="name the pack itself, a .zip file."
+            )
+        if path.stat().st_size > _LARGEST_PACK:
+            raise TamperingError("The file is larger than a pack may be.", where=str(path))
         return _read_archive(io.BytesIO(path.read_bytes()), str(path))
     except FileNotFoundError as missing:
         raise ConfigurationError(
             "There is no such pack.", where=str(path), cure="check the path."
         ) from missing
+    except OSError as refused:
+        raise ConfigurationError(
+            f"The pack cannot be read: {refused.strerror}.",
+            where=str(path),
+            cure="name a file that this account may read.",
+        ) from refused
 
 
 def _read_archive(data: io.BytesIO, where: str) -> pack.Files:
@@ -100,12 +125,13 @@ def _read_archive(data: io.BytesIO, where: str) -> pack.Files:
             infos = archive.infolist()
             names = [each.filename for each in infos]
             too_large = any(each.file_size > _LARGEST_FILE for each in infos)
-            if too_large or sum(each.file_size for each in infos) > _LARGEST_PACK:
+            packed = any(each.compress_type != zipfile.ZIP_STORED for each in infos)
+            if packed or too_large or sum(each.file_size for each in infos) > _LARGEST_PACK:
                 raise TamperingError("The pack unfolds to more than a pack may hold.", where=where)
             if len(set(names)) != len(names):
                 raise TamperingError("A file occurs twice in the pack.", where=where)
             return {name: archive.read(name) for name in names}
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as broken:
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, EOFError) as broken:
         raise TamperingError(f"The pack is not readable: {broken}.", where=where) from broken
 
 
@@ -113,11 +139,13 @@ def _check_manifest(files: pack.Files, trusted: PublicKey | None) -> PublicKey:
     """Check the seal and that every byte of every file is the one that was sealed."""
     key = _sealer(files, trusted)
     payload = open_envelope(files[pack.MANIFEST], pack.PAYLOAD_TYPE, key)
-    said = canonical.loads(payload)
-    predicate = said.get("predicate") if isinstance(said, dict) else None
-    if not isinstance(said, dict) or not isinstance(predicate, dict):
-        raise TamperingError("The manifest is not a statement.", where=pack.MANIFEST)
-    sealed = {str(each["name"]): str(each["digest"]["sha256"]) for each in said["subject"]}
+    with _of_its_form(pack.MANIFEST):
+        said = _mapping(canonical.loads(payload))
+        predicate = _mapping(said["predicate"])
+        sealed = {
+            str(name["name"]): str(_mapping(name["digest"])["sha256"])
+            for name in map(_mapping, _list(said["subject"]))
+        }
     held = {name: canonical.digest(data) for name, data in files.items() if name != pack.MANIFEST}
     for name in sorted(sealed.keys() | held.keys()):
         if sealed.get(name) != held.get(name):
@@ -130,7 +158,8 @@ def _check_manifest(files: pack.Files, trusted: PublicKey | None) -> PublicKey:
 def _sealer(files: pack.Files, trusted: PublicKey | None) -> PublicKey:
     if pack.MANIFEST not in files or pack.SEALER not in files:
         raise TamperingError("The pack has no manifest or no sealer.", where=pack.MANIFEST)
-    named = PublicKey(base64.b64decode(files[pack.SEALER]))
+    with _of_its_form(pack.SEALER):
+        named = PublicKey(base64.b64decode(files[pack.SEALER]))
     if trusted is not None and trusted != named:
         raise TamperingError(
             f"The pack is sealed by key {named.id}, not by {trusted.id}.", where=pack.SEALER
@@ -140,27 +169,55 @@ def _sealer(files: pack.Files, trusted: PublicKey | None) -> PublicKey:
 
 def _check_code(files: pack.Files) -> None:
     """Refuse to recompute with other code than decided."""
-    sealed, installed = canonical.loads(files[pack.CODE]), canonical.loads(pack.code_digests())
-    if not isinstance(sealed, dict) or not isinstance(installed, dict):
-        raise TamperingError("The code digests are not readable.", where=pack.CODE)
-    if sealed["files"] != installed["files"]:
+    with _of_its_form(pack.CODE):
+        sealed = _mapping(canonical.loads(files[pack.CODE]))
+        there, version = _mapping(sealed["files"]), sealed["version"]
+    here = _mapping(_mapping(canonical.loads(pack.code_digests()))["files"])
+    if there != here:
         other = sorted(
-            name
-            for name in sealed["files"].keys() | installed["files"].keys()
-            if sealed["files"].get(name) != installed["files"].get(name)
+            name for name in there.keys() | here.keys() if there.get(name) != here.get(name)
         )
         raise ConfigurationError(
             f"The decision was made by other code than is installed: {other[0]} differs.",
             where=pack.CODE,
-            cure=f"install nplusx=={sealed['version']} and verify again.",
+            cure=f"install nplusx=={version} and verify again.",
         )
 
 
-def _keys(files: pack.Files) -> Mapping[str, Mapping[str, str]]:
-    keys = canonical.loads(files[pack.KEYS])
-    if not isinstance(keys, dict):
-        raise TamperingError("The public keys are not readable.", where=pack.KEYS)
-    return keys
+def _keys(files: pack.Files) -> Mapping[str, _Key]:
+    """Read the agents' keys, by the id under which records name them."""
+    with _of_its_form(pack.KEYS):
+        return {
+            name: _Key(
+                PublicKey(base64.b64decode(str(held["public_key"]))),
+                f"/{held['enterprise']}/{held['agent']}/",
+            )
+            for name, held in (
+                (name, _mapping(each))
+                for name, each in _mapping(canonical.loads(files[pack.KEYS])).items()
+            )
+        }
+
+
+@contextmanager
+def _of_its_form(name: str) -> Iterator[None]:
+    """Refuse a file of the pack that is missing or is not what a sealer of ours writes."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, OSError, ConfigurationError) as broken:
+        raise TamperingError("This file is missing or not of its form.", where=name) from broken
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    if not isinstance(value, dict):
+        raise TypeError(value)
+    return value
+
+
+def _list(value: object) -> list[object]:
+    if not isinstance(value, list):
+        raise TypeError(value)
+    return value
 
 
 def _place(record: Mapping[str, object]) -> str:
@@ -182,7 +239,7 @@ def _received(record: Mapping[str, object]) -> Received:
     )
 
 
-def _check_signature(record: Mapping[str, object], keys: Mapping[str, Mapping[str, str]]) -> None:
+def _check_signature(record: Mapping[str, object], keys: Mapping[str, _Key]) -> None:
     received = _received(record)
     envelope = envelopes.read(received)
     named = envelope.get("ce_keyid")
@@ -194,26 +251,30 @@ def _check_signature(record: Mapping[str, object], keys: Mapping[str, Mapping[st
     held = keys.get(named)
     if held is None:
         raise TamperingError("The key of a record is not in the pack.", where=_place(record))
-    key = PublicKey(base64.b64decode(held["public_key"]))
-    if not envelope.is_signed_by(key):
+    if not envelope.is_signed_by(held.key):
         raise TamperingError("The signature of a record does not fit.", where=_place(record))
     if envelope.get("ce_bodydigest") != canonical.digest(received.value or b""):
         raise TamperingError("The body of a record is not the signed one.", where=_place(record))
-    source = f"/{held['enterprise']}/{held['agent']}/"
-    if not envelope.get("ce_source").startswith(source):
+    if not envelope.get("ce_source").startswith(held.source):
         raise TamperingError("A record's source is not its key's.", where=_place(record))
 
 
 def _contracts(files: pack.Files) -> dict[str, Contract]:
-    named = [name for name in files if name.startswith("contracts/")]
-    parsed = [loader.parse(files[name].decode(), name) for name in sorted(named)]
-    return {contract.id: contract for contract in parsed}
+    found: dict[str, Contract] = {}
+    for name in sorted(name for name in files if name.startswith("contracts/")):
+        with _of_its_form(name):
+            contract = loader.parse(files[name].decode(), name)
+            found[contract.id] = contract
+    return found
 
 
-def _table(files: pack.Files, name: str) -> pa.Table:
-    if name not in files:
-        raise TamperingError("A file is missing from the pack.", where=name)
-    return pq.read_table(io.BytesIO(files[name]))
+def _table(files: pack.Files, name: str, schema: pa.Schema) -> pa.Table:
+    with _of_its_form(name):
+        return pq.read_table(io.BytesIO(files[name])).select(schema.names).cast(schema)
+
+
+def _rows(files: pack.Files, contract: Contract) -> pa.Table:
+    return _table(files, pack.rows_name(contract.table), landing_schema(contract))
 
 
 def _check_rows(contract: Contract, rows: pa.Table, records: list[dict[str, object]]) -> int:
@@ -230,13 +291,12 @@ def _check_rows(contract: Contract, rows: pa.Table, records: list[dict[str, obje
         decoded = _decode(_received(record), contract)
         verdict = gate.judge(decoded.rows, contract, decoded.faults)
         places = packed["_row"].to_pylist()
-        fresh = decoded.rows.take(pa.array(places, pa.int64())).select(columns)
+        where = f"{contract.table}@{_place(record)}"
+        with _of_its_form(where):
+            fresh = decoded.rows.take(pa.array(places, pa.int64())).select(columns)
         refused = [place for place in places if place in verdict.refused]
         if refused or not fresh.equals(packed.select(columns).cast(fresh.schema)):
-            raise TamperingError(
-                "A packed row is not the one that was signed.",
-                where=f"{contract.table}@{_place(record)}",
-            )
+            raise TamperingError("A packed row is not the one that was signed.", where=where)
     known = {(r["topic"], r["partition"], r["offset"]) for r in records}
     names = ("_topic", "_partition", "_offset")
     for place in zip(*(rows[name].to_pylist() for name in names), strict=True):
@@ -255,19 +315,17 @@ def _decode(received: Received, contract: Contract) -> decode.Decoded:
 
 def _recompute(files: pack.Files, contracts: Mapping[str, Contract]) -> Mapping[str, object]:
     """Rebuild the facts from the packed rows, decide again, compare byte by byte."""
-    sealed = canonical.loads(files[pack.DECISION])
-    if not isinstance(sealed, dict):
-        raise TamperingError("The decision is not readable.", where=pack.DECISION)
+    with _of_its_form(pack.DECISION):
+        sealed = _mapping(canonical.loads(files[pack.DECISION]))
+        claim, decided_on = str(sealed["claim_id"]), date.fromisoformat(str(sealed["decided_on"]))
     landing = {
         contract.table: landing_schema(contract).empty_table()
         for contract in all_contracts().values()
     }
     for contract in contracts.values():
-        rows = _table(files, pack.rows_name(contract.table))
-        landing[contract.table] = rows.cast(landing_schema(contract))
+        landing[contract.table] = _rows(files, contract)
     marts = dossiers.marts(wiring.engine(), landing)
-    dossier = dossiers.build(str(sealed["claim_id"]), marts)
-    fresh = decide(dossier, date.fromisoformat(str(sealed["decided_on"]))).as_json()
+    fresh = decide(dossiers.build(claim, marts), decided_on).as_json()
     if fresh != files[pack.DECISION]:
         path, there, here = first_difference(sealed, canonical.loads(fresh))
         raise ChecksFailedError(

@@ -11,7 +11,7 @@ from pipeline.console import plain_errors, say, table
 def doctor(
     json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Prove produced = landed + quarantined + repeats for every stream; exit 1 if not, 4 if only the bus is silent."""
+    """Prove produced = landed + quarantined + repeats; exit 1 if not, 4 if the bus is silent."""
     from pipeline.doctor import examine
 
     health = examine()

@@ -8,7 +8,9 @@ import typer
 
 from kernel.errors import ConfigurationError
 from kernel.evidence import PublicKey
-from pipeline.console import facts, say
+from pipeline.console import facts, plain_errors, say
+
+_KEY_BYTES = 32
 
 
 def explain(claim: Annotated[str, typer.Argument(help="The claim, such as CL-2024-001.")]) -> None:
@@ -53,14 +55,19 @@ def _key(path: Path | None) -> PublicKey | None:
     if path is None:
         return None
     try:
-        return PublicKey(base64.b64decode(path.read_text(encoding="utf-8").strip(), validate=True))
-    except (OSError, ValueError) as broken:
+        raw = base64.b64decode(path.read_text(encoding="utf-8").strip(), validate=True)
+    except (OSError, ValueError):
+        raw = b""
+    if len(raw) != _KEY_BYTES:
         raise ConfigurationError(
-            "The public key cannot be read.", where=str(path), cure="give the file as published."
-        ) from broken
+            "The public key cannot be read.",
+            where=str(path),
+            cure="give the file as published: 32 bytes in base64.",
+        )
+    return PublicKey(raw)
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    app.command()(explain)
-    app.command()(verify)
+    app.command()(plain_errors(explain))
+    app.command()(plain_errors(verify))

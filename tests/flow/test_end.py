@@ -30,6 +30,12 @@ def test_ctrl_c_ends_every_process_and_a_second_start_repeats_nothing() -> None:
         assert store.open("decision").dataset().count_rows() == 1
         assert store.open("ledger").dataset().count_rows() == 1
 
+        up = made.run("up")
+        assert up.returncode == 0, up.stderr
+        assert made.run("status").returncode == 0
+        assert made.run("down").returncode == 0
+        assert made.run("status").returncode == 4
+        assert made.leftovers() == []
         assert made.run("down", "--purge").returncode == 0
         assert not made.state.exists()
     finally:

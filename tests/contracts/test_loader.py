@@ -1,0 +1,99 @@
+"""Contracts as files: valid by the official schema, and every mistake named with its place."""
+
+import json
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft201909Validator
+
+from contracts.loader import FOLDER, all_contracts, find, parse
+from contracts.schema import arrow_type, batch_schema, landing_schema
+from contracts.violations import TITLES, Kind, title_of
+from kernel import canonical, yaml
+from kernel.errors import ConfigurationError
+from kernel.registry import files_in
+
+SCHEMA = Path(__file__).parent / "odcs-3.2.0.schema.json"
+PINNED = "171420cb211c3fba7b0b0ee4939e43112cfac661386159cc4e123667846056c8"
+FILES = files_in(FOLDER, "*.odcs.yaml")
+PAYMENT = (FOLDER / "erp" / "payment.v1.odcs.yaml").read_text("utf-8")
+
+
+def test_the_official_schema_is_the_pinned_one() -> None:
+    assert canonical.digest(SCHEMA.read_bytes()) == PINNED
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda each: each.name)
+def test_a_contract_is_valid_odcs(path: Path) -> None:
+    official = Draft201909Validator(json.loads(SCHEMA.read_text("utf-8")))
+    errors = [f"{list(e.path)}: {e.message}" for e in official.iter_errors(yaml.load(path))]
+    assert errors == []
+
+
+@pytest.mark.parametrize("contract", all_contracts().values(), ids=lambda each: each.id)
+def test_a_contract_is_complete_by_our_stricter_rules(contract) -> None:
+    assert contract.key, "a contract needs a key"
+    assert contract.title.zh != contract.id
+    for column in contract.properties:
+        assert column.title.zh
+        assert column.title.en
+        assert column.classification in {"public", "internal", "personal", "secret"}
+        pattern = column.limits.pattern
+        if pattern:
+            assert pattern.startswith("^")
+            assert pattern.endswith("$")
+            assert not any(escape in pattern for escape in ("\\d", "\\w", "\\s", "(?"))
+        if column.name.endswith("_amount"):
+            assert "currency" in batch_schema(contract).names
+        if column.key_position is not None:
+            assert column.required
+    names = landing_schema(contract).names
+    assert len(set(names)) == len(names)
+
+
+MISTAKES = {
+    "no id": ("id: erp.payment.v1", "identity: x", "`id` must be a text"),
+    "a wrong id": ("id: erp.payment.v1", "id: Payment", "not a contract id"),
+    "another major than the id's": ("version: 1.0.0", "version: 2.0.0", "major"),
+    "an unknown type": ("logicalType: date", "logicalType: day", "not a type used here"),
+    "a column without Chinese title": ("businessName: 币种", "label: 币种", "businessName"),
+    "a list for a mapping": ("description:\n  purpose", "description:\n  - purpose", "mapping"),
+    "a mapping for a list": ("    properties:\n", "    properties: {a: 1}\n    items:\n", "list"),
+    "broken YAML": ("schema:", "schema: [", "not valid YAML"),
+}
+
+
+@pytest.mark.parametrize("case", MISTAKES)
+def test_a_mistake_is_named_with_its_place(case: str) -> None:
+    before, after, told = MISTAKES[case]
+    assert before in PAYMENT
+    with pytest.raises(ConfigurationError, match=told) as error:
+        parse(PAYMENT.replace(before, after, 1), "here.yaml")
+    assert "here.yaml" in str(error.value)
+
+
+def test_an_unknown_physical_type_is_refused() -> None:
+    wrong = parse(PAYMENT.replace("physicalType: date", "physicalType: datum", 1), "here.yaml")
+    with pytest.raises(ConfigurationError, match="not a physical type"):
+        arrow_type(wrong.column("paid_on"))
+
+
+def test_a_file_must_stand_where_its_id_says(tmp_path: Path) -> None:
+    (tmp_path / "erp").mkdir()
+    (tmp_path / "erp" / "receipt.v1.odcs.yaml").write_text(PAYMENT, "utf-8")
+    with pytest.raises(ConfigurationError, match="named for"):
+        all_contracts(tmp_path)
+
+
+def test_an_unknown_contract_lists_those_there_are() -> None:
+    with pytest.raises(ConfigurationError, match=r"erp\.payment\.v1"):
+        find("erp.nothing.v1")
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_every_reason_is_worded_in_both_languages(kind: Kind) -> None:
+    assert TITLES[kind].zh
+    assert TITLES[kind].en
+    assert title_of(str(kind)) == TITLES[kind]
+    if "." not in kind:
+        assert title_of(f"paid_on.{kind}").zh.startswith("paid_on：")
