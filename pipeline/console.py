@@ -9,29 +9,31 @@ from rich.console import Console
 from rich.table import Table
 
 from kernel import canonical
-from kernel.errors import DependencyUnavailableError
+from kernel.errors import ConfigurationError, DependencyUnavailableError
 
-_PIPE_WIDTH = 10_000
 _Parameters = ParamSpec("_Parameters")
 
 
 def console() -> Console:
-    """Write to standard output; a pipe gets neither colour nor a narrow width."""
-    if sys.stdout.isatty():
-        return Console(highlight=False)
-    return Console(highlight=False, width=_PIPE_WIDTH, color_system=None)
+    """Write to a terminal, as wide as it is."""
+    return Console(highlight=False)
 
 
 def say(line: str) -> None:
-    """Write one line as it is."""
-    console().print(line, markup=False, soft_wrap=True)
+    """Write one line as it is: no tab becomes blanks in a pipe."""
+    if sys.stdout.isatty():
+        console().print(line, markup=False, soft_wrap=True)
+    else:
+        # At once, so that a reader who has gone is noticed here and not when Python ends.
+        print(line, flush=True)  # noqa: T201 - the one place that prints
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Show rows under a title: framed on a terminal, tab-separated in a pipe."""
     if not sys.stdout.isatty():
         for row in (columns, *rows):
-            say("\t".join(row))
+            if any(row):
+                say("\t".join(cell.replace("\n", " ") for cell in row))
         return
     framed = Table(title=title, title_justify="left", title_style="bold")
     for name in columns:
@@ -51,7 +53,7 @@ def facts(title: str, values: Mapping[str, object]) -> None:
 
 
 def plain_errors(command: Callable[_Parameters, None]) -> Callable[_Parameters, None]:
-    """Make what a disk refuses in the midst of a command one paragraph with a cure."""
+    """Make what a disk refuses, or an install lacks, one paragraph with a cure."""
 
     @wraps(command)
     def told(*arguments: _Parameters.args, **options: _Parameters.kwargs) -> None:
@@ -60,6 +62,11 @@ def plain_errors(command: Callable[_Parameters, None]) -> Callable[_Parameters, 
         except BrokenPipeError:
             # The reader of our output has gone, as `head` does: no trouble of ours.
             raise
+        except ModuleNotFoundError as missing:
+            raise ConfigurationError(
+                f"This command needs {missing.name}, which is not installed.",
+                cure="install nplusx[platform]; the edge install reads, sends and verifies.",
+            ) from missing
         except OSError as refused:
             raise DependencyUnavailableError(
                 f"The disk refuses: {refused.strerror or refused}.",

@@ -75,8 +75,11 @@ def _seal(settings: Settings, store: TableStore, row: Row) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     # The pack first and whole, then the ledger: an entry always has its pack.
     unfinished = path.with_suffix(f".{os.getpid()}")
-    unfinished.write_bytes(sealed)
-    unfinished.replace(path)
+    try:
+        unfinished.write_bytes(sealed)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
     entry = ledger.Sealed(
         str(row["claim_id"]),
         str(row["decision_digest"]),

@@ -89,7 +89,7 @@ def secret(path: Path) -> str:
         return _secret(path)
     except UnicodeDecodeError as broken:
         raise ConfigurationError(
-            "This is not a secret in base64.", where=str(path), cure="restore it from a backup."
+            "This secret is not text.", where=str(path), cure="restore it from a backup."
         ) from broken
     except OSError as failed:
         raise DependencyUnavailableError(

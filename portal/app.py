@@ -71,14 +71,7 @@ def create_app() -> FastAPI:
 def session_secret(settings: Settings) -> str:
     """Give the key of session cookies; a weak one would let anybody be anybody."""
     path = settings.portal.secret_file or settings.state_dir / "keys/portal.secret"
-    try:
-        secret = wiring.secret(path)
-    except (OSError, UnicodeDecodeError) as broken:
-        raise ConfigurationError(
-            f"The key of session cookies cannot be read: {broken}.",
-            where=str(path),
-            cure="make the file readable text, or unset NPLUSX_PORTAL_SECRET_FILE.",
-        ) from broken
+    secret = wiring.secret(path)
     if len(secret) < _SHORTEST_SECRET:
         raise ConfigurationError(
             f"The key of session cookies is shorter than {_SHORTEST_SECRET} characters.",

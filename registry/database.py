@@ -5,10 +5,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, exc, inspect, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
@@ -69,7 +65,7 @@ def open_registry(url: str) -> Registry:
     except exc.ArgumentError as broken:
         raise _no_address(url) from broken
     if kind == "sqlite" and address.database and address.database != ":memory:":
-        Path(address.database).parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(Path(address.database).parent)
         engine = create_engine(address)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
@@ -82,6 +78,12 @@ def open_registry(url: str) -> Registry:
 
 def migrate(registry: Registry) -> None:
     """Bring the database to this version; twice or by two at once is as good as once."""
+    # The edge install has no Alembic: it has no registry either.
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+    from alembic.runtime.migration import MigrationContext  # noqa: PLC0415
+    from alembic.script import ScriptDirectory  # noqa: PLC0415
+
     config = Config()
     config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
     scripts = ScriptDirectory.from_config(config)
@@ -102,6 +104,17 @@ def migrate(registry: Registry) -> None:
         if version != scripts.get_current_head():
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as refused:
+        raise DependencyUnavailableError(
+            f"The registry's folder cannot be made: {refused.strerror}.",
+            where=str(folder),
+            cure="set NPLUSX_STATE_DIR to a folder that this account may write.",
+        ) from refused
 
 
 @contextmanager

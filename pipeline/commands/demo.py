@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,7 +18,10 @@ from kernel.evidence import SigningKey
 from kernel.ids import AgentId, EnterpriseId
 from pipeline.console import say, table
 from pipeline.settings import Settings, read_settings
-from pipeline.stack.embedded import Stack
+
+if TYPE_CHECKING:
+    # A factory's PC has the command line, but not what a stack is made of.
+    from pipeline.stack.embedded import Stack
 
 _KEYS_FROM = datetime(2024, 1, 1, tzinfo=UTC)
 _LANDING_SECONDS = 240.0
@@ -48,6 +51,8 @@ def demo(
     leave: Annotated[bool, typer.Option("--exit", help="Stop everything when it is told.")] = False,
 ) -> None:
     """Start everything, play the story, show the portal until Ctrl-C."""
+    from pipeline.stack.embedded import Stack
+
     settings = read_settings()
     began = clock.monotonic()
 
@@ -65,7 +70,7 @@ def demo(
             signal.pause()
 
 
-def _play(stack: Stack, settings: Settings, report: Callable[[str], None]) -> None:
+def _play(stack: "Stack", settings: Settings, report: Callable[[str], None]) -> None:
     """Tell the story: the factory's books first, then the claim."""
     from pipeline import story
 
@@ -132,7 +137,7 @@ def _password(settings: Settings, username: str) -> str:
     return wiring.secret(settings.state_dir / "keys" / f"{username}.password")[:12]
 
 
-def _write_agents(stack: Stack, settings: Settings) -> None:
+def _write_agents(stack: "Stack", settings: Settings) -> None:
     """Give each agent its one YAML file; the database's password stays in a file of its own."""
     state = settings.state_dir
     (state / "outbox").mkdir(exist_ok=True)
