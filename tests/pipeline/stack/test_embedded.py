@@ -24,7 +24,7 @@ LIGHT = ("kafka", "source")
 Build = Callable[[Path], Stack]
 
 
-def until(true: Callable[[], bool], seconds: float = 60) -> None:
+def until(true: Callable[[], bool], seconds: float = 180) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, "it did not come true in time"

@@ -9,12 +9,23 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from pipeline import cli
 from pipeline.settings import ROOT
 
+AGENT = """agent:
+  id: a1
+  enterprise: 91330523719500014U
+  key_file: a1.key
+  outbox: a1.sqlite
+source:
+  id: u8
+  preset: yonyou_u8
+  url: {url}
+"""
 _CAPABILITIES = (1, 2)  # to read and to write what permissions forbid
 _DROP_FROM_BOUNDING_SET = 24
 _LOG_LINE = re.compile(r"^\d{4}-\d\d-\d\dT")
@@ -94,3 +105,10 @@ def full_disk(room: int) -> Iterator[None]:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         sys.dont_write_bytecode = compiles
+
+
+def agent_file(folder: Path, url: str) -> Path:
+    """Write an agent's file that is right but for its source."""
+    path = folder / "a1.yaml"
+    path.write_text(AGENT.format(url=url), "utf-8")
+    return path
