@@ -9,6 +9,7 @@ import typer
 from kernel.errors import NplusxError
 from kernel.log import configure
 from pipeline import commands
+from pipeline.console import plain_errors
 from pipeline.settings import read_settings
 
 
@@ -31,7 +32,8 @@ def assemble() -> typer.Typer:
 def main() -> None:
     """Run a command; an error that a person can act on is one paragraph and an exit code."""
     try:
-        assemble()()
+        with plain_errors():
+            assemble()()
     except NplusxError as error:
         _tell(str(error))
         sys.exit(error.exit_code)

@@ -1,17 +1,14 @@
 """What a person sees of a command: tables and colour on a terminal, plain text in a pipe."""
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from functools import wraps
-from typing import ParamSpec
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.table import Table
 
 from kernel import canonical
 from kernel.errors import ConfigurationError, DependencyUnavailableError
-
-_Parameters = ParamSpec("_Parameters")
 
 
 def console() -> Console:
@@ -52,27 +49,23 @@ def facts(title: str, values: Mapping[str, object]) -> None:
     table(title, ("", ""), rows)
 
 
-def plain_errors(command: Callable[_Parameters, None]) -> Callable[_Parameters, None]:
+@contextmanager
+def plain_errors() -> Iterator[None]:
     """Make what a disk refuses, or an install lacks, one paragraph with a cure."""
-
-    @wraps(command)
-    def told(*arguments: _Parameters.args, **options: _Parameters.kwargs) -> None:
-        try:
-            command(*arguments, **options)
-        except BrokenPipeError:
-            # The reader of our output has gone, as `head` does: no trouble of ours.
-            raise
-        except ModuleNotFoundError as missing:
-            raise ConfigurationError(
-                f"This command needs {missing.name}, which is not installed.",
-                cure="install nplusx[platform]; the edge install reads, sends and verifies.",
-            ) from missing
-        except OSError as refused:
-            raise DependencyUnavailableError(
-                f"The disk refuses: {refused.strerror or refused}.",
-                where=str(refused.filename or ""),
-                cure="make room or mend the permission of that place, and run again; "
-                "nothing that was landed is lost.",
-            ) from refused
-
-    return told
+    try:
+        yield
+    except BrokenPipeError:
+        # The reader of our output has gone, as `head` does: no trouble of ours.
+        raise
+    except ModuleNotFoundError as missing:
+        raise ConfigurationError(
+            f"This command needs {missing.name}, which is not installed.",
+            cure="install nplusx[platform]; the edge install reads, sends and verifies.",
+        ) from missing
+    except OSError as refused:
+        raise DependencyUnavailableError(
+            f"The disk refuses: {refused.strerror or refused}.",
+            where=str(refused.filename or ""),
+            cure="make room or mend the permission of that place, and run again; "
+            "nothing that was landed is lost.",
+        ) from refused

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -252,6 +253,9 @@ def run_agent(path: Path, stop: Event, bus: Bus | None = None) -> None:
     """Make rounds until told to stop; wait longer, and unevenly, while something is wrong."""
     settings = read_settings()
     config = load_agent(path)
+    # What no waiting mends, a missing variable or driver, ends the agent before its first round.
+    with suppress(DependencyUnavailableError):
+        connect(config, environment()).close()
     agent = Agent(config, bus or wiring.bus(settings), settings)
     log = logger("agent")
     troubles = 0

@@ -44,8 +44,12 @@ class KafkaSettings(BaseModel):
     bootstrap_servers: str = Field(
         "", description="Brokers, `host:port,…`; empty: the embedded broker of this state folder."
     )
-    port: int = Field(29192, description="Port of the embedded broker on loopback.")
-    controller_port: int = Field(29193, description="Port of the embedded broker's controller.")
+    port: int = Field(
+        29192, ge=1, le=65_535, description="Port of the embedded broker on loopback."
+    )
+    controller_port: int = Field(
+        29193, ge=1, le=65_535, description="Port of the embedded broker's controller."
+    )
     heap_mb: int = Field(512, ge=256, description="Heap of the embedded broker, in MiB.")
     partitions: int = Field(2, ge=1, description="Partitions of a topic when it is created; fixed.")
     replication: int = Field(1, ge=1, description="Replicas of a topic when it is created.")
@@ -71,7 +75,9 @@ class RegistrySettings(BaseModel):
 class AirflowSettings(BaseModel):
     """The scheduler of the embedded stack."""
 
-    port: int = Field(28080, description="Port of Airflow's pages and API on loopback.")
+    port: int = Field(
+        28080, ge=1, le=65_535, description="Port of Airflow's pages and API on loopback."
+    )
     parallelism: int = Field(4, ge=1, description="Tasks that may run at once.")
 
 
@@ -79,7 +85,7 @@ class PortalSettings(BaseModel):
     """The web pages."""
 
     host: str = Field("127.0.0.1", description="Address that the portal listens on.")
-    port: int = Field(28000, description="Port of the portal.")
+    port: int = Field(28000, ge=1, le=65_535, description="Port of the portal.")
     session_hours: int = Field(12, ge=1, description="How long a login lasts.")
     secret_file: Path | None = Field(
         None, description="File with the key of session cookies; empty: made in the state folder."
@@ -92,7 +98,9 @@ class PortalSettings(BaseModel):
 class SourceSettings(BaseModel):
     """The demo's source system."""
 
-    port: int = Field(25432, description="Port of the demo factory's PostgreSQL on loopback.")
+    port: int = Field(
+        25432, ge=1, le=65_535, description="Port of the demo factory's PostgreSQL on loopback."
+    )
 
 
 class LandSettings(BaseModel):

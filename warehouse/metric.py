@@ -1,16 +1,18 @@
 """The one long table of metrics: each value with how it came about."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 import pyarrow as pa
 
 from contracts.schema import INSTANT
 from kernel import canonical
 from warehouse.rebuild import newest_facts
-from warehouse.store import TableStore
+from warehouse.store import ConflictError, TableStore
 from warehouse.tables import SqlTable
 
 TABLE = "metric"
+_RETRIES = 5
 SCHEMA = pa.schema(
     [
         ("metric", pa.string()),
@@ -28,6 +30,14 @@ SCHEMA = pa.schema(
 
 def gather(store: TableStore, tables: Sequence[SqlTable]) -> int:
     """Put the rows of every metric into the long table; unchanged inputs leave it as it is."""
+    for _ in range(_RETRIES):
+        # Another run may gather in the same moment: then look again whether it is current.
+        with suppress(ConflictError):
+            return _gather(store, tables)
+    return _gather(store, tables)
+
+
+def _gather(store: TableStore, tables: Sequence[SqlTable]) -> int:
     store.create(TABLE, SCHEMA)
     handle = store.open(TABLE)
     reads = {each.name: store.open(each.name).version for each in tables}

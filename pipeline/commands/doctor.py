@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from kernel import canonical
-from pipeline.console import plain_errors, say, table
+from pipeline.console import say, table
 
 
 def doctor(
@@ -39,4 +39,4 @@ def doctor(
 
 def register(app: typer.Typer) -> None:
     """Add the command to the command line."""
-    app.command()(plain_errors(doctor))
+    app.command()(doctor)

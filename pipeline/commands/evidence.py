@@ -8,7 +8,7 @@ import typer
 
 from kernel.errors import ConfigurationError
 from kernel.evidence import PublicKey
-from pipeline.console import facts, plain_errors, say
+from pipeline.console import facts, say
 
 _KEY_BYTES = 32
 
@@ -69,5 +69,5 @@ def _key(path: Path | None) -> PublicKey | None:
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    app.command()(plain_errors(explain))
-    app.command()(plain_errors(verify))
+    app.command()(explain)
+    app.command()(verify)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from kernel.errors import PartialSuccessError
-from pipeline.console import facts, plain_errors
+from pipeline.console import facts
 
 Stage = Callable[[], dict[str, object]]
 
@@ -60,4 +60,4 @@ def seal() -> None:
 def register(app: typer.Typer) -> None:
     """Add the stages to the command line."""
     for command in (land, refine, measure, assess, seal):
-        app.command()(plain_errors(command))
+        app.command()(command)
