@@ -34,6 +34,8 @@ has_postgres() {
     for found in /usr/lib/postgresql/*/bin/initdb; do [ -x "$found" ] && return; done
     return 1
 }
+# The browser tests' driver is linked to it, and a small system does not have it.
+has_atomic() { "$PYTHON" -c 'import ctypes; ctypes.CDLL("libatomic.so.1")' 2>/dev/null; }
 has_fonts() { [ -n "$(fc-list :lang=zh family 2>/dev/null | head -n 1)" ]; }
 
 missing_packages() {
@@ -44,6 +46,7 @@ missing_packages() {
     command -v chromium >/dev/null || command -v chromium-browser >/dev/null || echo "chromium"
     command -v fc-list >/dev/null || echo "fontconfig"
     has_fonts || echo "fonts-noto-cjk"
+    has_atomic || echo "libatomic1"
 }
 
 as_root() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo -n "$@"; fi; }
@@ -67,7 +70,7 @@ install_packages() { # names
         "Cure: install one (Debian: apt-get install python3 python3-venv) or name it: make PYTHON=/path/to/python3.12 …"
 
 SYSTEM=$VENV/.system
-if [ ! -e "$SYSTEM" ] || ! has_java || ! command -v mvn >/dev/null || ! has_postgres; then
+if [ ! -e "$SYSTEM" ] || ! has_java || ! command -v mvn >/dev/null || ! has_postgres || ! has_atomic; then
     packages=$(missing_packages | tr '\n' ' ')
     if [ -n "$packages" ]; then
         # shellcheck disable=SC2086
@@ -79,7 +82,7 @@ if [ ! -e "$SYSTEM" ] || ! has_java || ! command -v mvn >/dev/null || ! has_post
         fi
         [ -z "$left" ] ||
             fail 4 "These are missing and could not be installed: ${left}(on other systems: Java 17 or newer first on the" \
-                "PATH, Maven, a PostgreSQL server, Chromium, Noto CJK fonts). Cure: apt-get install --no-install-recommends ${left}"
+                "PATH, Maven, a PostgreSQL server, Chromium, Noto CJK fonts, libatomic). Cure: apt-get install --no-install-recommends ${left}"
     fi
 fi
 
