@@ -29,12 +29,15 @@ PREDICATE_TYPE = "https://nplusx.example/evidence-pack/v1"
 _STAMP = (1980, 1, 1, 0, 0, 0)
 # Whatever takes part in turning signed records into a decision.
 _CODE = (
+    ("kernel", "*.py"),
+    ("contracts", "*.py"),
+    ("contracts", "*.odcs.yaml"),
     ("policy", "*.py"),
     ("policy", "*.yaml"),
+    ("warehouse", "tables.py"),
+    ("warehouse/engines", "duck.py"),
     ("warehouse/core", "*.sql"),
     ("warehouse/mart", "*.sql"),
-    ("contracts", "gate.py"),
-    ("contracts", "decode.py"),
     ("pipeline", "dossier.py"),
 )
 

@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -25,8 +25,9 @@ from kernel.evidence import PublicKey, open_envelope
 from pipeline import dossier as dossiers
 from pipeline import pack, wiring
 from policy.decision import decide
-from warehouse.landing import RECORD_SCHEMA
+from warehouse.landing import RECORD_SCHEMA, Origin, with_lineage
 
+_FOR_EVER = datetime.max.replace(tzinfo=UTC)
 _LARGEST_FILE = 1 << 30
 _LARGEST_PACK = 4 << 30
 # A pack's records are those of the table, without the attempt under which they were written.
@@ -49,10 +50,12 @@ class Verified:
 
 @dataclass(frozen=True, slots=True)
 class _Key:
-    """An agent's key, and how the source of everything that it signs must begin."""
+    """An agent's key, how the source of all that it signs must begin, and when it counts."""
 
     key: PublicKey
     source: str
+    first: datetime
+    end: datetime
 
 
 def verify(path: Path, trusted: PublicKey | None = None) -> Verified:
@@ -191,6 +194,11 @@ def _keys(files: pack.Files) -> Mapping[str, _Key]:
             name: _Key(
                 PublicKey(base64.b64decode(str(held["public_key"]))),
                 f"/{held['enterprise']}/{held['agent']}/",
+                datetime.fromisoformat(str(held["valid_from"])),
+                min(
+                    datetime.fromisoformat(str(held[name])) if held[name] else _FOR_EVER
+                    for name in ("valid_to", "revoked_at")
+                ),
             )
             for name, held in (
                 (name, _mapping(each))
@@ -249,10 +257,12 @@ def _check_signature(record: Mapping[str, object], keys: Mapping[str, _Key]) -> 
         # The enterprise was allowed to send unsigned; the report counts such records.
         return
     held = keys.get(named)
-    if held is None:
+    if held is None or held.key.id != named:
         raise TamperingError("The key of a record is not in the pack.", where=_place(record))
     if not envelope.is_signed_by(held.key):
         raise TamperingError("The signature of a record does not fit.", where=_place(record))
+    if not held.first <= received.broker_at < held.end:
+        raise TamperingError("A record was signed with a key out of time.", where=_place(record))
     if envelope.get("ce_bodydigest") != canonical.digest(received.value or b""):
         raise TamperingError("The body of a record is not the signed one.", where=_place(record))
     if not envelope.get("ce_source").startswith(held.source):
@@ -264,7 +274,10 @@ def _contracts(files: pack.Files) -> dict[str, Contract]:
     for name in sorted(name for name in files if name.startswith("contracts/")):
         with _of_its_form(name):
             contract = loader.parse(files[name].decode(), name)
-            found[contract.id] = contract
+        # The installed contract is the one whose digest the code's digests vouch for.
+        if contract != all_contracts().get(contract.id):
+            raise TamperingError("The contract is not the one that decided.", where=name)
+        found[contract.id] = contract
     return found
 
 
@@ -279,7 +292,6 @@ def _rows(files: pack.Files, contract: Contract) -> pa.Table:
 
 def _check_rows(contract: Contract, rows: pa.Table, records: list[dict[str, object]]) -> int:
     """Decode the signed bodies anew and compare every packed row with what they hold."""
-    columns = [each.name for each in contract.properties] + ["_op"]
     for record in records:
         if record["contract"] != contract.id:
             continue
@@ -288,14 +300,22 @@ def _check_rows(contract: Contract, rows: pa.Table, records: list[dict[str, obje
             pc.equal(rows["_offset"], record["offset"]),
         )
         packed = rows.filter(held)
-        decoded = _decode(_received(record), contract)
+        received = _received(record)
+        decoded = _decode(received, contract)
         verdict = gate.judge(decoded.rows, contract, decoded.faults)
-        places = packed["_row"].to_pylist()
+        places = packed["_row"].combine_chunks()
         where = f"{contract.table}@{_place(record)}"
+        extra = pa.array(decoded.extra or [None] * verdict.count, pa.string())
         with _of_its_form(where):
-            fresh = decoded.rows.take(pa.array(places, pa.int64())).select(columns)
-        refused = [place for place in places if place in verdict.refused]
-        if refused or not fresh.equals(packed.select(columns).cast(fresh.schema)):
+            fresh = with_lineage(
+                decoded.rows.take(places),
+                places,
+                _origin(received),
+                extra.take(places),
+                landing_schema(contract),
+            )
+        refused = [place for place in places.to_pylist() if place in verdict.refused]
+        if refused or fresh != packed:
             raise TamperingError("A packed row is not the one that was signed.", where=where)
     known = {(r["topic"], r["partition"], r["offset"]) for r in records}
     names = ("_topic", "_partition", "_offset")
@@ -303,6 +323,25 @@ def _check_rows(contract: Contract, rows: pa.Table, records: list[dict[str, obje
         if place not in known:
             raise TamperingError("A row has no signed record.", where="/".join(map(str, place)))
     return int(rows.num_rows)
+
+
+def _origin(received: Received) -> Origin:
+    """Tell where a record's rows come from by its signed headers, not by what the pack says."""
+    envelope = envelopes.read(received)
+    _, enterprise, _, source = envelope.get("ce_source").split("/")
+    return Origin(
+        enterprise=enterprise,
+        source=source,
+        stream=str(envelopes.stream_id(received, envelope)),
+        epoch=envelope.get("ce_streamepoch"),
+        sequence=envelope.sequence,
+        topic=received.topic,
+        partition=received.partition,
+        offset=received.offset,
+        contract_version=envelope.get("ce_contractver"),
+        broker_at=received.broker_at,
+        digest=canonical.digest(received.value or b""),
+    )
 
 
 def _decode(received: Received, contract: Contract) -> decode.Decoded:

@@ -134,6 +134,24 @@ def _other_code(files: dict[str, bytes]) -> None:
     )
 
 
+def _others_row(files: dict[str, bytes]) -> None:
+    """Say that the rows are another factory's: lineage is as good as content."""
+    name = pack.rows_name("landing__erp_payment_v1")
+    rows = pq.read_table(io.BytesIO(files[name]))
+    place = rows.schema.get_field_index("_enterprise")
+    others = pa.array(["91330521MA2B3K7P07"] * rows.num_rows)
+    files[name] = pack.parquet(rows.set_column(place, "_enterprise", others))
+
+
+def _looser_contract(files: dict[str, bytes]) -> None:
+    name = "contracts/erp.payment.v1.odcs.yaml"
+    files[name] = files[name].replace(b"required: true", b"required: false")
+
+
+def _late_key(files: dict[str, bytes]) -> None:
+    files[pack.KEYS] = files[pack.KEYS].replace(b'"2020-01-01', b'"2030-01-01')
+
+
 @pytest.mark.parametrize(
     ("change", "error"),
     [
@@ -142,6 +160,9 @@ def _other_code(files: dict[str, bytes]) -> None:
         (_lost_record, TamperingError),
         (_other_body, TamperingError),
         (_unsigned, TamperingError),
+        (_others_row, TamperingError),
+        (_looser_contract, TamperingError),
+        (_late_key, TamperingError),
         (_other_code, ConfigurationError),
     ],
 )
