@@ -17,6 +17,8 @@ CONTENT_TYPES = (ARROW_STREAM, NDJSON, JSON)
 
 # CloudEvents compares extensions as text, so the number is padded to sort as it counts.
 _SEQUENCE_DIGITS = 20
+# Every number of so many digits fits a table's 64 bits.
+_COUNT_DIGITS = 18
 _SIGNATURE = "ce_signature"
 
 
@@ -50,18 +52,23 @@ class Envelope:
     @property
     def sequence(self) -> int | None:
         """Give the place in the stream, when the sender counts."""
-        text = self.get("ce_sequence")
-        return int(text) if text.isascii() and text.isdigit() else None
+        return _counted(self.get("ce_sequence"))
 
     @property
     def row_count(self) -> int | None:
         """Give the number of rows that the sender claims."""
-        text = self.get("ce_rowcount")
-        return int(text) if text.isascii() and text.isdigit() else None
+        return _counted(self.get("ce_rowcount"))
 
     def is_signed_by(self, key: PublicKey) -> bool:
         """Tell whether the key signed these headers; the body is bound by its digest."""
         return key.verifies(self.signature, self.signed)
+
+
+def _counted(text: str) -> int | None:
+    """Read a number that a table can hold; anything longer is no number of ours."""
+    if not (text.isascii() and text.isdigit()) or len(text.lstrip("0")) > _COUNT_DIGITS:
+        return None
+    return int(text)
 
 
 def _signed_part(fields: dict[str, str]) -> bytes:

@@ -25,6 +25,15 @@ LANDED, PARTIAL, QUARANTINED, REPEAT, TOMBSTONE = (
     "repeat",
     "tombstone",
 )
+# What libraries raise on values that no promise foresaw: huge, nested, of foreign types.
+_UNREADABLE = (
+    ArithmeticError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    pa.ArrowException,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +109,13 @@ class Intake:
             return _outcome(arrived, REPEAT, envelope.row_count or 1)
         if isinstance(place, Kind):
             faults = (place,)
-        return self._refuse(arrived, faults) if faults else self._open(arrived)
+        if faults:
+            return self._refuse(arrived, faults)
+        try:
+            return self._open(arrived)
+        except _UNREADABLE:
+            # One hostile record must not stop the others: it waits in quarantine as it is.
+            return self._refuse(arrived, (Kind.UNDECODABLE,))
 
     def _place(self, arrived: "_Arrived") -> Kind | str | None:
         """Find the record's place in its stream; a sender that does not count has none."""

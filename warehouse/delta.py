@@ -18,6 +18,7 @@ from kernel.errors import ConfigurationError, DependencyUnavailableError
 from warehouse.store import Commit, ConflictError, Facts, TableHandle, TableStore
 
 _FACTS = "nplusx"
+_REPLACED = "replaced"
 _COMMIT = re.compile(r"(\d{20})\.json$")
 _Mode = Literal["append", "overwrite"]
 # Commit facts are evidence: they must outlive Delta's own thirty days.
@@ -47,7 +48,9 @@ class DeltaHandle(TableHandle):
 
     @override
     def replace(self, rows: pa.Table, facts: Facts) -> int:
-        self._write(rows, "overwrite", {}, facts)
+        # An overwrite of a table without files conflicts with nothing; its number does.
+        number = (self.mark(_REPLACED) or 0) + 1
+        self._write(rows, "overwrite", {_REPLACED: number}, facts)
         return self.version
 
     def _write(

@@ -60,7 +60,8 @@ def core_of(contract: Contract) -> SqlTable:
     columns = [each.name for each in contract.properties]
     newest = ["_broker_at desc", "_sequence desc nulls last", "_offset desc", "_row desc"]
     if "updated_at" in columns:
-        newest.insert(0, "updated_at desc nulls last")
+        # A delete need not carry the source's version: then its arrival is its place in time.
+        newest.insert(0, "coalesce(updated_at, _broker_at) desc")
     lineage = ["_enterprise", "_source", "_stream", "_broker_at"]
     keys = ("_enterprise", "_source", *contract.key)
     query = Template(_CURRENT_STATE.read_text(encoding="utf-8")).substitute(

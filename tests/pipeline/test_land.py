@@ -19,7 +19,7 @@ from pipeline.land import Landed, Lander
 from pipeline.settings import Settings, StateSettings
 from registry.keys import RegisteredKey
 from registry.people import Enterprise, EnterpriseKind
-from tests.rows import FACTORY, KEY, record_of, valid_row
+from tests.rows import FACTORY, KEY, arrow_rows, ipc, record_of, valid_row
 from warehouse import attempts, quarantine
 from warehouse.delta import DeltaStore
 from warehouse.landing import RECORD_SCHEMA, RECORDS
@@ -198,6 +198,24 @@ def test_a_factory_may_not_publish_what_the_county_keeps(county: County) -> None
 def test_undecodable_bytes_wait_in_quarantine(county: County) -> None:
     county.send(record_of(CONTRACT, payments(1), body=b"not arrow"))
     county.land()
+    assert county.reasons() == [["record.undecodable"]]
+
+
+@pytest.mark.parametrize("digits", [25, 5000])
+def test_numbers_that_no_table_holds_do_not_stop_the_others(county: County, digits: int) -> None:
+    forged = changed(record_of(CONTRACT, payments(1)), "ce_rowcount", "9" * digits)
+    county.send(forged, record_of(CONTRACT, payments(2)))
+    county.land()
+    assert [row["payment_id"] for row in county.landed()] == ["PAY2"]
+
+
+def test_a_foreign_type_beside_the_columns_does_not_stop_the_others(county: County) -> None:
+    good = arrow_rows(CONTRACT, payments(1))
+    odd = good.append_column("odd", pa.array([[b"x"]], pa.list_(pa.binary())))
+    county.send(record_of(CONTRACT, payments(1), body=ipc(odd)))
+    county.send(record_of(CONTRACT, payments(2), sequence=2))
+    county.land()
+    assert [row["payment_id"] for row in county.landed()] == ["PAY2"]
     assert county.reasons() == [["record.undecodable"]]
 
 

@@ -31,6 +31,15 @@ def test_a_deleted_object_is_gone_from_the_current_state_and_kept_in_landing(wor
     assert len(_core(world, "landing__erp_sales_order_v1")) == 3
 
 
+def test_a_delete_that_carries_its_key_only_is_honoured(world: World) -> None:
+    order = "erp.sales_order.v1"
+    world.send(order, row(order, updated_at="2020-01-01T00:00:00Z"))
+    world.send(order, {"order_id": "SO1", "_op": "delete"})
+    world.land()
+    refine()
+    assert _core(world, "core__erp_sales_order") == []
+
+
 def test_what_has_not_changed_is_left_alone(world: World) -> None:
     world.send("erp.payment.v1", row("erp.payment.v1"))
     world.land()

@@ -62,6 +62,15 @@ def test_an_older_version_stays_readable(store: DeltaStore) -> None:
     assert [commit.facts for commit in old.commits()] == [{"n": 1}]
 
 
+def test_of_two_that_replace_an_empty_table_the_second_must_look_again(store: DeltaStore) -> None:
+    store.create("computed", SCHEMA)
+    first, second = store.open("computed"), store.open("computed")
+    first.replace(rows(1), {})
+    with pytest.raises(ConflictError):
+        second.replace(rows(1), {})
+    assert store.open("computed").dataset().count_rows() == 1
+
+
 def test_replacing_takes_the_schema_of_the_new_rows(store: DeltaStore) -> None:
     store.create("computed", SCHEMA)
     store.open("computed").replace(pa.table({"b": ["x"]}), {})
