@@ -112,9 +112,7 @@ def _repeated(rows: pa.Table, contract: Contract) -> list[int]:
     names = [*contract.key]
     if any(each.name == "updated_at" for each in contract.properties):
         names.append("updated_at")
-    keyed = rows.select(
-        [*names, *(name for name in ("_op", "_record") if name in rows.schema.names)]
-    )
+    keyed = rows.select([*names, "_op"])
     if keyed.group_by(keyed.column_names).aggregate([]).num_rows == keyed.num_rows:
         return []
     numbered = keyed.append_column("_n", pa.array(range(keyed.num_rows)))
