@@ -167,7 +167,7 @@ class Outbox:
                 self._keep(stream, batches, cursor)
 
     def _keep(self, stream: Stream, batches: Sequence[Encoded], cursor: str) -> None:
-        self._db.execute("insert or ignore into stream values (?, 0, 0, null)", (stream.id,))
+        self._db.execute("insert or ignore into stream values (?, 1, 0, null)", (stream.id,))
         (sequence,) = self._db.execute(
             "select next_sequence from stream where id = ?", (stream.id,)
         ).fetchone()
@@ -224,7 +224,7 @@ class Outbox:
     def states(self) -> dict[StreamId, StreamState]:
         """Tell, per stream, how much was ever kept and how much waits."""
         query = """
-            select stream.id, next_sequence, stream.rows, count(batch.sequence)
+            select stream.id, next_sequence - 1, stream.rows, count(batch.sequence)
             from stream left join batch on batch.stream = stream.id group by stream.id
         """
         with self._named():

@@ -1,10 +1,12 @@
 """From the body of a record to a table in the contract's types; what does not fit is named."""
 
 import io
-from collections.abc import Callable, Sequence
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 
-import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -15,6 +17,14 @@ from kernel import canonical
 
 OPERATIONS = ("upsert", "delete")
 _OP = "_op"
+# What Python, Delta and DuckDB all hold; a day less for instants, so that every zone's view of
+# one fits too.
+_DAYS = (date(1, 1, 1), date(9999, 12, 31))
+_INSTANTS = (datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC))
+_SPACE = re.compile(r"[ \t\n\r]*")
+_INTEGER = r"^-?[0-9]+$"
+# Python reads longer ones in time that grows with their square; no column holds them.
+_INT_DIGITS = 18
 
 
 class UndecodableError(Exception):
@@ -42,41 +52,112 @@ def decode_arrow(body: bytes, contract: Contract) -> Decoded:
     if len(set(table.column_names)) != len(table.column_names):
         raise UndecodableError("two columns bear one name")
     known = {each.name for each in contract.properties} | {_OP}
-    unknown = [name for name in table.column_names if name not in known]
-    extra = _extras(table.select(unknown).to_pylist()) if unknown else None
+    unknown = table.select([name for name in table.column_names if name not in known])
+    extra = None
+    if unknown.num_columns:
+        extra = tuple(_extra(_row(unknown, row)) for row in range(table.num_rows))
 
     def raw(row: int) -> bytes:
-        return canonical.dumps(_readable(table.slice(row, 1).to_pylist()[0]))
+        return canonical.dumps(_row(table, row))
 
     columns = {name: table[name].combine_chunks() for name in table.column_names if name in known}
-    return _conform(columns, table.num_rows, contract, extra, raw)
+    rows, faults = _conform(columns, table.num_rows, contract, {})
+    return Decoded(rows, extra, faults, raw)
 
 
 def decode_json(body: bytes, contract: Contract, *, lines: bool) -> Decoded:
-    """Read NDJSON, a JSON object or an array of objects."""
+    """Read NDJSON, a JSON object or an array of objects; a row that is none is its own fault."""
     try:
-        text = body.decode("utf-8")
-        if lines:
-            rows = [orjson.loads(line) for line in text.split("\n") if line.strip()]
-        else:
-            loaded = orjson.loads(text)
-            rows = loaded if isinstance(loaded, list) else [loaded]
-    except (UnicodeDecodeError, orjson.JSONDecodeError) as broken:
+        text = body.decode("utf-8-sig")
+    except UnicodeDecodeError as broken:
         raise UndecodableError(str(broken)) from broken
-    if not all(isinstance(row, dict) for row in rows):
-        raise UndecodableError("a row is not a JSON object")
-    known = [each.name for each in contract.properties]
-    spare = [{k: v for k, v in row.items() if k not in known and k != _OP} for row in rows]
+    pieces = [line for line in text.split("\n") if line.strip()] if lines else _elements(text)
+    rows: list[Mapping[str, object]] = []
+    faults: dict[int, list[Violation]] = {}
+    for place, piece in enumerate(pieces):
+        row = _object(piece)
+        if row is None:
+            faults[place] = [Violation(Kind.UNDECODABLE)]
+        rows.append(row or {})
     texts = {each.name: each.type is LogicalType.STRING for each in contract.properties}
     columns: dict[str, pa.Array] = {}
-    for name in (*known, _OP):
+    for name in (*texts, _OP):
         values = [row.get(name) for row in rows]
-        columns[name] = pa.array([_as_text(v, text=texts.get(name, True)) for v in values])
+        columns[name] = pa.array(
+            [_as_text(v, text=texts.get(name, True)) for v in values], pa.string()
+        )
+    known = {*texts, _OP}
+    spare = [{k: v for k, v in row.items() if k not in known} for row in rows]
 
     def raw(row: int) -> bytes:
-        return orjson.dumps(rows[row])
+        return pieces[row].encode()
 
-    return _conform(columns, len(rows), contract, _extras(spare) if any(spare) else None, raw)
+    extra = tuple(_extra(each) for each in spare) if any(spare) else None
+    typed, found = _conform(columns, len(rows), contract, faults)
+    return Decoded(typed, extra, found, raw)
+
+
+class _Number(str):
+    """A JSON number by its own digits: as a float, 99999999999999.99 would be another amount."""
+
+    __slots__ = ()
+
+
+def _integer(digits: str) -> int | _Number:
+    return int(digits) if len(digits) <= _INT_DIGITS else _Number(digits)
+
+
+def _no_constant(name: str) -> object:
+    raise ValueError(f"{name} is no JSON")
+
+
+_JSON = json.JSONDecoder(
+    parse_float=_Number, parse_int=_integer, parse_constant=_no_constant, strict=True
+)
+
+
+def _object(piece: str) -> Mapping[str, object] | None:
+    """Read one row, if it is a JSON object that Arrow can hold."""
+    try:
+        row = _JSON.decode(piece)
+        if "\\u" in piece:
+            # Half a character, \ud800, is no text that a table holds; the strict reader says so.
+            canonical.loads(piece)
+    except (ValueError, RecursionError):
+        return None
+    return row if isinstance(row, dict) else None
+
+
+def _elements(text: str) -> list[str]:
+    """Split an array into the texts of its elements; an object alone is the only one."""
+    text = text.strip()
+    if not text.startswith("["):
+        if _object(text) is None:
+            raise UndecodableError("the body is no JSON object")
+        return [text]
+    return list(_walk(text))
+
+
+def _walk(text: str) -> Iterator[str]:
+    place = _after_space(text, 1)
+    try:
+        if text[place] != "]":
+            while True:
+                _, end = _JSON.raw_decode(text, place)
+                yield text[place:end]
+                place = _after_space(text, end)
+                if text[place] != ",":
+                    break
+                place = _after_space(text, place + 1)
+        if text[place:] != "]":
+            raise UndecodableError("the array does not end where the body does")
+    except (ValueError, IndexError, RecursionError) as broken:
+        raise UndecodableError(str(broken)) from broken
+
+
+def _after_space(text: str, place: int) -> int:
+    found = _SPACE.match(text, place)
+    return found.end() if found else place
 
 
 # Stands for a value of the wrong JSON kind: no cast accepts it, and no text can hold it by chance.
@@ -87,6 +168,8 @@ def _as_text(value: object, *, text: bool) -> str | None:
     """Spell a JSON value so that one cast serves the whole column."""
     if value is None:
         return None
+    if isinstance(value, _Number):
+        return _WRONG if text else value
     if isinstance(value, str):
         return value
     if text or isinstance(value, dict | list):
@@ -96,28 +179,39 @@ def _as_text(value: object, *, text: bool) -> str | None:
     return str(value)
 
 
-def _readable(row: dict[str, object]) -> dict[str, object]:
-    return {key: value.hex() if isinstance(value, bytes) else value for key, value in row.items()}
+def _row(table: pa.Table, row: int) -> dict[str, object]:
+    return {name: _plain(table[name][row]) for name in table.column_names}
 
 
-def _extras(rows: Sequence[dict[str, object]]) -> tuple[str | None, ...]:
-    return tuple(
-        canonical.dumps(_readable(kept)).decode()
-        if (kept := {key: value for key, value in row.items() if value is not None})
-        else None
-        for row in rows
-    )
+def _plain(value: pa.Scalar) -> object:
+    """Give a value in a form that JSON can hold, whatever its type and however far its value."""
+    try:
+        found = value.as_py()
+        readable = found.hex() if isinstance(found, bytes) else found
+        canonical.dumps(readable)
+    except (ArithmeticError, TypeError, ValueError, RecursionError, pa.ArrowException):
+        return f"({value.type}, not readable)"
+    return readable
+
+
+def _extra(row: Mapping[str, object]) -> str | None:
+    kept = {key: value for key, value in row.items() if value is not None}
+    if not kept:
+        return None
+    try:
+        return canonical.dumps(kept).decode()
+    except TypeError:
+        # The record is kept as it came; of what nobody promised this much is told.
+        return canonical.dumps(dict.fromkeys(kept, "(nested too deep to keep)")).decode()
 
 
 def _conform(
     columns: dict[str, pa.Array],
     count: int,
     contract: Contract,
-    extra: tuple[str | None, ...] | None,
-    raw: Callable[[int], bytes],
-) -> Decoded:
+    faults: dict[int, list[Violation]],
+) -> tuple[pa.Table, dict[int, tuple[Violation, ...]]]:
     """Cast each column to its promised type; a value that cannot be becomes null and a fault."""
-    faults: dict[int, list[Violation]] = {}
     typed: dict[str, pa.Array] = {}
     for each in contract.properties:
         wanted = arrow_type(each)
@@ -125,12 +219,13 @@ def _conform(
         typed[each.name], bad = _cast(given, wanted)
         for row in bad:
             faults.setdefault(row, []).append(Violation(Kind.TYPE, each.name))
-    operations = pc.fill_null(_cast(columns.get(_OP, pa.nulls(count)), pa.string())[0], "upsert")
-    for row in _where(pc.invert(pc.is_in(operations, value_set=pa.array(OPERATIONS)))):
+    told, bad = _cast(columns.get(_OP, pa.nulls(count)), pa.string())
+    operations = pc.fill_null(told, "upsert")
+    unknown = _where(pc.invert(pc.is_in(operations, value_set=pa.array(OPERATIONS))))
+    for row in sorted({*bad, *unknown}):
         faults.setdefault(row, []).append(Violation(Kind.OPERATION))
     typed[_OP] = operations
-    found = {row: tuple(violations) for row, violations in faults.items()}
-    return Decoded(pa.table(typed), extra, found, raw)
+    return pa.table(typed), {row: tuple(violations) for row, violations in faults.items()}
 
 
 def _where(mask: pa.Array) -> list[int]:
@@ -142,36 +237,71 @@ def _cast(given: pa.Array, wanted: pa.DataType) -> tuple[pa.Array, list[int]]:
     """Cast a column whole; only when that fails look for the values at fault."""
     if pa.types.is_dictionary(given.type):
         given = given.dictionary_decode()
-    if given.type == wanted:
-        if pa.types.is_string(wanted):
-            wrong = pc.fill_null(pc.equal(given, _WRONG), fill_value=False)
-            rows = _where(wrong)
-            return (pc.if_else(wrong, None, given), rows) if rows else (given, [])
-        return given, []
-    if _loses(given.type, wanted):
+    if not _is_safe(given.type, wanted):
         return pa.nulls(len(given), wanted), _where(pc.is_valid(given))
+    whole = given
+    if _is_text(given.type):
+        given = _but_misspelt(given, wanted)
+    elif pa.types.is_decimal(wanted) and pa.types.is_integer(given.type):
+        # Arrow goes by the types alone: no 64-bit integer would ever fit 18 digits.
+        given = given.cast(pa.decimal128(38, wanted.scale))
+    typed = _cast_parts(given, wanted)
+    if pa.types.is_temporal(wanted):
+        typed = pc.if_else(_within(typed), typed, None)
+    if typed.null_count == whole.null_count:
+        return typed, []
+    return typed, _where(pc.and_(pc.is_null(typed), pc.is_valid(whole)))
+
+
+def _is_text(given: pa.DataType) -> bool:
+    types = pa.types
+    return bool(
+        types.is_string(given) or types.is_large_string(given) or types.is_string_view(given)
+    )
+
+
+def _is_safe(given: pa.DataType, wanted: pa.DataType) -> bool:
+    """Allow the casts that Arrow makes without changing what was said, or refuses."""
+    if pa.types.is_null(given) or _is_text(given) or given == wanted:
+        return True
+    types = pa.types
+    if types.is_integer(wanted):
+        return bool(types.is_integer(given) or types.is_decimal(given) or types.is_floating(given))
+    if types.is_decimal(wanted):
+        return bool(types.is_integer(given) or types.is_decimal(given))
+    if types.is_date(wanted):
+        return bool(types.is_date(given))
+    # An instant without a zone says nothing of when it was.
+    return bool(types.is_timestamp(wanted) and types.is_timestamp(given) and given.tz)
+
+
+def _but_misspelt(given: pa.Array, wanted: pa.DataType) -> pa.Array:
+    """Leave out the texts that a cast would take for what they are not."""
+    if pa.types.is_integer(wanted):
+        # Arrow would read 0x10 as sixteen.
+        wrong = pc.invert(pc.match_substring_regex(given, _INTEGER))
+    else:
+        wrong = pc.equal(given, _WRONG)
+    return pc.if_else(wrong, None, given) if pc.any(wrong).as_py() else given
+
+
+def _within(values: pa.Array) -> pa.Array:
+    """Tell which days and instants every reader can hold; a null is one."""
+    first, last = _DAYS if pa.types.is_date(values.type) else _INSTANTS
+    inside = pc.and_(
+        pc.greater_equal(values, pa.scalar(first, values.type)),
+        pc.less_equal(values, pa.scalar(last, values.type)),
+    )
+    return pc.fill_null(inside, fill_value=True)
+
+
+def _cast_parts(given: pa.Array, wanted: pa.DataType) -> pa.Array:
+    """Cast as a whole, else by halves, so that few bad values cost few casts."""
     try:
-        return given.cast(wanted), []
+        return given.cast(wanted)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        return _cast_each(given, wanted)
-
-
-def _loses(given: pa.DataType, wanted: pa.DataType) -> bool:
-    """Refuse casts that Arrow would make but that change what was said."""
-    if pa.types.is_string(wanted):
-        return not (pa.types.is_large_string(given) or pa.types.is_null(given))
-    if pa.types.is_timestamp(wanted) and pa.types.is_timestamp(given):
-        return given.tz is None
-    return bool(pa.types.is_floating(given) and pa.types.is_boolean(wanted))
-
-
-def _cast_each(given: pa.Array, wanted: pa.DataType) -> tuple[pa.Array, list[int]]:
-    values: list[object] = []
-    bad: list[int] = []
-    for row, value in enumerate(given):
-        try:
-            values.append(value.cast(wanted).as_py())
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-            values.append(None)
-            bad.append(row)
-    return pa.array(values, type=wanted), bad
+        if len(given) == 1:
+            return pa.nulls(1, wanted)
+        half = len(given) // 2
+        parts = [_cast_parts(given[:half], wanted), _cast_parts(given[half:], wanted)]
+        return pa.concat_arrays(parts)

@@ -46,8 +46,10 @@ def judge(
 
 
 def _note(found: dict[int, list[Violation]], row: int, violation: Violation) -> None:
-    """Add a reason, unless the value had no type: then it is null because of that."""
+    """Add a reason, unless it follows from one that is known: no type, or no row at all."""
     known = found.setdefault(row, [])
+    if Violation(Kind.UNDECODABLE) in known:
+        return
     if violation.kind is Kind.REQUIRED and Violation(Kind.TYPE, violation.column) in known:
         return
     known.append(violation)

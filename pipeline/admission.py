@@ -9,7 +9,6 @@ from bus.ports import Received
 from bus.topics import contract_of
 from contracts.model import Contract
 from contracts.violations import Kind
-from kernel import canonical
 from kernel.ids import KeyId
 from registry.keys import RegisteredKey
 from registry.people import Enterprise
@@ -43,13 +42,10 @@ class Refusal:
 
 
 def form_faults(
-    record: Received, envelope: Envelope, contract: Contract, largest: int
+    record: Received, envelope: Envelope, digest: str, contract: Contract
 ) -> tuple[Kind, ...]:
     """Check what can be checked without knowing anybody."""
     faults: list[Kind] = []
-    value = record.value or b""
-    if len(value) > largest:
-        faults.append(Kind.TOO_LARGE)
     if envelope.faults or not envelope.get("ce_source").startswith("/"):
         faults.append(Kind.HEADERS)
     if envelope.get("content-type") not in envelopes.CONTENT_TYPES:
@@ -57,7 +53,7 @@ def form_faults(
     if envelope.get("ce_contractid") != contract.id or contract_of(record.topic) != contract.id:
         faults.append(Kind.CONTRACT)
     claimed = envelope.get("ce_bodydigest")
-    if claimed and claimed != canonical.digest(value):
+    if claimed and claimed != digest:
         faults.append(Kind.DIGEST)
     return tuple(faults)
 

@@ -10,11 +10,10 @@ import pyarrow as pa
 from contracts.loader import all_contracts
 from kernel.errors import ChecksFailedError, DependencyUnavailableError
 from pipeline import wiring
-from pipeline.intake import REPEAT
 from pipeline.land import lag
 from pipeline.settings import Settings, read_settings
 from warehouse import attempts, ledger, quarantine
-from warehouse.landing import RECORD_SCHEMA, RECORDS
+from warehouse.landing import RECORD_SCHEMA, RECORDS, REPEAT
 from warehouse.store import Commit, TableStore
 
 Stream = tuple[str, str]

@@ -1,7 +1,6 @@
 """One record of the bus in, its rows out: landed, quarantined with reasons, or a proven repeat."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pyarrow as pa
 
@@ -15,16 +14,21 @@ from contracts.schema import landing_schema
 from contracts.violations import Kind
 from kernel import canonical
 from pipeline.admission import Known, Refusal, Sender, admit, form_faults
-from warehouse.landing import Origin, month_of, with_lineage
+from pipeline.sequences import Arrival, Place, Sequences
+from warehouse.landing import (
+    JUDGED,
+    LANDED,
+    PARTIAL,
+    QUARANTINED,
+    REFUSED,
+    REPEAT,
+    TOMBSTONE,
+    Origin,
+    month_of,
+    with_lineage,
+)
 from warehouse.quarantine import WHOLE_RECORD, Refused
 
-LANDED, PARTIAL, QUARANTINED, REPEAT, TOMBSTONE = (
-    "landed",
-    "partial",
-    "quarantined",
-    "repeat",
-    "tombstone",
-)
 # What libraries raise on values that no promise foresaw: huge, nested, of foreign types.
 _UNREADABLE = (
     ArithmeticError,
@@ -53,35 +57,6 @@ class Outcome:
     refused: tuple[Refused, ...] = ()
 
 
-@dataclass(slots=True)
-class Sequences:
-    """The last sequence of each stream and epoch, as the table and this step know it."""
-
-    last: Callable[[str, str], int | None]
-    digest_of: Callable[[str, str, int], str | None]
-    seen: dict[tuple[str, str], int] = field(default_factory=dict)
-    digests: dict[tuple[str, str, int], str] = field(default_factory=dict)
-    holes: list[dict[str, object]] = field(default_factory=list)
-
-    def place(self, stream: str, epoch: str, sequence: int, digest: str) -> Kind | str | None:
-        """Tell a repeat and a fork from news; remember news and the hole before it."""
-        here = (stream, epoch)
-        last = self.seen[here] if here in self.seen else self.last(stream, epoch)
-        if last is not None and sequence <= last:
-            known = self.digests.get((*here, sequence)) or self.digest_of(*here, sequence)
-            if known is not None:
-                return REPEAT if known == digest else Kind.FORK
-            self.digests[(*here, sequence)] = digest
-            return None
-        expected = 1 if last is None else last + 1
-        if sequence > expected:
-            hole = {"stream": stream, "epoch": epoch, "from": expected, "to": sequence - 1}
-            self.holes.append(hole)
-        self.seen[here] = sequence
-        self.digests[(*here, sequence)] = digest
-        return None
-
-
 @dataclass(frozen=True, slots=True)
 class Intake:
     """What is needed to judge the records of one contract."""
@@ -93,37 +68,44 @@ class Intake:
 
     def take(self, record: Received) -> Outcome:
         """Judge one record."""
-        envelope = envelopes.read(record)
+        envelope, digest = envelopes.read(record), canonical.digest(record.value or b"")
         # Nobody has proven to be who the record says: it must not count as that stream.
         claimed = f"unverified/{envelopes.stream_id(record, envelope)}"
+        unknown = _Arrived(record, envelope, digest, Sender("", "", claimed, ""))
         if record.value is None:
-            return _outcome(_Arrived(record, envelope, Sender("", "", claimed, "")), TOMBSTONE, 0)
-        faults = form_faults(record, envelope, self.contract, self.largest)
+            return _outcome(unknown, TOMBSTONE, 0)
+        faults = form_faults(record, envelope, digest, self.contract)
+        if len(record.value) > self.largest:
+            faults = (Kind.TOO_LARGE, *faults)
         sender = admit(record, envelope, self.contract, self.known)
         if isinstance(sender, Refusal):
-            unknown = Sender("", "", claimed, "")
-            return self._refuse(_Arrived(record, envelope, unknown), (*faults, *sender.kinds))
-        arrived = _Arrived(record, envelope, sender)
-        place = None if faults else self._place(arrived)
-        if place == REPEAT:
+            return self._refuse(unknown, (*faults, *sender.kinds))
+        arrived = _Arrived(record, envelope, digest, sender)
+        place = self._place(arrived)
+        if place is Place.REPEAT:
             return _outcome(arrived, REPEAT, envelope.row_count or 1)
-        if isinstance(place, Kind):
-            faults = (place,)
-        if faults:
-            return self._refuse(arrived, faults)
+        if place is Place.FORK and not faults:
+            faults = (Kind.FORK,)
+        outcome = self._refuse(arrived, faults) if faults else self._judge(arrived)
+        self._note(arrived, keeps_number=outcome.verdict in JUDGED)
+        return outcome
+
+    def _place(self, arrived: "_Arrived") -> Place | None:
+        """Find the record's place in its stream; a sender that does not count has none."""
+        if (at := arrived.number) is None:
+            return None
+        return self.sequences.place(*at, arrived.arrival(keeps_number=False))
+
+    def _note(self, arrived: "_Arrived", *, keeps_number: bool) -> None:
+        if (at := arrived.number) is not None:
+            self.sequences.note(*at, arrived.arrival(keeps_number=keeps_number))
+
+    def _judge(self, arrived: "_Arrived") -> Outcome:
         try:
             return self._open(arrived)
         except _UNREADABLE:
             # One hostile record must not stop the others: it waits in quarantine as it is.
             return self._refuse(arrived, (Kind.UNDECODABLE,))
-
-    def _place(self, arrived: "_Arrived") -> Kind | str | None:
-        """Find the record's place in its stream; a sender that does not count has none."""
-        sequence = arrived.envelope.sequence
-        epoch = arrived.envelope.get("ce_streamepoch")
-        if sequence is None or not epoch:
-            return None
-        return self.sequences.place(arrived.sender.stream, epoch, sequence, arrived.digest)
 
     def _open(self, arrived: "_Arrived") -> Outcome:
         body, kind = arrived.record.value or b"", arrived.envelope.get("content-type")
@@ -165,7 +147,7 @@ class Intake:
         """Quarantine a whole record as the bytes that it is."""
         whole = self._refused(arrived, WHOLE_RECORD, arrived.record.value or b"")
         refused = whole.because(tuple(dict.fromkeys(str(kind) for kind in kinds)), "")
-        return _outcome(arrived, QUARANTINED, refused.rows, None, (refused,))
+        return _outcome(arrived, REFUSED, refused.rows, None, (refused,))
 
     def _refused(self, arrived: "_Arrived", row: int, raw: bytes) -> Refused:
         record, envelope = arrived.record, arrived.envelope
@@ -194,11 +176,17 @@ class _Arrived:
 
     record: Received
     envelope: Envelope
+    digest: str
     sender: Sender
 
     @property
-    def digest(self) -> str:
-        return canonical.digest(self.record.value or b"")
+    def number(self) -> tuple[str, str, int] | None:
+        """Give stream, epoch and sequence, when the sender counts."""
+        sequence, epoch = self.envelope.sequence, self.envelope.get("ce_streamepoch")
+        return None if sequence is None or not epoch else (self.sender.stream, epoch, sequence)
+
+    def arrival(self, *, keeps_number: bool) -> Arrival:
+        return Arrival(self.digest, self.record.headers, keeps_number)
 
     def origin(self) -> Origin:
         return Origin(

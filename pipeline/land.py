@@ -7,7 +7,6 @@ from contextlib import closing
 from dataclasses import dataclass
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from bus.ports import Bus, Received
 from bus.topics import topic_of
@@ -20,10 +19,11 @@ from kernel.log import logger
 from pipeline import wiring
 from pipeline.admission import Known
 from pipeline.crashpoints import crash_here
-from pipeline.intake import REPEAT, Intake, Outcome, Sequences, record_row
+from pipeline.intake import Intake, Outcome, record_row
+from pipeline.sequences import Sequences, earlier_in
 from pipeline.settings import Settings, read_settings
-from warehouse import attempts, quarantine
-from warehouse.landing import RECORD_SCHEMA, RECORDS
+from warehouse import quarantine
+from warehouse.landing import RECORD_SCHEMA, RECORDS, REPEAT
 from warehouse.store import ConflictError, TableHandle, TableStore
 
 Offsets = dict[str, int]
@@ -207,7 +207,7 @@ class Lander:
         def last(stream: str, epoch: str) -> int | None:
             return handle.mark(f"seq/{stream}/{epoch}")
 
-        return Sequences(last, _digest_finder(self._store))
+        return Sequences(last, earlier_in(self._store))
 
     def _write(
         self,
@@ -259,24 +259,3 @@ def _counts(outcomes: list[Outcome]) -> dict[str, int]:
         "quarantined": sum(row.rows for each in outcomes for row in each.refused),
         "repeats": sum(each.rows for each in outcomes if each.verdict == REPEAT),
     }
-
-
-def _digest_finder(store: TableStore) -> Callable[[str, str, int], str | None]:
-    """Look up what a stream said under a number before; asked only when a number comes again."""
-    decided: list[frozenset[str]] = []
-
-    def find_digest(stream: str, epoch: str, sequence: int) -> str | None:
-        if not decided:
-            decided.append(attempts.decided(store))
-        same = (
-            (pc.field("stream") == stream)
-            & (pc.field("epoch") == epoch)
-            & (pc.field("sequence") == sequence)
-        )
-        found = store.open(RECORDS).dataset().to_table(["digest", "attempt"], filter=same)
-        for entry in found.to_pylist():
-            if entry["attempt"] in decided[0]:
-                return str(entry["digest"])
-        return None
-
-    return find_digest

@@ -9,6 +9,11 @@ from contracts.schema import INSTANT, LINEAGE
 from kernel.clock import SHANGHAI
 
 RECORDS = "landing_record"
+# What became of a record: its rows were judged one by one; or it was refused as a whole, came
+# before, or held nothing.
+LANDED, PARTIAL, QUARANTINED = "landed", "partial", "quarantined"
+REFUSED, REPEAT, TOMBSTONE = "refused", "repeat", "tombstone"
+JUDGED = (LANDED, PARTIAL, QUARANTINED)
 RECORD_SCHEMA = pa.schema(
     [
         ("topic", pa.string()),

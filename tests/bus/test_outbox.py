@@ -43,7 +43,7 @@ def test_numbers_run_without_holes_and_records_are_sealed(path: Path) -> None:
     box.put(STREAM, [encoded(b"c", 5)], "two")
     mine = [each for each in box.pending(10) if each.stream == STREAM.id]
     assert [each.record.value for each in mine] == [b"a", b"b", b"c"]
-    for number, each in enumerate(mine):
+    for number, each in enumerate(mine, 1):
         received = Received(
             each.record.topic,
             0,
@@ -76,7 +76,7 @@ def test_what_was_sent_is_forgotten_and_numbers_go_on_after_a_restart(path: Path
     assert [each.record.value for each in box.pending(9)] == [b"b"]
     box.put(STREAM, [encoded(b"c")], "two")
     sequences = [dict(each.record.headers)["ce_sequence"] for each in box.pending(9)]
-    assert [int(each) for each in sequences] == [1, 2]
+    assert [int(each) for each in sequences] == [2, 3]
     box.close()
 
 
@@ -190,5 +190,5 @@ def test_a_kill_at_any_moment_keeps_cursor_and_numbers_together(path: Path) -> N
             for each in box.pending(10_000)
         ]
         # Every number that waits carries the rows it was given, up to the last, without a hole.
-        assert waiting == [(n, n // 3 + 1) for n in range(waiting[0][0], cursor * 3)]
+        assert waiting == [(n, (n + 2) // 3) for n in range(waiting[0][0], cursor * 3 + 1)]
         box.close()

@@ -1,11 +1,13 @@
 """Bodies from anywhere: what cannot be read is refused whole, what does not fit is named."""
 
 import io
+from decimal import Decimal
 
 import pyarrow as pa
 import pytest
 
 from contracts.decode import Decoded, UndecodableError, decode_arrow, decode_json
+from contracts.gate import judge
 from contracts.loader import find
 from contracts.violations import Kind
 from kernel import canonical
@@ -35,7 +37,7 @@ def test_bytes_that_are_no_arrow_stream_are_undecodable(body: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b"\xff", b"[1]", b'"x"', b"[" * 5000, b'[{"a":1},]', b"NaN", b"null"]
+    "body", [b"", b"{", b"\xff", b'"x"', b"[" * 5000, b"[1", b"[]x", b'[{"a":1},]', b"NaN", b"null"]
 )
 def test_bytes_that_are_no_json_rows_are_undecodable(body: bytes) -> None:
     with pytest.raises(UndecodableError):
@@ -66,8 +68,14 @@ def test_compressed_and_dictionary_columns_are_read() -> None:
         ("payment_id", pa.array([b"PAY1", b"PAY2"])),
         ("updated_at", pa.array([0, 1], pa.timestamp("us"))),
         ("paid_amount", pa.array([[1], [2]])),
+        ("paid_amount", pa.array([0.5, 2.0])),
+        ("paid_on", pa.array([0, 1], pa.timestamp("us", "UTC"))),
+        ("paid_on", pa.array([19000, 19001], pa.int32())),
+        ("updated_at", pa.array([19000, 19001], pa.date32())),
+        ("updated_at", pa.array([0, 1], pa.time64("us"))),
+        ("updated_at", pa.array([1, 2])),
     ],
-    ids=["number as text", "bytes as text", "instant without zone", "list as number"],
+    ids=lambda each: each if isinstance(each, str) else str(each.type),
 )
 def test_a_column_of_another_type_is_a_fault_of_each_row(name: str, values: pa.Array) -> None:
     decoded = decode_arrow(ipc(with_column(name, values)), CONTRACT)
@@ -107,3 +115,99 @@ def test_a_null_character_in_a_text_is_no_way_past_the_types() -> None:
         canonical.dumps([valid_row(CONTRACT, bank_reference="\x00wrong")]), CONTRACT, lines=False
     )
     assert faults(decoded) == {0: ["bank_reference.type"]}
+
+
+def test_whole_numbers_are_amounts_when_they_fit() -> None:
+    whole = with_column("paid_amount", pa.array([113, 10**17]))
+    decoded = decode_arrow(ipc(whole), CONTRACT)
+    assert str(decoded.rows["paid_amount"][0]) == "113.00"
+    assert faults(decoded) == {1: ["paid_amount.type"]}
+
+
+LAST_DAY = 2932896
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("paid_on", pa.array([19000, 2**31 - 1], pa.int32()).cast(pa.date32())),
+        ("paid_on", pa.array([LAST_DAY, LAST_DAY + 1], pa.int32()).cast(pa.date32())),
+        ("paid_on", pa.array(["2024-01-01", "0000-01-01"])),
+        ("paid_on", pa.array([0, -86_400_000 * 2**32]).cast(pa.date64())),
+        ("updated_at", pa.array([0, 2**62], pa.timestamp("us", "UTC"))),
+        ("updated_at", pa.array([0, -(2**62)], pa.timestamp("us", "UTC"))),
+        ("updated_at", pa.array([0, 2**62], pa.timestamp("s", "UTC"))),
+        ("updated_at", pa.array(["2024-01-01T00:00:00Z", "9999-12-31T23:59:59+00:00"])),
+    ],
+)
+def test_a_time_that_no_reader_holds_is_a_fault_of_its_row_alone(
+    name: str, values: pa.Array
+) -> None:
+    decoded = decode_arrow(ipc(with_column(name, values)), CONTRACT)
+    assert faults(decoded) == {1: [f"{name}.type"]}
+    assert decoded.rows[name].to_pylist()[0] is not None
+
+
+@pytest.mark.parametrize("amount", ["99999999999999.99", "9999999999999999.99", "0.10", "1e3"])
+def test_a_json_number_is_the_amount_that_its_digits_spell(amount: str) -> None:
+    line = canonical.dumps(valid_row(CONTRACT, paid_amount="@")).replace(b'"@"', amount.encode())
+    decoded = decode_json(line, CONTRACT, lines=False)
+    assert decoded.faults == {}
+    assert decoded.rows["paid_amount"].to_pylist() == [Decimal(amount).quantize(Decimal("0.01"))]
+    assert amount.encode() in decoded.raw(0)
+
+
+@pytest.mark.parametrize("amount", ["0.001", "1e400", "1" * 5000, "-1e-400", "true", "[1]"])
+def test_a_json_number_that_does_not_fit_is_a_fault(amount: str) -> None:
+    line = canonical.dumps(valid_row(CONTRACT, paid_amount="@")).replace(b'"@"', amount.encode())
+    assert faults(decode_json(line, CONTRACT, lines=False)) == {0: ["paid_amount.type"]}
+
+
+BROKEN_LINES = {
+    "cut": b'{"payment_id": "PAY9", ',
+    "no object": b"17",
+    "not a number": b'{"payment_id": "PAY9", "paid_amount": NaN}',
+    "half a character": b'{"payment_id": "\\ud800"}',
+    "deeper than we read": b'{"x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+}
+
+
+@pytest.mark.parametrize("case", BROKEN_LINES)
+def test_a_line_that_is_no_row_is_kept_as_it_came_and_its_neighbours_are_read(case: str) -> None:
+    good = canonical.dumps(valid_row(CONTRACT))
+    decoded = decode_json(b"\n".join([good, BROKEN_LINES[case], good]), CONTRACT, lines=True)
+    assert faults(decoded) == {1: ["record.undecodable"]}
+    assert decoded.raw(1) == BROKEN_LINES[case]
+    verdict = judge(decoded.rows, CONTRACT, decoded.faults)
+    assert [each.code for each in verdict.refused[1]] == ["record.undecodable"]
+    assert decoded.rows["payment_id"].to_pylist() == ["PAY1", None, "PAY1"]
+
+
+def test_what_is_nested_too_deep_to_keep_beside_the_columns_is_told() -> None:
+    line = canonical.dumps(valid_row(CONTRACT)).rstrip(b"}") + b',"x":' + b"[" * 600 + b"]" * 600
+    decoded = decode_json(line + b"}", CONTRACT, lines=False)
+    assert decoded.faults == {}
+    assert decoded.extra == ('{"x":"(nested too deep to keep)"}',)
+
+
+@pytest.mark.parametrize("operation", [5, True, [], "insert"])
+def test_an_operation_that_is_none_is_a_fault(operation: object) -> None:
+    sent = canonical.dumps(valid_row(CONTRACT, _op=operation))
+    assert faults(decode_json(sent, CONTRACT, lines=False)) == {0: ["operation"]}
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        pa.array([[b"x"], [b"y"]], pa.list_(pa.binary())),
+        pa.array([2**62, 0], pa.timestamp("us")),
+        pa.array([2**62, 0], pa.duration("s")),
+        pa.array([b"x", None]),
+    ],
+)
+def test_a_foreign_column_is_told_of_whatever_it_holds(foreign: pa.Array) -> None:
+    decoded = decode_arrow(ipc(GOOD.append_column("odd", foreign)), CONTRACT)
+    assert decoded.faults == {}
+    assert decoded.extra is not None
+    assert '"odd":' in str(decoded.extra[0])
+    assert canonical.loads(decoded.raw(0))

@@ -169,7 +169,7 @@ def test_rows_arrive_in_order_signed_and_numbered(site: Site, bus: MemoryBus, ag
     assert [row["line_no"] for each in records for row in rows_of(each.value or b"")] == list(
         range(25)
     )
-    for number, each in enumerate(records):
+    for number, each in enumerate(records, 1):
         envelope = read_envelope(each)
         assert envelope.sequence == number
         assert envelope.is_signed_by(KEY.public)
@@ -319,7 +319,7 @@ def test_a_kill_between_read_and_send_neither_loses_nor_doubles(site: Site, poin
         sequence = int(dict(headers)["ce_sequence"])
         # A number sent twice carries the same bytes: landing tells the repeat.
         assert seen.setdefault(sequence, bytes.fromhex(body)) == bytes.fromhex(body)
-    assert sorted(seen) == list(range(len(seen)))
+    assert sorted(seen) == list(range(1, len(seen) + 1))
     rows = [row["line_no"] for number in sorted(seen) for row in rows_of(seen[number])]
     assert rows == list(range(25))
 

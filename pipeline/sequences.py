@@ -1,0 +1,116 @@
+"""A record's place in its stream: news, a repeat or a fork; and the numbers that never came."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+import pyarrow.compute as pc
+
+from bus.ports import Headers
+from warehouse import attempts
+from warehouse.landing import JUDGED, RECORDS
+from warehouse.store import TableStore
+
+# Where every stream begins to count: a later first number is a hole.
+FIRST = 1
+# A stream that is sent again is looked up so many numbers at a time.
+_WINDOW = 2048
+
+
+class Place(Enum):
+    """What a record is to the numbers of its stream."""
+
+    NEWS = auto()
+    REPEAT = auto()
+    FORK = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A record that came under a number: what it was, and whether the number is now its own.
+
+    A record that was refused as a whole leaves its number free for a corrected one.
+    """
+
+    digest: str
+    headers: Headers
+    keeps_number: bool
+
+
+Earlier = Callable[[str, str, int], Sequence[Arrival]]
+
+
+@dataclass(slots=True)
+class Sequences:
+    """The numbers of each stream and epoch, as the table and this step know them."""
+
+    last: Callable[[str, str], int | None]
+    earlier: Earlier
+    seen: dict[tuple[str, str], int] = field(default_factory=dict)
+    arrived: dict[tuple[str, str, int], list[Arrival]] = field(default_factory=dict)
+    holes: list[dict[str, object]] = field(default_factory=list)
+
+    def place(self, stream: str, epoch: str, sequence: int, came: Arrival) -> Place:
+        """Compare a record with what came under its number before."""
+        last = self._last(stream, epoch)
+        if last is None or sequence > last:
+            return Place.NEWS
+        known = [
+            *self.arrived.get((stream, epoch, sequence), ()),
+            *self.earlier(stream, epoch, sequence),
+        ]
+        for each in known:
+            if each.digest == came.digest and (each.keeps_number or each.headers == came.headers):
+                return Place.REPEAT
+        return Place.FORK if any(each.keeps_number for each in known) else Place.NEWS
+
+    def note(self, stream: str, epoch: str, sequence: int, came: Arrival) -> None:
+        """Remember what came, and the hole before it."""
+        last = self._last(stream, epoch)
+        expected = FIRST if last is None else last + 1
+        if sequence > expected:
+            hole = {"stream": stream, "epoch": epoch, "from": expected, "to": sequence - 1}
+            self.holes.append(hole)
+        self.seen[stream, epoch] = sequence if last is None else max(last, sequence)
+        self.arrived.setdefault((stream, epoch, sequence), []).append(came)
+
+    def _last(self, stream: str, epoch: str) -> int | None:
+        known = self.seen.get((stream, epoch))
+        return self.last(stream, epoch) if known is None else known
+
+
+def earlier_in(store: TableStore) -> Earlier:
+    """Look up what came under a number in the records that landing kept; asked only of repeats."""
+    decided: list[frozenset[str]] = []
+    windows: dict[tuple[str, str], tuple[range, dict[int, list[Arrival]]]] = {}
+
+    def earlier(stream: str, epoch: str, sequence: int) -> Sequence[Arrival]:
+        numbers, found = windows.get((stream, epoch), (range(0), {}))
+        if sequence not in numbers:
+            if not decided:
+                decided.append(attempts.decided(store))
+            numbers = range(sequence, sequence + _WINDOW)
+            found = _read(store, stream, epoch, numbers, decided[0])
+            windows[stream, epoch] = numbers, found
+        return found.get(sequence, ())
+
+    return earlier
+
+
+def _read(
+    store: TableStore, stream: str, epoch: str, numbers: range, decided: frozenset[str]
+) -> dict[int, list[Arrival]]:
+    wanted = (
+        (pc.field("stream") == stream)
+        & (pc.field("epoch") == epoch)
+        & (pc.field("sequence") >= numbers.start)
+        & (pc.field("sequence") < numbers.stop)
+    )
+    names = ["sequence", "digest", "headers", "verdict", "attempt"]
+    found: dict[int, list[Arrival]] = {}
+    for row in store.open(RECORDS).dataset().to_table(names, filter=wanted).to_pylist():
+        if row["attempt"] in decided:
+            headers = tuple((each["name"], each["value"]) for each in row["headers"])
+            arrival = Arrival(row["digest"], headers, row["verdict"] in JUDGED)
+            found.setdefault(row["sequence"], []).append(arrival)
+    return found
