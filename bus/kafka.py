@@ -13,7 +13,7 @@ from kafka.admin import OffsetSpec
 from kafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrPartitionError
 from kafka.protocol.consumer import IsolationLevel
 
-from bus.ports import Headers, Polled, Reader, Received, Record, Sender
+from bus.ports import Extent, Headers, Polled, Reader, Received, Record, Sender
 from kernel import clock
 from kernel.errors import DependencyUnavailableError
 
@@ -277,17 +277,17 @@ class KafkaBus:
     """Apache Kafka as a bus."""
 
     def __init__(self, bootstrap: str, partitions: int, replication: int, timeout: float) -> None:
-        self._bootstrap, self._partitions = bootstrap, partitions
+        self.bootstrap, self._partitions = bootstrap, partitions
         self._replication, self._timeout = replication, timeout
         self._lock = threading.Lock()
 
     @cached_property
     def _admin(self) -> KafkaAdminClient:
         _hush()
-        _knock(self._bootstrap, self._timeout)
+        _knock(self.bootstrap, self._timeout)
         milliseconds = int(self._timeout * 1000)
         return KafkaAdminClient(
-            bootstrap_servers=self._bootstrap.split(","),
+            bootstrap_servers=self.bootstrap.split(","),
             bootstrap_timeout_ms=milliseconds,
             request_timeout_ms=milliseconds,
         )
@@ -299,9 +299,7 @@ class KafkaBus:
                 return question(self._admin)
             except KafkaError as failed:
                 self._hang_up()
-                raise _unreachable(
-                    self._bootstrap, f"{type(failed).__name__}: {failed}"
-                ) from failed
+                raise _unreachable(self.bootstrap, f"{type(failed).__name__}: {failed}") from failed
 
     def _hang_up(self) -> None:
         admin = self.__dict__.pop("_admin", None)
@@ -328,19 +326,18 @@ class KafkaBus:
                 # Somebody else made it in between.
                 continue
 
-    def ends(self, topics: Sequence[str]) -> Mapping[str, Mapping[int, tuple[int, int]]]:
-        """Tell first and end offset of each partition of the topics that exist."""
-        return self._ask(lambda admin: self._ends(admin, topics))
+    def extents(self, topics: Sequence[str]) -> Mapping[str, Extent]:
+        """Tell how far each of the topics that exist reaches."""
+        return self._ask(lambda admin: self._extents(admin, topics))
 
-    def _ends(
-        self, admin: KafkaAdminClient, topics: Sequence[str]
-    ) -> dict[str, dict[int, tuple[int, int]]]:
+    def _extents(self, admin: KafkaAdminClient, topics: Sequence[str]) -> dict[str, Extent]:
         there = sorted(set(topics) & set(admin.list_topics()))
         if not there:
             return {}
+        described = admin.describe_topics(there)
         partitions = [
             TopicPartition(topic["name"], partition["partition_index"])
-            for topic in admin.describe_topics(there)
+            for topic in described
             for partition in topic["partitions"]
         ]
         try:
@@ -353,19 +350,19 @@ class KafkaBus:
                 for spec in (OffsetSpec.EARLIEST, OffsetSpec.LATEST)
             )
         except UnknownTopicOrPartitionError as gone:
-            raise _unreachable(self._bootstrap, f"a topic went away: {gone}") from gone
-        found: dict[str, dict[int, tuple[int, int]]] = {topic: {} for topic in there}
+            raise _unreachable(self.bootstrap, f"a topic went away: {gone}") from gone
+        spans: dict[str, dict[int, tuple[int, int]]] = {topic: {} for topic in there}
         for each in partitions:
-            found[each.topic][each.partition] = (first[each].offset, last[each].offset)
-        return found
+            spans[each.topic][each.partition] = (first[each].offset, last[each].offset)
+        return {each["name"]: Extent(each["topic_id"], spans[each["name"]]) for each in described}
 
     def reader(self, topic: str, positions: Mapping[int, int]) -> Reader:
         """Open a topic at the next offset to read of each partition."""
-        return KafkaReader(self._bootstrap, topic, positions, self._timeout)
+        return KafkaReader(self.bootstrap, topic, positions, self._timeout)
 
     def sender(self) -> Sender:
         """Open the bus for sending."""
-        return KafkaSender(self._bootstrap, self._timeout)
+        return KafkaSender(self.bootstrap, self._timeout)
 
     def close(self) -> None:
         """Let go of the connection."""

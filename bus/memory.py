@@ -1,11 +1,12 @@
 """The reference bus: what Kafka does, in one process and in the memory."""
 
+import secrets
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from typing_extensions import override
 
-from bus.ports import Polled, Reader, Received, Record, Sender
+from bus.ports import Extent, Polled, Reader, Received, Record, Sender
 from kernel.errors import DependencyUnavailableError
 
 _START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -41,17 +42,43 @@ class MemoryBus:
     def __init__(self, partitions: int = 2) -> None:
         self._partitions = partitions
         self._topics: dict[str, list[list[Received]]] = {}
+        self._ids: dict[str, str] = {}
+        self._firsts: dict[tuple[str, int], int] = {}
         self._count = 0
 
     def ensure_topics(self, topics: Sequence[str]) -> None:
         """Create the topics that are missing."""
         for topic in topics:
-            self._topics.setdefault(topic, [[] for _ in range(self._partitions)])
+            if topic not in self._topics:
+                self._topics[topic] = [[] for _ in range(self._partitions)]
+                self._ids[topic] = secrets.token_hex(8)
 
-    def ends(self, topics: Sequence[str]) -> Mapping[str, Mapping[int, tuple[int, int]]]:
-        """Tell first and end offset of each partition of the topics that exist."""
+    def drop_topic(self, topic: str) -> None:
+        """Forget a topic and all that it held."""
+        del self._topics[topic], self._ids[topic]
+
+    def expire(self, topic: str, partition: int, first: int) -> None:
+        """Forget the records before an offset, as retention does."""
+        self._firsts[self._ids[topic], partition] = first
+
+    def add_partition(self, topic: str) -> None:
+        """Give a topic one partition more."""
+        self._topics[topic].append([])
+
+    def first_of(self, topic: str, partition: int) -> int:
+        """Tell the first offset that can still be read."""
+        return self._firsts.get((self._ids[topic], partition), 0)
+
+    def extents(self, topics: Sequence[str]) -> Mapping[str, Extent]:
+        """Tell how far each of the topics that exist reaches."""
         return {
-            topic: {at: (0, len(log)) for at, log in enumerate(self._topics[topic])}
+            topic: Extent(
+                self._ids[topic],
+                {
+                    at: (self.first_of(topic, at), len(log))
+                    for at, log in enumerate(self._topics[topic])
+                },
+            )
             for topic in topics
             if topic in self._topics
         }
@@ -74,7 +101,7 @@ class MemoryBus:
         """Keep a record; give what is wrong, or nothing."""
         if record.topic not in self._topics:
             return "UnknownTopicOrPartitionError"
-        at = partition_of(record.key, self._partitions)
+        at = partition_of(record.key, len(self._topics[record.topic]))
         log = self._topics[record.topic][at]
         self._count += 1
         log.append(
@@ -125,9 +152,9 @@ class _MemoryReader(Reader):
         records: list[Received] = []
         for partition, position in self._positions.items():
             log = self._bus.log_of(self._topic, partition)
-            if position > len(log):
+            if not self._bus.first_of(self._topic, partition) <= position <= len(log):
                 raise DependencyUnavailableError(
-                    "Kafka cannot read on: the position is behind the end.",
+                    "Kafka cannot read on: the position is out of range.",
                     where=f"{self._topic} partition {partition}, position {position}",
                 )
             records += log[position:]

@@ -39,6 +39,15 @@ class Polled:
     positions: Mapping[int, int]
 
 
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """A topic as the broker holds it: its id, which a topic made anew has not, and its offsets."""
+
+    id: str
+    # First and end offset of each partition.
+    spans: Mapping[int, tuple[int, int]]
+
+
 class Sender(Protocol):
     """Puts records on the bus."""
 
@@ -70,8 +79,8 @@ class Bus(Protocol):
         """Create the topics that are missing."""
         ...
 
-    def ends(self, topics: Sequence[str]) -> Mapping[str, Mapping[int, tuple[int, int]]]:
-        """Tell first and end offset of each partition of the topics that exist."""
+    def extents(self, topics: Sequence[str]) -> Mapping[str, Extent]:
+        """Tell how far each of the topics that exist reaches."""
         ...
 
     def reader(self, topic: str, positions: Mapping[int, int]) -> Reader:

@@ -2,23 +2,24 @@
 
 import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bus.topics import topic_of
 from contracts import decode
 from contracts.loader import all_contracts
 from contracts.model import Contract
 from contracts.schema import INSTANT, batch_schema
 from contracts.suite import COVERED, second_opinion
+from contracts.violations import Kind
 from kernel import clock
 from kernel.errors import ChecksFailedError
 from kernel.log import logger
 from pipeline import wiring
-from pipeline.land import mark_name
 from pipeline.settings import Settings, read_settings
+from pipeline.standing import mark_name
 from warehouse import attempts, quarantine
 from warehouse.store import TableHandle, TableStore
 
@@ -35,7 +36,7 @@ SCHEMA = pa.schema(
         ("found_at", INSTANT),
     ]
 )
-Place = tuple[int, int, int]
+Place = tuple[str, int, int, int]
 
 
 def audit(settings: Settings | None = None) -> dict[str, object]:
@@ -67,20 +68,20 @@ def docs_folder(settings: Settings) -> Path:
 def _audit(settings: Settings, store: TableStore, contract: Contract) -> int:
     findings = store.open(TABLE)
     landing = store.open(contract.table)
-    topic = topic_of(contract.id)
     marks: dict[str, int] = {}
     landed: list[pa.Table] = []
     refused: list[pa.Table] = []
-    for partition in _partitions(landing):
-        first = findings.mark(f"audit/{topic}/{partition}") or 0
-        end = landing.mark(mark_name(topic, partition)) or 0
-        rows = _slice(landing, partition, (first, end), settings.audit.rows)
+    for topic, partition in _partitions(landing):
+        mark = f"audit/{topic}/{partition}"
+        first, end = findings.mark(mark) or 0, landing.mark(mark_name(topic, partition)) or 0
+        here = _Span(topic, partition, first, end)
+        rows = _slice(landing, here, settings.audit.rows)
         if rows.num_rows >= settings.audit.rows:
-            end = int(pc.max(rows["_offset"]).as_py()) + 1
-        if end > first:
-            marks[f"audit/{topic}/{partition}"] = end
+            here = replace(here, end=int(pc.max(rows["_offset"]).as_py()) + 1)
+        if here.end > first:
+            marks[mark] = here.end
             landed.append(rows)
-            refused.append(_refused(store, contract, partition, (first, end)))
+            refused.append(_refused(store, contract, here))
     if not marks:
         return 0
     found = _compare(settings, contract, pa.concat_tables(landed), pa.concat_tables(refused))
@@ -88,19 +89,36 @@ def _audit(settings: Settings, store: TableStore, contract: Contract) -> int:
     return sum(each.num_rows for each in (*landed, *refused))
 
 
-def _partitions(landing: TableHandle) -> list[int]:
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """Offsets of a partition, the end not among them."""
+
+    topic: str
+    partition: int
+    first: int
+    end: int
+
+
+def _partitions(landing: TableHandle) -> list[tuple[str, int]]:
     """Name the partitions that landing has read."""
-    found: set[int] = set()
-    for commit in landing.commits():
-        offsets = commit.facts.get("offsets")
-        found |= {int(part) for part in offsets} if isinstance(offsets, dict) else set()
-    return sorted(found)
+    return sorted(
+        {
+            (str(commit.facts["topic"]), int(part))
+            for commit in landing.commits()
+            if isinstance(offsets := commit.facts.get("offsets"), dict)
+            for part in offsets
+        }
+    )
 
 
-def _slice(landing: TableHandle, partition: int, span: tuple[int, int], most: int) -> pa.Table:
+def _slice(landing: TableHandle, span: _Span, most: int) -> pa.Table:
     """Take the oldest unaudited rows of a partition, whole records, about as many as allowed."""
-    here = (pc.field("_partition") == partition) & (pc.field("_offset") >= span[0])
-    within = here & (pc.field("_offset") < span[1])
+    within = (
+        (pc.field("_topic") == span.topic)
+        & (pc.field("_partition") == span.partition)
+        & (pc.field("_offset") >= span.first)
+        & (pc.field("_offset") < span.end)
+    )
     rows = landing.dataset().to_table(filter=within).sort_by("_offset")
     if rows.num_rows <= most:
         return rows
@@ -108,17 +126,19 @@ def _slice(landing: TableHandle, partition: int, span: tuple[int, int], most: in
     return rows.filter(pc.less_equal(rows["_offset"], last))
 
 
-def _refused(
-    store: TableStore, contract: Contract, partition: int, span: tuple[int, int]
-) -> pa.Table:
+def _refused(store: TableStore, contract: Contract, span: _Span) -> pa.Table:
     rows = attempts.visible(store, quarantine.QUARANTINE, quarantine.SCHEMA)
-    return rows.filter(
+    rows = rows.filter(
         (pc.field("contract") == contract.id)
-        & (pc.field("partition") == partition)
-        & (pc.field("offset") >= span[0])
-        & (pc.field("offset") < span[1])
+        & (pc.field("topic") == span.topic)
+        & (pc.field("partition") == span.partition)
+        & (pc.field("offset") >= span.first)
+        & (pc.field("offset") < span.end)
         & (pc.field("row") != quarantine.WHOLE_RECORD)
     )
+    # What is no row at all cannot be judged a second time.
+    readable = [Kind.UNDECODABLE not in reasons for reasons in rows["reasons"].to_pylist()]
+    return rows.filter(pa.array(readable, pa.bool_()))
 
 
 def _compare(
@@ -138,7 +158,7 @@ def _compare(
         warnings.simplefilter("ignore")
         opinions = second_opinion(rows, contract, docs_folder(settings) / contract.id)
     gate: list[set[str]] = [set() for _ in range(landed.num_rows)]
-    gate += [_covered(reasons) for reasons in refused["reasons"].to_pylist()]
+    gate += [set(reasons) for reasons in refused["reasons"].to_pylist()]
     places = [*_places(landed, "_"), *_places(refused, "")]
     found = [
         _finding(contract, place, mine, theirs)
@@ -148,32 +168,31 @@ def _compare(
     return pa.Table.from_pylist(found, schema=SCHEMA)
 
 
-def _covered(reasons: list[str]) -> set[str]:
-    return {reason for reason in reasons if reason.rpartition(".")[2] in COVERED}
-
-
 def _differ(mine: set[str], theirs: set[str], contract: Contract, *, is_delete: bool) -> bool:
     """Compare on what both judge: of a delete, only its key."""
     if is_delete:
         theirs = {code for code in theirs if code.rpartition(".")[0] in contract.key}
     # A value of the wrong type is null to the suite: there it can only miss it as required.
-    return (
-        mine - theirs != set() or {c for c in theirs - mine if not c.endswith(".required")} != set()
-    )
+    untyped = {f"{column}.required" for column in _columns_of(mine, Kind.TYPE)}
+    return {code for code in mine if code.rpartition(".")[2] in COVERED} != theirs - untyped
+
+
+def _columns_of(reasons: set[str], kind: Kind) -> set[str]:
+    return {reason.rpartition(".")[0] for reason in reasons if reason.endswith(f".{kind}")}
 
 
 def _places(rows: pa.Table, prefix: str) -> list[Place]:
-    names = [f"{prefix}{name}" for name in ("partition", "offset", "row")]
+    names = [f"{prefix}{name}" for name in ("topic", "partition", "offset", "row")]
     return list(zip(*(rows[name].to_pylist() for name in names), strict=True))
 
 
 def _finding(
     contract: Contract, place: Place, mine: set[str], theirs: set[str]
 ) -> Mapping[str, object]:
-    partition, offset, row = place
+    topic, partition, offset, row = place
     return {
         "contract": contract.id,
-        "topic": topic_of(contract.id),
+        "topic": topic,
         "partition": partition,
         "offset": offset,
         "row": row,

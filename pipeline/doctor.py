@@ -1,7 +1,8 @@
 """Doctor: proves produced = landed + quarantined + repeats for every stream; reads, never mends."""
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
@@ -10,11 +11,13 @@ import pyarrow as pa
 from contracts.loader import all_contracts
 from kernel.errors import ChecksFailedError, DependencyUnavailableError
 from pipeline import wiring
-from pipeline.land import lag
+from pipeline.findings import agent_findings, gap_findings, holes_of, lag_findings, ledger_findings
+from pipeline.land import standings
+from pipeline.publish import RoundReport, read_status, resident_agents
 from pipeline.settings import Settings, read_settings
-from warehouse import attempts, ledger, quarantine
+from warehouse import attempts, quarantine
 from warehouse.landing import RECORD_SCHEMA, RECORDS, REPEAT
-from warehouse.store import Commit, TableStore
+from warehouse.store import TableStore
 
 Stream = tuple[str, str]
 # What is counted of a record: never its body, which is nearly all of its bytes.
@@ -83,33 +86,62 @@ class Health:
 
 
 def examine(settings: Settings | None = None) -> Health:
-    """Look at bus, tables and ledger, and list what is unexplained."""
+    """Look at agents, bus, tables and ledger, and list what is unexplained."""
     settings = settings or read_settings()
     store = wiring.store(settings)
-    streams = _streams(store)
-    findings = [
-        f"{each.stream}: {each.produced} rows were produced, {each.landed} landed,"
-        f" {each.quarantined} quarantined, {each.repeats} repeats: they do not add up."
-        for each in streams
-        if not each.is_balanced
-    ]
-    findings += [
-        f"{each.stream}: sequence {hole['from']} to {hole['to']} never came."
-        for each in streams
-        for hole in each.holes
-    ]
+    # Agents first, then the bus, then the tables: what one counts must have come to the next.
+    agents = _agent_reports(settings)
+    found: list[str] = []
     behind: dict[str, int] = {}
     silent: DependencyUnavailableError | None = None
     try:
-        for contract, (ends, marks) in lag(settings).items():
-            behind[contract] = sum(end - marks.get(part, 0) for part, end in ends.items())
-            findings += _position_findings(contract, ends, marks)
+        with closing(wiring.bus(settings)) as bus:
+            for contract, at in standings(settings, bus).items():
+                behind[contract] = sum(max(0, end - at.marks[p]) for p, end in at.ends.items())
+                found += lag_findings(bus, contract, at, settings.doctor.patience)
     except DependencyUnavailableError as refused:
         silent = refused
-        findings.append(str(refused))
-    if store.exists(ledger.TABLE):
-        ledger.check(store, wiring.county_key(settings).public)
+        found.append(str(refused))
+    records = attempts.visible(store, RECORDS, _COUNTED)
+    streams = _streams(store, records)
+    landed = [contract for contract, lag in behind.items() if not lag]
+    findings = [
+        *_equations(streams),
+        *(
+            f"{each.stream}: sequence {hole['from']} to {hole['to']} never came."
+            for each in streams
+            for hole in each.holes
+        ),
+        *_gaps(store),
+        *found,
+        *agent_findings(agents, records, landed),
+        *ledger_findings(settings, store),
+    ]
     return Health(streams, behind, tuple(findings), silent)
+
+
+def _equations(streams: Iterable[StreamHealth]) -> Iterator[str]:
+    for each in streams:
+        if not each.is_balanced:
+            yield (
+                f"{each.stream}: {each.produced} rows were produced, {each.landed} landed,"
+                f" {each.quarantined} quarantined, {each.repeats} repeats: they do not add up."
+            )
+
+
+def _gaps(store: TableStore) -> Iterator[str]:
+    for contract in all_contracts().values():
+        if store.exists(contract.table):
+            yield from gap_findings(contract.id, store.open(contract.table).commits())
+
+
+def _agent_reports(settings: Settings) -> dict[str, tuple[RoundReport | None, float]]:
+    """Read what the agents of this platform say, and for how long each may be silent."""
+    least = settings.doctor.patience.total_seconds()
+    return {
+        config.id: (read_status(config), max(least, 10 * config.poll_seconds))
+        for config in resident_agents(settings)
+    }
 
 
 def diagnose() -> dict[str, object]:
@@ -119,25 +151,13 @@ def diagnose() -> dict[str, object]:
     return {"streams": len(health.streams), "lag": sum(health.lag.values())}
 
 
-def _position_findings(
-    contract: str, ends: Mapping[str, int], marks: Mapping[str, int]
-) -> Iterable[str]:
-    for part, end in ends.items():
-        if marks.get(part, 0) > end:
-            yield (
-                f"{contract}: partition {part} ends at {end} and the table stands at"
-                f" {marks[part]}: the topic was made anew."
-            )
-
-
-def _streams(store: TableStore) -> tuple[StreamHealth, ...]:
+def _streams(store: TableStore, records: pa.Table) -> tuple[StreamHealth, ...]:
     """Count each stream's rows three ways: as sent, as landed, as quarantined."""
     found: dict[Stream, StreamHealth] = {}
 
     def of(stream: str, contract: str) -> StreamHealth:
         return found.setdefault((stream, contract), StreamHealth(stream, contract))
 
-    records = attempts.visible(store, RECORDS, _COUNTED)
     for row in records.to_pylist():
         health = of(row["stream"], row["contract"])
         health.produced += row["rows"]
@@ -153,27 +173,8 @@ def _streams(store: TableStore) -> tuple[StreamHealth, ...]:
         counts = Counter(handle.dataset().to_table(["_stream"])["_stream"].to_pylist())
         for stream, count in counts.items():
             of(stream, contract.id).landed += count
-        for stream, holes in _holes(handle.commits(), records).items():
-            of(stream, contract.id).holes += holes
+        for (stream, epoch), holes in holes_of(handle.commits(), records).items():
+            of(stream, contract.id).holes += [
+                {"epoch": epoch, "from": first, "to": last} for first, last in holes
+            ]
     return tuple(found[each] for each in sorted(found))
-
-
-def _holes(commits: Iterable[Commit], records: pa.Table) -> Mapping[str, list[dict[str, object]]]:
-    """Take the holes that commits tell of, without what came later after all."""
-    open_holes: defaultdict[str, list[dict[str, object]]] = defaultdict(list)
-    told = [hole for each in commits for hole in _listed(each.facts.get("holes"))]
-    if not told:
-        return open_holes
-    names = ("stream", "epoch", "sequence")
-    seen = set(zip(*(records[name].to_pylist() for name in names), strict=True))
-    for hole in told:
-        stream, epoch = str(hole["stream"]), str(hole["epoch"])
-        numbers = range(int(str(hole["from"])), int(str(hole["to"])) + 1)
-        missing = [number for number in numbers if (stream, epoch, number) not in seen]
-        if missing:
-            open_holes[stream].append({"epoch": epoch, "from": missing[0], "to": missing[-1]})
-    return open_holes
-
-
-def _listed(value: object) -> list[dict[str, object]]:
-    return value if isinstance(value, list) else []

@@ -3,18 +3,19 @@
 import secrets
 from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import closing
-from dataclasses import dataclass
+from contextlib import closing, suppress
+from dataclasses import asdict, dataclass, replace
 
 import pyarrow as pa
 
-from bus.ports import Bus, Received
+from bus.ports import Bus, Extent, Received
 from bus.topics import topic_of
 from contracts.loader import all_contracts, find
 from contracts.model import Contract
 from contracts.schema import landing_schema
 from kernel import canonical, clock
 from kernel.errors import DependencyUnavailableError
+from kernel.ids import ContractId
 from kernel.log import logger
 from pipeline import wiring
 from pipeline.admission import Known
@@ -22,12 +23,13 @@ from pipeline.crashpoints import crash_here
 from pipeline.intake import Intake, Outcome, record_row
 from pipeline.sequences import Sequences, earlier_in
 from pipeline.settings import Settings, read_settings
+from pipeline.standing import Standing, mark_name, standing
 from warehouse import quarantine
 from warehouse.landing import RECORD_SCHEMA, RECORDS, REPEAT
 from warehouse.store import ConflictError, TableHandle, TableStore
 
-Offsets = dict[str, int]
-_RETRIES = 5
+# Each conflict means that another lander got on; so many in a row mean something else.
+_RETRIES = 20
 _EMPTY_POLL_SECONDS = 0.5
 
 
@@ -54,41 +56,42 @@ class Landed:
         }
 
 
-def mark_name(topic: str, partition: int) -> str:
-    """Name the watermark of a partition: the next offset to read."""
-    return f"land/{topic}/{partition}"
-
-
-def lag(settings: Settings | None = None) -> dict[str, tuple[Offsets, Offsets]]:
-    """Tell, per contract with a topic, where the bus ends and where the table stands."""
-    settings = settings or read_settings()
+def standings(settings: Settings, bus: Bus) -> dict[ContractId, Standing]:
+    """Tell, per contract with a topic, where its table stands on it."""
     store = wiring.store(settings)
     topics = {topic_of(identity): contract for identity, contract in all_contracts().items()}
-    found: dict[str, tuple[Offsets, Offsets]] = {}
-    with closing(wiring.bus(settings)) as bus:
-        ends = bus.ends(sorted(topics))
-    for topic, spans in ends.items():
+    found: dict[ContractId, Standing] = {}
+    for topic, extent in bus.extents(sorted(topics)).items():
         contract = topics[topic]
         handle = store.open(contract.table) if store.exists(contract.table) else None
-        marks = _marks(handle, topic, {part: first for part, (first, _) in spans.items()})
-        found[contract.id] = (
-            {str(part): end for part, (_, end) in spans.items()},
-            {str(part): mark for part, mark in marks.items()},
-        )
+        found[contract.id] = standing(handle, topic, extent)
     return found
 
 
-def prepare_topics(settings: Settings | None = None) -> None:
-    """Create the topic of every contract: agents may write, not create."""
-    settings = settings or read_settings()
+def lag() -> dict[ContractId, Standing]:
+    """Tell the same of the bus and the tables that the settings name."""
+    settings = read_settings()
     with closing(wiring.bus(settings)) as bus:
-        bus.ensure_topics([topic_of(identity) for identity in all_contracts()])
+        return standings(settings, bus)
 
 
 def behind(settings: Settings | None = None) -> list[str]:
     """List the contracts whose table stands behind the bus; a new contract gets its topic."""
-    prepare_topics(settings)
-    return sorted(contract for contract, (ends, marks) in lag(settings).items() if ends != marks)
+    settings = settings or read_settings()
+    with closing(wiring.bus(settings)) as bus:
+        bus.ensure_topics(_topics())
+        found = standings(settings, bus)
+    return sorted(contract for contract, at in found.items() if at.is_behind)
+
+
+def prepare_topics(settings: Settings) -> None:
+    """Create the topic of every contract: agents may write, not create."""
+    with closing(wiring.bus(settings)) as bus:
+        bus.ensure_topics(_topics())
+
+
+def _topics() -> list[str]:
+    return [topic_of(identity) for identity in all_contracts()]
 
 
 def land(contract: str) -> dict[str, object]:
@@ -101,15 +104,6 @@ def land(contract: str) -> dict[str, object]:
     found, store = find(contract), wiring.store(settings)
     with closing(wiring.bus(settings)) as bus:
         return Lander(settings, found, bus, store, known).drain().as_extra()
-
-
-def _marks(handle: TableHandle | None, topic: str, firsts: Mapping[int, int]) -> dict[int, int]:
-    """Read the next offset of each partition: the table's watermark, else the first there is."""
-    marks: dict[int, int] = {}
-    for partition, first in firsts.items():
-        mark = handle.mark(mark_name(topic, partition)) if handle else None
-        marks[partition] = first if mark is None else mark
-    return marks
 
 
 class Lander:
@@ -135,16 +129,16 @@ class Lander:
 
     def drain(self) -> Landed:
         """Land until the table stands where the bus ended."""
-        spans = self._bus.ends([self._topic]).get(self._topic, {})
-        ends = {partition: end for partition, (_, end) in spans.items()}
-        firsts = {partition: first for partition, (first, _) in spans.items()}
-        start = _marks(self._store.open(self._contract.table), self._topic, firsts)
-        marks = dict(start)
-        counts: Counter[str] = Counter()
+        extent = self._bus.extents([self._topic]).get(self._topic)
+        if extent is None:
+            return self._landed({}, {}, Counter())
+        at = self._settle(extent)
+        start, counts = dict(at.marks), Counter[str]()
         conflicts = 0
-        while any(marks[partition] < end for partition, end in ends.items()):
+        while any(at.marks[partition] < end for partition, end in at.ends.items()):
             try:
-                marks = self._step(marks, ends, counts)
+                at = replace(at, marks=self._step(at, counts))
+                conflicts = 0
             except ConflictError as quicker:
                 conflicts += 1
                 if conflicts > _RETRIES:
@@ -153,7 +147,32 @@ class Lander:
                         where=self._contract.table,
                         cure="run again; what they landed is landed.",
                     ) from quicker
-                marks = _marks(self._store.open(self._contract.table), self._topic, firsts)
+                at = self._settle(extent)
+        return self._landed(start, at.marks, counts)
+
+    def _settle(self, extent: Extent) -> Standing:
+        """Find where to go on; what can no longer be read is told in a commit of its own."""
+        while True:
+            handle = self._store.open(self._contract.table)
+            at = standing(handle, self._topic, extent)
+            at.require_readable()
+            if not at.news and not at.gaps:
+                return at
+            marks = {mark_name(at.topic, part): offset for part, offset in at.start.items()}
+            facts = {
+                "contract": self._contract.id,
+                "topic_id": extent.id,
+                "gaps": [asdict(gap) for gap in at.gaps],
+                "landed_at": clock.now().isoformat(),
+            }
+            with suppress(ConflictError):
+                handle.append(
+                    landing_schema(self._contract).empty_table(), {**marks, **at.news}, facts
+                )
+
+    def _landed(
+        self, start: Mapping[int, int], marks: Mapping[int, int], counts: Counter[str]
+    ) -> Landed:
         handle = self._store.open(self._contract.table)
         logger("land").info("landed", contract=self._contract.id, **counts)
         return Landed(
@@ -164,36 +183,31 @@ class Lander:
             dict(counts),
         )
 
-    def _step(
-        self, marks: dict[int, int], ends: Mapping[int, int], counts: Counter[str]
-    ) -> dict[int, int]:
+    def _step(self, at: Standing, counts: Counter[str]) -> Mapping[int, int]:
         """Read one commit's worth of records, judge them, write them: one decision."""
-        records, positions = self._read(marks, ends)
+        records, positions = self._read(at)
         handle = self._store.open(self._contract.table)
-        found = {part: handle.mark(mark_name(self._topic, part)) for part in marks}
-        if any(mark is not None and mark != marks[part] for part, mark in found.items()):
+        if any((handle.mark(mark_name(at.topic, p)) or 0) != at.marks[p] for p in at.marks):
             raise ConflictError("another lander was here first")
         sequences = self._sequences(handle)
         # Asked anew for each commit: a key may be revoked while a backlog is landed.
         largest = self._settings.land.record_bytes
         intake = Intake(self._contract, self._known(), largest, sequences)
         outcomes = [intake.take(record) for record in records]
-        self._write(handle, outcomes, (marks, positions), sequences)
+        self._write(handle, outcomes, (at, positions), sequences)
         counts.update(_counts(outcomes))
         return positions
 
-    def _read(
-        self, marks: Mapping[int, int], ends: Mapping[int, int]
-    ) -> tuple[list[Received], dict[int, int]]:
+    def _read(self, at: Standing) -> tuple[list[Received], dict[int, int]]:
         """Take records up to a commit's size or age, none of them beyond the ends."""
         records: list[Received] = []
-        positions = dict(marks)
+        positions = dict(at.marks)
         size, started = 0, clock.monotonic()
-        reader = self._bus.reader(self._topic, marks)
+        reader = self._bus.reader(self._topic, at.marks)
         try:
-            while any(positions[part] < end for part, end in ends.items()):
+            while any(positions[part] < end for part, end in at.ends.items()):
                 polled = reader.poll(_EMPTY_POLL_SECONDS)
-                records.extend(polled.records)
+                records += [replace(each, topic=at.topic) for each in polled.records]
                 positions.update(polled.positions)
                 size += sum(len(each.value or b"") for each in polled.records)
                 aged = clock.monotonic() - started > self._settings.land.commit_seconds
@@ -213,7 +227,7 @@ class Lander:
         self,
         handle: TableHandle,
         outcomes: list[Outcome],
-        span: tuple[Mapping[int, int], Mapping[int, int]],
+        span: tuple[Standing, Mapping[int, int]],
         sequences: Sequences,
     ) -> None:
         """Write records and refused rows under an attempt; the landing commit names it."""
@@ -232,14 +246,15 @@ class Lander:
         schema = landing_schema(self._contract)
         landed = [each.landed for each in outcomes if each.landed is not None]
         before, after = span
-        marks = {mark_name(self._topic, part): offset for part, offset in after.items()}
+        marks = {mark_name(before.topic, part): offset for part, offset in after.items()}
         marks |= {f"seq/{s}/{epoch}": n for (s, epoch), n in sequences.seen.items()}
         facts = {
             "contract": self._contract.id,
             "contract_version": self._contract.version,
             "contract_digest": self._contract.digest,
             "attempt": attempt,
-            "offsets": {str(part): [before[part], after[part]] for part in after},
+            "topic": before.topic,
+            "offsets": {str(part): [before.marks[part], after[part]] for part in after},
             "batch_digest": canonical.digest_of([each.digest for each in outcomes]),
             "counts": _counts(outcomes),
             "holes": sequences.holes,

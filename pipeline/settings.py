@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import Mapping
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -127,6 +128,19 @@ class AuditSettings(BaseModel):
     rows: int = Field(50_000, ge=1, description="Rows that one audit of one table looks at.")
 
 
+class DoctorSettings(BaseModel):
+    """What the doctor puts up with."""
+
+    patience_seconds: float = Field(
+        900.0, gt=0, description="How long records may wait, and an agent be silent."
+    )
+
+    @property
+    def patience(self) -> timedelta:
+        """Give the span."""
+        return timedelta(seconds=self.patience_seconds)
+
+
 class LogSettings(BaseModel):
     """What is written down while it runs."""
 
@@ -160,6 +174,7 @@ class Settings(BaseSettings):
     source: SourceSettings = Field(default_factory=SourceSettings)
     land: LandSettings = Field(default_factory=LandSettings)
     audit: AuditSettings = Field(default_factory=AuditSettings)
+    doctor: DoctorSettings = Field(default_factory=DoctorSettings)
     log: LogSettings = Field(default_factory=LogSettings)
     crash: CrashSettings = Field(default_factory=CrashSettings)
 

@@ -10,6 +10,7 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.dataset as ds
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake import Schema as DeltaSchema
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from pyarrow import fs
 from typing_extensions import override
@@ -155,9 +156,25 @@ class DeltaStore(TableStore):
             )
         except CommitFailedError:
             # Another process made it in the same moment: that is what was wanted.
-            return
+            pass
         except (OSError, DeltaError) as failed:
             raise _refused("The table could not be made", failed, self._place(name)) from failed
+        self._widen(name, schema)
+
+    def _widen(self, name: str, schema: pa.Schema) -> None:
+        """Add the columns that a table of an earlier version lacks."""
+        table = DeltaTable(self._place(name))
+        there = pa.schema(table.schema().to_arrow())
+        missing = [field for field in schema if field.name not in there.names]
+        if not missing:
+            return
+        try:
+            table.alter.add_columns(list(DeltaSchema.from_arrow(pa.schema(missing)).fields))
+        except CommitFailedError:
+            # Another process added them, or wrote: look again.
+            self._widen(name, schema)
+        except (OSError, DeltaError) as failed:
+            raise _refused("The table could not be widened", failed, self._place(name)) from failed
 
     @override
     def open(self, name: str, version: int | None = None) -> TableHandle:

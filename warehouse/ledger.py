@@ -78,18 +78,21 @@ def check(store: TableStore, key: PublicKey) -> int:
     """Walk the chain; the first entry that does not fit is named."""
     previous = _FIRST
     known = entries(store)
+    sealed = store.open(TABLE).mark(_MARK) or 0
+    if sealed != len(known):
+        raise TamperingError(f"The ledger holds {len(known)} entries; {sealed} were sealed.")
     for place, row in enumerate(known, start=1):
         sealed_at = row["sealed_at"]
         if not isinstance(sealed_at, datetime):
             raise TypeError(sealed_at)
-        sealed = Sealed(
+        said = Sealed(
             str(row["claim_id"]),
             str(row["decision_digest"]),
             str(row["pack_digest"]),
             str(row["merkle_root"]),
             sealed_at,
         )
-        entry = _digest(place, sealed, previous)
+        entry = _digest(place, said, previous)
         signature = base64.b64decode(str(row["signature"]))
         if row["entry"] != entry or not key.verifies(signature, entry.encode()):
             raise TamperingError(f"Entry {place} of the ledger is not what was sealed.")

@@ -64,7 +64,7 @@ class TableStore(Protocol):
         ...
 
     def create(self, name: str, schema: pa.Schema, partition_by: Sequence[str] = ()) -> None:
-        """Make a table if it does not exist."""
+        """Make a table if it does not exist; one that does gets the columns that it lacks."""
         ...
 
     def open(self, name: str, version: int | None = None) -> TableHandle:

@@ -58,7 +58,11 @@ def core_of(contract: Contract) -> SqlTable:
     """Derive the table of a contract's current state."""
     name = "core__" + contract.id.rsplit(".", 1)[0].replace(".", "_")
     columns = [each.name for each in contract.properties]
-    newest = ["_broker_at desc", "_sequence desc nulls last", "_offset desc", "_row desc"]
+    # Within an epoch the sender's numbers tell the order, between epochs the broker's clock.
+    newest = [
+        "_begun desc", "_epoch desc", "_sequence desc nulls last", "_broker_at desc",
+        "_topic desc", "_partition desc", "_offset desc", "_row desc",
+    ]  # fmt: skip
     if "updated_at" in columns:
         # A delete need not carry the source's version: then its arrival is its place in time.
         newest.insert(0, "coalesce(updated_at, _broker_at) desc")

@@ -1,12 +1,13 @@
 """Wakes the land DAG when the bus moved past the tables."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from typing_extensions import override
 
 from kernel import clock
+from kernel.ids import ContractId
 from kernel.log import logger
 from pipeline.settings import read_settings
 
@@ -30,7 +31,7 @@ class LagTrigger(BaseEventTrigger):
         from pipeline.land import lag
 
         settings = read_settings().land
-        told: dict[str, dict[str, int]] = {}
+        told: dict[ContractId, Mapping[int, int]] = {}
         told_at = clock.monotonic()
         pause = settings.poll_seconds
         while True:
@@ -41,7 +42,7 @@ class LagTrigger(BaseEventTrigger):
                 logger("lag").warning("lag unknown", error=str(broken), again_in_seconds=pause)
             else:
                 pause = settings.poll_seconds
-                behind = {name: ends for name, (ends, marks) in found.items() if ends != marks}
+                behind = {name: at.ends for name, at in found.items() if at.is_behind}
                 moved = any(told.get(name) != ends for name, ends in behind.items())
                 is_due = clock.monotonic() - told_at >= settings.nudge_seconds
                 if behind and (moved or is_due):

@@ -1,8 +1,10 @@
 """What every bus promises, over the reference and over Kafka."""
 
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
+from kafka import KafkaAdminClient
 
 from bus.kafka import RECORD_BYTES, KafkaBus
 from bus.memory import MemoryBus, partition_of
@@ -34,7 +36,7 @@ def topic(request: pytest.FixtureRequest) -> str:
 
 def drain(bus: Bus, topic: str, positions: dict[int, int]) -> Polled:
     """Read to the ends as they are now."""
-    ends = {partition: end for partition, (_, end) in bus.ends([topic])[topic].items()}
+    ends = {partition: end for partition, (_, end) in bus.extents([topic])[topic].spans.items()}
     reader = bus.reader(topic, positions)
     records: list[Received] = []
     at = dict(positions)
@@ -79,10 +81,32 @@ def test_reading_resumes_where_the_position_says(bus: Bus, topic: str) -> None:
     sender.close()
 
 
-def test_ends_leave_out_what_does_not_exist(bus: Bus, topic: str) -> None:
+def test_extents_leave_out_what_does_not_exist(bus: Bus, topic: str) -> None:
     bus.ensure_topics([topic])
-    assert bus.ends([topic, "nplusx.never.made.v1"]) == {topic: {0: (0, 0), 1: (0, 0)}}
-    assert bus.ends([]) == {}
+    found = bus.extents([topic, "nplusx.never.made.v1"])
+    assert {name: each.spans for name, each in found.items()} == {topic: {0: (0, 0), 1: (0, 0)}}
+    assert bus.extents([]) == {}
+
+
+def test_a_topic_made_anew_has_another_id(bus: Bus, topic: str) -> None:
+    bus.ensure_topics([topic])
+    before = bus.extents([topic])[topic].id
+    assert bus.extents([topic])[topic].id == before
+    drop(bus, topic)
+    bus.ensure_topics([topic])
+    assert bus.extents([topic])[topic].id != before
+
+
+def drop(bus: Bus, topic: str) -> None:
+    """Delete a topic; no product part may."""
+    if isinstance(bus, MemoryBus):
+        bus.drop_topic(topic)
+    elif isinstance(bus, KafkaBus):
+        admin = KafkaAdminClient(bootstrap_servers=bus.bootstrap)
+        admin.delete_topics([topic])
+        while topic in admin.list_topics():
+            time.sleep(0.05)
+        admin.close()
 
 
 def test_a_topic_that_is_not_there_is_refused(bus: Bus, topic: str) -> None:
@@ -171,7 +195,7 @@ class TestKafka:
         polled = drain(bus, topic, {0: 0})
         assert [each.value for each in polled.records] == [b"kept"]
         assert polled.positions == {0: 4}
-        assert bus.ends([topic])[topic][0] == (0, 4)
+        assert bus.extents([topic])[topic].spans[0] == (0, 4)
         # A second reader, for which no record is left, passes the markers too.
         assert drain(bus, topic, {0: 1}) == Polled((), {0: 4})
 
@@ -193,12 +217,12 @@ class TestKafka:
 @pytest.mark.parametrize(
     "use",
     [
-        lambda bus: bus.ends(["t"]),
+        lambda bus: bus.extents(["t"]),
         lambda bus: bus.sender(),
         lambda bus: bus.reader("t", {0: 0}),
         lambda bus: bus.ensure_topics(["t"]),
     ],
-    ids=["ends", "sender", "reader", "ensure_topics"],
+    ids=["extents", "sender", "reader", "ensure_topics"],
 )
 def test_a_silent_broker_is_named_with_its_setting(use: Callable[[KafkaBus], object]) -> None:
     bus = KafkaBus("127.0.0.1:9", PARTITIONS, 1, 1.0)

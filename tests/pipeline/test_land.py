@@ -203,3 +203,17 @@ def test_any_vendor_may_send_json(county: County) -> None:
     )
     county.land()
     assert [row["payment_id"] for row in county.landed()] == ["PAY1", "PAY2", "PAY3"]
+
+
+def test_a_contract_that_gained_a_column_lands_in_the_table_of_its_earlier_version(
+    county: County,
+) -> None:
+    kept = tuple(each for each in CONTRACT.properties if each.name != "bank_reference")
+    earlier = replace(CONTRACT, properties=kept)
+    county.send(record_of(CONTRACT, payments(1)))
+    county.land(earlier)
+    county.send(record_of(CONTRACT, payments(2), sequence=2))
+    county.land()
+    first, second = county.landed()
+    assert (first["bank_reference"], second["bank_reference"]) == (None, "BR0001")
+    assert first["_extra"] == '{"bank_reference":"BR0001"}'

@@ -93,3 +93,18 @@ def test_a_missing_table_and_an_unwritable_place_are_told(
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(DependencyUnavailableError):
         DeltaStore(str(tmp_path / "file")).create("t", SCHEMA)
+
+
+def test_a_table_of_an_earlier_version_gets_the_columns_that_it_lacks(store: DeltaStore) -> None:
+    narrow = pa.schema([("n", pa.int64()), ("_month", pa.string())])
+    wide = pa.schema([("n", pa.int64()), ("note", pa.string()), ("_month", pa.string())])
+    store.create("widened", narrow, ("_month",))
+    first = pa.table({"n": [1], "_month": ["2024-01"]}, schema=narrow)
+    store.open("widened").append(first, {"mark": 1}, {"who": "earlier"})
+    store.create("widened", wide, ("_month",))
+    store.create("widened", wide, ("_month",))
+    handle = store.open("widened")
+    assert handle.mark("mark") == 1
+    handle.append(pa.table({"n": [2], "note": ["x"], "_month": ["2024-01"]}), {"mark": 2}, {})
+    rows = store.open("widened").dataset().to_table(wide.names).sort_by("n").to_pylist()
+    assert [(row["n"], row["note"]) for row in rows] == [(1, None), (2, "x")]

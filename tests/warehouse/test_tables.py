@@ -12,6 +12,7 @@ from sqlglot import exp
 from contracts.loader import all_contracts
 from contracts.schema import landing_schema
 from kernel import yaml
+from kernel.ids import ContractId
 from warehouse.engines.duck import DuckEngine
 from warehouse.tables import SqlTable, core_tables, in_order, mart_tables, metric_tables
 
@@ -108,3 +109,46 @@ def _plain(value: object) -> object:
     if isinstance(value, str) and value.replace(".", "", 1).lstrip("-").isdigit():
         return format(Decimal(value).normalize(), "f")
     return str(value)
+
+
+ORDERS = {
+    "the source's version before all": [("e1", 2, 10, "2024-06-01"), ("e1", 1, 20, "2024-06-02")],
+    "the number within an epoch, whatever the broker's clock": [
+        ("e1", 1, 20, "2024-06-01"),
+        ("e1", 2, 10, "2024-06-01"),
+    ],
+    "the broker's clock between epochs, whatever the number": [
+        ("e9", 9, 10, "2024-06-01"),
+        ("e1", 1, 20, "2024-06-01"),
+    ],
+    "the first record of an epoch places it": [
+        ("e9", 9, 30, "2024-06-01"),
+        ("e9", 8, 10, "2024-06-01"),
+        ("e1", 1, 20, "2024-06-01"),
+    ],
+}
+
+
+@pytest.mark.parametrize("case", ORDERS)
+@pytest.mark.parametrize("backwards", [False, True])
+def test_the_newest_version_of_an_object_counts(case: str, *, backwards: bool) -> None:
+    contract = all_contracts()[ContractId("erp.payment.v1")]
+    rows = [
+        {
+            "payment_id": "P1",
+            "bank_reference": str(place),
+            "updated_at": f"{updated}T00:00:00Z",
+            "_op": "upsert",
+            "_stream": "s",
+            "_epoch": epoch,
+            "_sequence": sequence,
+            "_broker_at": f"2024-07-01T00:00:{second}Z",
+            "_offset": place,
+        }
+        for place, (epoch, sequence, second, updated) in enumerate(ORDERS[case])
+    ]
+    given = {contract.table: rows[::-1] if backwards else rows}
+    landed = _filled(landing_schema(contract), given[contract.table])
+    (table,) = (each for each in core_tables() if each.name == "core__erp_payment")
+    found = DuckEngine().run(table.query, {contract.table: landed}).to_pylist()
+    assert [row["bank_reference"] for row in found] == [str(len(rows) - 1)]

@@ -1,0 +1,98 @@
+"""Where a landing table stands on its topic: what is to read, and what can no longer be read."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import count
+
+from bus.ports import Extent
+from bus.topics import filed_as
+from kernel.errors import DependencyUnavailableError
+from warehouse.store import TableHandle
+
+_GENERATION = "topic"
+
+
+def mark_name(topic: str, partition: int) -> str:
+    """Name the watermark of a partition: the next offset to read."""
+    return f"land/{topic}/{partition}"
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Offsets that were gone before landing read them; without an end where nobody can know it."""
+
+    topic: str
+    partition: int
+    first: int
+    end: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A topic beside its table.
+
+    `topic` is the name under which rows are filed: a topic made anew counts its offsets from the
+    start again, so its rows bear a name of their own.
+    """
+
+    topic: str
+    ends: Mapping[int, int]
+    marks: Mapping[int, int]
+    gaps: tuple[Gap, ...]
+    # What the table must remember before anything is landed; nothing if it knows already.
+    news: Mapping[str, int]
+
+    @property
+    def is_behind(self) -> bool:
+        """Tell whether there is something to do."""
+        return self.marks != self.ends
+
+    @property
+    def start(self) -> dict[int, int]:
+        """Give the next offset of each partition that can be read."""
+        skipped = {gap.partition: gap.end or 0 for gap in self.gaps if gap.topic == self.topic}
+        return {part: max(mark, skipped.get(part, 0)) for part, mark in self.marks.items()}
+
+    def require_readable(self) -> None:
+        """Refuse a partition that ends before what was landed: its offsets name other records."""
+        for part, mark in self.marks.items():
+            if mark > self.ends[part]:
+                raise DependencyUnavailableError(
+                    f"The partition ends at {self.ends[part]}, but landing has read to {mark}: the "
+                    "broker lost records.",
+                    where=f"{self.topic} partition {part}",
+                    cure="restore the broker's data. If it is gone, delete the topic and run "
+                    "again: it is made anew and landing goes on; `nplusx doctor` names what is "
+                    "missing.",
+                )
+
+
+def standing(handle: TableHandle | None, topic: str, found: Extent) -> Standing:
+    """Compare a topic with its table."""
+    known = handle.mark(f"{_GENERATION}/{found.id}") if handle else None
+    newest = (handle.mark(_GENERATION) if handle else None) or 0
+    generation = known or newest + 1
+    name = filed_as(topic, generation)
+    marks = {
+        part: (handle.mark(mark_name(name, part)) if handle else None) or 0 for part in found.spans
+    }
+    gaps = [
+        Gap(name, part, marks[part], first)
+        for part, (first, _) in found.spans.items()
+        if marks[part] < first
+    ]
+    if handle is not None and known is None and newest:
+        gaps += _lost(handle, filed_as(topic, newest))
+    news = {} if known else {f"{_GENERATION}/{found.id}": generation, _GENERATION: generation}
+    return Standing(
+        name, {part: end for part, (_, end) in found.spans.items()}, marks, tuple(gaps), news
+    )
+
+
+def _lost(handle: TableHandle, topic: str) -> Iterator[Gap]:
+    """Tell where landing stood on a topic that is no more; what came after is not known."""
+    for part in count():
+        mark = handle.mark(mark_name(topic, part))
+        if mark is None:
+            return
+        yield Gap(topic, part, mark, None)

@@ -1,0 +1,187 @@
+"""The doctor: each thing that can be wrong is found, and nothing is when all is well."""
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from datetime import timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from contracts.loader import find
+from kernel import canonical, clock
+from kernel.errors import ChecksFailedError, TamperingError
+from pipeline.doctor import Health, examine
+from pipeline.publish import RoundReport, StreamReport
+from pipeline.seal import pack_path
+from tests.pipeline.world import AGENTS, KEYS, World, play, row
+from tests.rows import FACTORY
+from warehouse import ledger, quarantine
+from warehouse.landing import RECORDS
+
+CONTRACT = "erp.payment.v1"
+TABLE = find(CONTRACT).table
+STREAM = f"{FACTORY}/{AGENTS[FACTORY]}/books/{CONTRACT}"
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    return World(tmp_path, monkeypatch)
+
+
+def look(world: World) -> Health:
+    return examine(world.settings)
+
+
+def test_nothing_is_found_where_all_is_well(world: World) -> None:
+    assert look(world).ok
+    play(world)
+    health = look(world)
+    assert health.findings == ()
+    health.require()
+    assert set(health.lag.values()) == {0}
+
+
+def lose_a_row(world: World) -> None:
+    handle = world.store.open(TABLE)
+    handle.replace(handle.dataset().to_table().slice(1), {})
+
+
+def double_a_row(world: World) -> None:
+    handle = world.store.open(TABLE)
+    handle.append(handle.dataset().to_table().slice(0, 1), {}, {})
+
+
+def lose_a_record(world: World) -> None:
+    handle = world.store.open(RECORDS)
+    rows = handle.dataset().to_table()
+    handle.replace(rows.filter(pa.compute.field("contract") != CONTRACT), {})
+
+
+def lose_a_refusal(world: World) -> None:
+    handle = world.store.open(quarantine.QUARANTINE)
+    handle.replace(handle.dataset().to_table().slice(0, 0), {})
+
+
+@pytest.mark.parametrize("harm", [lose_a_row, double_a_row, lose_a_record, lose_a_refusal])
+def test_rows_that_do_not_add_up_are_found(world: World, harm: Callable[[World], None]) -> None:
+    world.send(CONTRACT, row(CONTRACT), row(CONTRACT, payment_id="P2", payee_uscc="x" * 18))
+    world.land()
+    assert look(world).ok
+    harm(world)
+    (finding,) = look(world).findings
+    assert finding.startswith(STREAM)
+    assert "do not add up" in finding
+    with pytest.raises(ChecksFailedError):
+        look(world).require()
+
+
+def test_a_number_that_never_came_is_found_until_it_comes(world: World) -> None:
+    world.sent[STREAM] = 1
+    world.send(CONTRACT, row(CONTRACT))
+    world.sent[STREAM] = 10**12
+    world.send(CONTRACT, row(CONTRACT, payment_id="P2"))
+    world.land()
+    assert look(world).findings == (
+        f"{STREAM}: sequence 1 to 1 never came.",
+        f"{STREAM}: sequence 3 to {10**12} never came.",
+    )
+    world.sent[STREAM] = 499
+    world.send(CONTRACT, row(CONTRACT, payment_id="P3"))
+    world.land()
+    assert look(world).findings[1:] == (
+        f"{STREAM}: sequence 3 to 499 never came.",
+        f"{STREAM}: sequence 501 to {10**12} never came.",
+    )
+
+
+def test_records_that_wait_too_long_are_found(world: World) -> None:
+    world.send(CONTRACT, row(CONTRACT))
+    (finding,) = look(world).findings
+    assert finding.startswith(f"{CONTRACT}: 1 offsets wait to be landed, the oldest since 2024")
+    assert look(world).lag[CONTRACT] == 1
+    world.land()
+    assert look(world).ok
+
+
+def report(**changes: object) -> RoundReport:
+    stream = StreamReport(CONTRACT, STREAM, 1, rows_ever=1, batches_ever=1, pending=0)
+    known = {name: changes.pop(name) for name in list(changes) if hasattr(stream, name)}
+    now = clock.now()
+    whole = RoundReport(
+        AGENTS[FACTORY], FACTORY, "books", "e1", KEYS[FACTORY].public.id, now, now,
+        (replace(stream, **known),),
+    )  # fmt: skip
+    return replace(whole, **changes)
+
+
+def settle_agent(world: World, told: RoundReport | None) -> None:
+    """Put an agent beside the platform, with what it last said."""
+    folder = world.settings.state_dir / "agents"
+    folder.mkdir(parents=True, exist_ok=True)
+    key = world.settings.state_dir / "keys" / "agent.key"
+    key.parent.mkdir(exist_ok=True)
+    path = folder / "agent-1.yaml"
+    path.write_text(
+        f'agent:\n  id: agent-1\n  enterprise: "{FACTORY}"\n  key_file: ../keys/agent.key\n'
+        "  outbox: ../outbox/agent-1.sqlite\n"
+        "source:\n  id: books\n  preset: yonyou_u8\n  url: sqlite:///none\n"
+        "  zone: Asia/Shanghai\npoll_seconds: 5\n",
+        encoding="utf-8",
+    )
+    from connectors.config import load_agent
+
+    status = load_agent(path).status_file
+    status.parent.mkdir(exist_ok=True)
+    if told is not None:
+        status.write_bytes(canonical.dumps(asdict(told)))
+
+
+AGENT_TELLS: list[tuple[RoundReport | None, str]] = [
+    (report(), ""),
+    (report(pending=1, batches_ever=2, rows_ever=9), ""),
+    (None, "agent agent-1 has never made a round."),
+    (report(finished_at=clock.now() - timedelta(hours=1)), "agent agent-1 is silent since"),
+    (report(error="the source does not answer"), "in trouble: the source does not answer"),
+    (report(batches_ever=2, rows_ever=2), "the agent sent 2 batches of epoch e1 and 1 came."),
+    (report(epoch="e2"), "the agent sent 1 batches of epoch e2 and 0 came."),
+    (report(rows_ever=2), "the agent sent 2 rows and 1 came."),
+]
+
+
+@pytest.mark.parametrize(("told", "finding"), AGENT_TELLS, ids=[each for _, each in AGENT_TELLS])
+def test_what_an_agent_counts_must_have_come(
+    world: World, told: RoundReport | None, finding: str
+) -> None:
+    world.send(CONTRACT, row(CONTRACT))
+    world.send(CONTRACT, row(CONTRACT))
+    world.bus.log_of(f"nplusx.{CONTRACT}", partition(world)).pop()
+    world.land()
+    settle_agent(world, told)
+    findings = look(world).findings
+    assert (findings == ()) if not finding else (len(findings) == 1 and finding in findings[0])
+
+
+def partition(world: World) -> int:
+    topic = f"nplusx.{CONTRACT}"
+    return next(p for p, (_, end) in world.bus.extents([topic])[topic].spans.items() if end)
+
+
+def test_a_pack_that_is_gone_or_changed_is_found(world: World) -> None:
+    play(world)
+    path = pack_path(world.settings, ledger.entries(world.store)[0])
+    kept = path.read_bytes()
+    path.write_bytes(kept + b"\x00")
+    assert "is not the one that was sealed" in look(world).findings[0]
+    path.unlink()
+    assert "is missing" in look(world).findings[0]
+    path.write_bytes(kept)
+    assert look(world).ok
+
+
+def test_an_entry_cut_off_the_ledger_is_tampering(world: World) -> None:
+    play(world)
+    handle = world.store.open(ledger.TABLE)
+    handle.replace(handle.dataset().to_table().slice(0, 0), {})
+    with pytest.raises(TamperingError, match="1 were sealed"):
+        look(world)
