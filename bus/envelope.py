@@ -1,7 +1,7 @@
 """The CloudEvents 1.0 Kafka binding in binary mode: one record, one batch of one stream, signed."""
 
 import base64
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from bus.ports import Headers, Received, Record
@@ -43,7 +43,6 @@ class Envelope:
     fields: dict[str, str]
     faults: tuple[str, ...] = ()
     signature: bytes = b""
-    signed: bytes = field(default=b"", repr=False)
 
     def get(self, name: str) -> str:
         """Give an attribute, or nothing."""
@@ -61,7 +60,7 @@ class Envelope:
 
     def is_signed_by(self, key: PublicKey) -> bool:
         """Tell whether the key signed these headers; the body is bound by its digest."""
-        return key.verifies(self.signature, self.signed)
+        return key.verifies(self.signature, _signed_part(self.fields))
 
 
 def _counted(text: str) -> int | None:
@@ -127,7 +126,7 @@ def read(record: Received) -> Envelope:
     except ValueError:
         signature = b""
         faults.append("the signature is not base64")
-    return Envelope(fields, tuple(faults), signature, _signed_part(fields))
+    return Envelope(fields, tuple(faults), signature)
 
 
 def stream_id(record: Received, envelope: Envelope) -> StreamId:

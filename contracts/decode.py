@@ -1,28 +1,26 @@
-"""From the body of a record to a table in the contract's types; what does not fit is named."""
+"""From the body of a record to rows: Arrow streams, NDJSON, a JSON object or an array of them."""
 
 import io
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+import struct
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
 
 import pyarrow as pa
-import pyarrow.compute as pc
+from pyarrow import json as pj
 
+from contracts.conform import OP, WRONG, Faults, conform
+from contracts.ipc import unfolded_bytes
 from contracts.model import Contract, LogicalType
 from contracts.schema import arrow_type
 from contracts.violations import Kind, Violation
 from kernel import canonical
 
-OPERATIONS = ("upsert", "delete")
-_OP = "_op"
-# What Python, Delta and DuckDB all hold; a day less for instants, so that every zone's view of
-# one fits too.
-_DAYS = (date(1, 1, 1), date(9999, 12, 31))
-_INSTANTS = (datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC))
+# A body of 4 MiB may be a fold of much more than any memory holds.
+_LARGEST_UNFOLDED = 64 << 20
 _SPACE = re.compile(r"[ \t\n\r]*")
-_INTEGER = r"^-?[0-9]+$"
 # Python reads longer ones in time that grows with their square; no column holds them.
 _INT_DIGITS = 18
 
@@ -32,69 +30,164 @@ class UndecodableError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Loose:
+    """Rows as bodies spell them: known columns of any type, what else they held, what is no row."""
+
+    columns: pa.Table
+    extra: tuple[str | None, ...] | None
+    broken: tuple[int, ...]
+    raw: Callable[[Sequence[int]], list[bytes]]
+
+    @property
+    def count(self) -> int:
+        """Tell the number of rows."""
+        return int(self.columns.num_rows)
+
+    def only(self, rows: Sequence[int]) -> "Loose":
+        """Keep some of the rows, all of which are plain."""
+        return Loose(
+            self.columns.take(rows), None, (), lambda wanted: self.raw([rows[at] for at in wanted])
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Decoded:
-    """Rows in the contract's types, what else they held, and the values that did not fit."""
+    """Rows in the contract's types, what else they held, and the values that did not fit.
+
+    `raw` gives rows, numbered in rising order, as they were sent.
+    """
 
     rows: pa.Table
-    extra: tuple[str | None, ...] | None
-    faults: dict[int, tuple[Violation, ...]]
-    raw: Callable[[int], bytes]
+    extra: pa.Array | None
+    faults: Faults
+    raw: Callable[[Sequence[int]], list[bytes]]
 
 
 def decode_arrow(body: bytes, contract: Contract) -> Decoded:
-    """Read an Arrow IPC stream."""
-    try:
-        with pa.ipc.open_stream(io.BytesIO(body)) as stream:
-            table = stream.read_all()
-        table.validate(full=True)
-    except (pa.ArrowException, OSError, ValueError) as broken:
-        raise UndecodableError(str(broken).splitlines()[0]) from broken
-    if len(set(table.column_names)) != len(table.column_names):
-        raise UndecodableError("two columns bear one name")
-    known = {each.name for each in contract.properties} | {_OP}
-    unknown = table.select([name for name in table.column_names if name not in known])
-    extra = None
-    if unknown.num_columns:
-        extra = tuple(_extra(_row(unknown, row)) for row in range(table.num_rows))
-
-    def raw(row: int) -> bytes:
-        return canonical.dumps(_row(table, row))
-
-    columns = {name: table[name].combine_chunks() for name in table.column_names if name in known}
-    rows, faults = _conform(columns, table.num_rows, contract, {})
-    return Decoded(rows, extra, faults, raw)
+    """Read an Arrow IPC stream to the contract's types."""
+    return settle([read_arrow(body, contract)], contract)
 
 
 def decode_json(body: bytes, contract: Contract, *, lines: bool) -> Decoded:
-    """Read NDJSON, a JSON object or an array of objects; a row that is none is its own fault."""
+    """Read JSON rows to the contract's types."""
+    return settle([read_json(body, contract, lines=lines)], contract)
+
+
+def settle(parts: Sequence[Loose], contract: Contract) -> Decoded:
+    """Give the rows of bodies whose columns are alike the contract's types, all in one go."""
+    whole = parts[0].columns if len(parts) == 1 else pa.concat_tables(p.columns for p in parts)
+    faults: dict[int, list[Violation]] = {}
+    starts = [0]
+    for part in parts:
+        faults |= {starts[-1] + row: [Violation(Kind.UNDECODABLE)] for row in part.broken}
+        starts.append(starts[-1] + part.count)
+    rows, found = conform(whole, contract, faults)
+    extra = None
+    if any(part.extra for part in parts):
+        extra = pa.array(
+            [text for part in parts for text in part.extra or [None] * part.count], pa.string()
+        )
+
+    def raw(wanted: Sequence[int]) -> list[bytes]:
+        given: list[bytes] = []
+        first = 0
+        for part, start, end in zip(parts, starts, starts[1:], strict=False):
+            last = bisect_left(wanted, end, first)
+            given += part.raw([row - start for row in wanted[first:last]]) if last > first else []
+            first = last
+        return given
+
+    return Decoded(rows, extra, found, raw)
+
+
+def read_arrow(body: bytes, contract: Contract) -> Loose:
+    """Read an Arrow IPC stream."""
+    try:
+        if unfolded_bytes(body) > _LARGEST_UNFOLDED:
+            raise UndecodableError(f"the body unfolds to more than {_LARGEST_UNFOLDED} bytes")
+        with pa.ipc.open_stream(io.BytesIO(body)) as stream:
+            table = stream.read_all()
+        table.validate(full=True)
+    except (pa.ArrowException, OSError, ValueError, struct.error) as broken:
+        raise UndecodableError(str(broken).splitlines()[0]) from broken
+    names = table.column_names
+    if len(set(names)) != len(names):
+        raise UndecodableError("two columns bear one name")
+    known = {*(each.name for each in contract.properties), OP}
+    unknown = table.select([name for name in names if name not in known])
+    extra = None
+    if unknown.num_columns:
+        extra = tuple(_extra(row) for row in _readable(unknown))
+
+    def raw(rows: Sequence[int]) -> list[bytes]:
+        return [canonical.dumps(row) for row in _readable(table.take(rows))]
+
+    return Loose(table.select([name for name in names if name in known]), extra, (), raw)
+
+
+def read_json(body: bytes, contract: Contract, *, lines: bool) -> Loose:
+    """Read NDJSON, a JSON object or an array of objects; a row that is none is told apart."""
     try:
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError as broken:
         raise UndecodableError(str(broken)) from broken
     pieces = [line for line in text.split("\n") if line.strip()] if lines else _elements(text)
-    rows: list[Mapping[str, object]] = []
-    faults: dict[int, list[Violation]] = {}
-    for place, piece in enumerate(pieces):
-        row = _object(piece)
-        if row is None:
-            faults[place] = [Violation(Kind.UNDECODABLE)]
-        rows.append(row or {})
+    rows = [_object(piece) for piece in pieces]
     texts = {each.name: each.type is LogicalType.STRING for each in contract.properties}
-    columns: dict[str, pa.Array] = {}
-    for name in (*texts, _OP):
-        values = [row.get(name) for row in rows]
-        columns[name] = pa.array(
-            [_as_text(v, text=texts.get(name, True)) for v in values], pa.string()
+    columns = {
+        name: pa.array(
+            [_as_text((row or {}).get(name), text=texts.get(name, True)) for row in rows],
+            pa.string(),
         )
-    known = {*texts, _OP}
-    spare = [{k: v for k, v in row.items() if k not in known} for row in rows]
+        for name in (*texts, OP)
+    }
+    spare = [{k: v for k, v in (row or {}).items() if k not in columns} for row in rows]
 
-    def raw(row: int) -> bytes:
-        return pieces[row].encode()
+    def raw(wanted: Sequence[int]) -> list[bytes]:
+        return [pieces[row].encode() for row in wanted]
 
-    extra = tuple(_extra(each) for each in spare) if any(spare) else None
-    typed, found = _conform(columns, len(rows), contract, faults)
-    return Decoded(typed, extra, found, raw)
+    return Loose(
+        pa.table(columns),
+        tuple(_extra(each) for each in spare) if any(spare) else None,
+        tuple(place for place, row in enumerate(rows) if row is None),
+        raw,
+    )
+
+
+def read_json_singles(bodies: Sequence[bytes], contract: Contract) -> Loose | None:
+    """Read many bodies of one plain object each at once; nothing when any is not that plain.
+
+    The quick reader and `read_json` agree on every row that the quick one accepts.
+    """
+    if not all(b[:1] == b"{" and b[-1:] == b"}" and b"\n" not in b for b in bodies):
+        return None
+    fields = [
+        (each.name, _JSON_TYPES.get(each.type) or arrow_type(each)) for each in contract.properties
+    ]
+    options = pj.ParseOptions(
+        explicit_schema=pa.schema([*fields, (OP, pa.string())]), unexpected_field_behavior="error"
+    )
+    size = max(1 << 20, 2 * max(map(len, bodies)))
+    try:
+        table = pj.read_json(
+            io.BytesIO(b"\n".join(bodies)), pj.ReadOptions(block_size=size), options
+        )
+        table.validate(full=True)
+    except (pa.ArrowException, ValueError):
+        return None
+    if table.num_rows != len(bodies):
+        return None
+
+    def raw(rows: Sequence[int]) -> list[bytes]:
+        return [bodies[row] for row in rows]
+
+    return Loose(table, None, (), raw)
+
+
+# As texts: the quick reader would take an instant without a zone for one of UTC.
+_JSON_TYPES = dict.fromkeys(
+    (LogicalType.STRING, LogicalType.DATE, LogicalType.TIMESTAMP), pa.string()
+)
 
 
 class _Number(str):
@@ -111,8 +204,18 @@ def _no_constant(name: str) -> object:
     raise ValueError(f"{name} is no JSON")
 
 
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name occurs twice")
+    return found
+
+
 _JSON = json.JSONDecoder(
-    parse_float=_Number, parse_int=_integer, parse_constant=_no_constant, strict=True
+    object_pairs_hook=_unique,
+    parse_float=_Number,
+    parse_int=_integer,
+    parse_constant=_no_constant,
 )
 
 
@@ -160,36 +263,41 @@ def _after_space(text: str, place: int) -> int:
     return found.end() if found else place
 
 
-# Stands for a value of the wrong JSON kind: no cast accepts it, and no text can hold it by chance.
-_WRONG = "\x00wrong"
-
-
 def _as_text(value: object, *, text: bool) -> str | None:
     """Spell a JSON value so that one cast serves the whole column."""
     if value is None:
         return None
     if isinstance(value, _Number):
-        return _WRONG if text else value
+        return WRONG if text else value
     if isinstance(value, str):
         return value
     if text or isinstance(value, dict | list):
-        return _WRONG
+        return WRONG
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)
 
 
-def _row(table: pa.Table, row: int) -> dict[str, object]:
-    return {name: _plain(table[name][row]) for name in table.column_names}
+def _readable(table: pa.Table) -> list[dict[str, object]]:
+    """Give rows in a form that JSON can hold, whatever their types and however far their values."""
+    try:
+        rows: list[dict[str, object]] = table.to_pylist()
+        canonical.dumps(rows)
+    except _UNREADABLE:
+        names = table.column_names
+        return [{name: _plain(table[name][row]) for name in names} for row in range(table.num_rows)]
+    return rows
+
+
+_UNREADABLE = (ArithmeticError, TypeError, ValueError, RecursionError, pa.ArrowException)
 
 
 def _plain(value: pa.Scalar) -> object:
-    """Give a value in a form that JSON can hold, whatever its type and however far its value."""
     try:
         found = value.as_py()
         readable = found.hex() if isinstance(found, bytes) else found
         canonical.dumps(readable)
-    except (ArithmeticError, TypeError, ValueError, RecursionError, pa.ArrowException):
+    except _UNREADABLE:
         return f"({value.type}, not readable)"
     return readable
 
@@ -203,105 +311,3 @@ def _extra(row: Mapping[str, object]) -> str | None:
     except TypeError:
         # The record is kept as it came; of what nobody promised this much is told.
         return canonical.dumps(dict.fromkeys(kept, "(nested too deep to keep)")).decode()
-
-
-def _conform(
-    columns: dict[str, pa.Array],
-    count: int,
-    contract: Contract,
-    faults: dict[int, list[Violation]],
-) -> tuple[pa.Table, dict[int, tuple[Violation, ...]]]:
-    """Cast each column to its promised type; a value that cannot be becomes null and a fault."""
-    typed: dict[str, pa.Array] = {}
-    for each in contract.properties:
-        wanted = arrow_type(each)
-        given = columns.get(each.name, pa.nulls(count))
-        typed[each.name], bad = _cast(given, wanted)
-        for row in bad:
-            faults.setdefault(row, []).append(Violation(Kind.TYPE, each.name))
-    told, bad = _cast(columns.get(_OP, pa.nulls(count)), pa.string())
-    operations = pc.fill_null(told, "upsert")
-    unknown = _where(pc.invert(pc.is_in(operations, value_set=pa.array(OPERATIONS))))
-    for row in sorted({*bad, *unknown}):
-        faults.setdefault(row, []).append(Violation(Kind.OPERATION))
-    typed[_OP] = operations
-    return pa.table(typed), {row: tuple(violations) for row, violations in faults.items()}
-
-
-def _where(mask: pa.Array) -> list[int]:
-    rows: list[int] = pc.indices_nonzero(mask).to_pylist()
-    return rows
-
-
-def _cast(given: pa.Array, wanted: pa.DataType) -> tuple[pa.Array, list[int]]:
-    """Cast a column whole; only when that fails look for the values at fault."""
-    if pa.types.is_dictionary(given.type):
-        given = given.dictionary_decode()
-    if not _is_safe(given.type, wanted):
-        return pa.nulls(len(given), wanted), _where(pc.is_valid(given))
-    whole = given
-    if _is_text(given.type):
-        given = _but_misspelt(given, wanted)
-    elif pa.types.is_decimal(wanted) and pa.types.is_integer(given.type):
-        # Arrow goes by the types alone: no 64-bit integer would ever fit 18 digits.
-        given = given.cast(pa.decimal128(38, wanted.scale))
-    typed = _cast_parts(given, wanted)
-    if pa.types.is_temporal(wanted):
-        typed = pc.if_else(_within(typed), typed, None)
-    if typed.null_count == whole.null_count:
-        return typed, []
-    return typed, _where(pc.and_(pc.is_null(typed), pc.is_valid(whole)))
-
-
-def _is_text(given: pa.DataType) -> bool:
-    types = pa.types
-    return bool(
-        types.is_string(given) or types.is_large_string(given) or types.is_string_view(given)
-    )
-
-
-def _is_safe(given: pa.DataType, wanted: pa.DataType) -> bool:
-    """Allow the casts that Arrow makes without changing what was said, or refuses."""
-    if pa.types.is_null(given) or _is_text(given) or given == wanted:
-        return True
-    types = pa.types
-    if types.is_integer(wanted):
-        return bool(types.is_integer(given) or types.is_decimal(given) or types.is_floating(given))
-    if types.is_decimal(wanted):
-        return bool(types.is_integer(given) or types.is_decimal(given))
-    if types.is_date(wanted):
-        return bool(types.is_date(given))
-    # An instant without a zone says nothing of when it was.
-    return bool(types.is_timestamp(wanted) and types.is_timestamp(given) and given.tz)
-
-
-def _but_misspelt(given: pa.Array, wanted: pa.DataType) -> pa.Array:
-    """Leave out the texts that a cast would take for what they are not."""
-    if pa.types.is_integer(wanted):
-        # Arrow would read 0x10 as sixteen.
-        wrong = pc.invert(pc.match_substring_regex(given, _INTEGER))
-    else:
-        wrong = pc.equal(given, _WRONG)
-    return pc.if_else(wrong, None, given) if pc.any(wrong).as_py() else given
-
-
-def _within(values: pa.Array) -> pa.Array:
-    """Tell which days and instants every reader can hold; a null is one."""
-    first, last = _DAYS if pa.types.is_date(values.type) else _INSTANTS
-    inside = pc.and_(
-        pc.greater_equal(values, pa.scalar(first, values.type)),
-        pc.less_equal(values, pa.scalar(last, values.type)),
-    )
-    return pc.fill_null(inside, fill_value=True)
-
-
-def _cast_parts(given: pa.Array, wanted: pa.DataType) -> pa.Array:
-    """Cast as a whole, else by halves, so that few bad values cost few casts."""
-    try:
-        return given.cast(wanted)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        if len(given) == 1:
-            return pa.nulls(1, wanted)
-        half = len(given) // 2
-        parts = [_cast_parts(given[:half], wanted), _cast_parts(given[half:], wanted)]
-        return pa.concat_arrays(parts)

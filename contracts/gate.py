@@ -16,20 +16,30 @@ from kernel.ids import is_uscc
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Which rows of a batch broke which promises; a row not named is accepted."""
+    """Which rows broke which promises; a row not named is accepted."""
 
     count: int
     refused: Mapping[int, tuple[Violation, ...]]
 
-    def accepted(self) -> list[int]:
-        """List the rows that broke nothing."""
-        return [row for row in range(self.count) if row not in self.refused]
+    def accepted(self) -> pa.Array:
+        """Number the rows that broke nothing."""
+        everyone = pa.array(range(self.count), pa.int32())
+        if not self.refused:
+            return everyone
+        bad = pa.array(self.refused, pa.int32())
+        return everyone.filter(pc.invert(pc.is_in(everyone, value_set=bad)))
 
 
 def judge(
-    rows: pa.Table, contract: Contract, faults: Mapping[int, tuple[Violation, ...]]
+    rows: pa.Table,
+    contract: Contract,
+    faults: Mapping[int, tuple[Violation, ...]],
+    batches: pa.Array | None = None,
 ) -> Verdict:
-    """Check every promise of every row; faults are those already found while decoding."""
+    """Check every promise of every row; faults are those already found while decoding.
+
+    Rows of several batches may be judged at once: `batches` then tells to which each belongs.
+    """
     found: dict[int, list[Violation]] = {row: list(known) for row, known in faults.items()}
     is_delete = pc.equal(rows["_op"].combine_chunks(), "delete")
     keeps = pc.invert(is_delete)
@@ -40,7 +50,7 @@ def judge(
             counted = broken if column.key_position is not None else pc.and_(broken, keeps)
             for row in pc.indices_nonzero(counted).to_pylist():
                 _note(found, row, Violation(kind, column.name))
-    for row in _repeated(rows, contract):
+    for row in _repeated(rows, contract, batches):
         _note(found, row, Violation(Kind.UNIQUE, contract.key[0]))
     return Verdict(rows.num_rows, {row: tuple(why) for row, why in sorted(found.items())})
 
@@ -109,12 +119,14 @@ def _misspelt(column: Property, values: pa.Array) -> Iterator[tuple[Kind, pa.Arr
         yield Kind.FORMAT, _but_null(values, pc.is_in(values, value_set=wrong_codes))
 
 
-def _repeated(rows: pa.Table, contract: Contract) -> list[int]:
+def _repeated(rows: pa.Table, contract: Contract, batches: pa.Array | None) -> list[int]:
     """Find the rows whose key and version came earlier in the same batch."""
     names = [*contract.key]
     if any(each.name == "updated_at" for each in contract.properties):
         names.append("updated_at")
     keyed = rows.select([*names, "_op"])
+    if batches is not None:
+        keyed = keyed.append_column("_batch", batches)
     if keyed.group_by(keyed.column_names).aggregate([]).num_rows == keyed.num_rows:
         return []
     numbered = keyed.append_column("_n", pa.array(range(keyed.num_rows)))

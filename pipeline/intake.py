@@ -1,18 +1,22 @@
-"""One record of the bus in, its rows out: landed, quarantined with reasons, or a proven repeat."""
+"""Records of the bus in, rows out: landed, quarantined with reasons, or a proven repeat."""
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from bus import envelope as envelopes
 from bus.envelope import Envelope
 from bus.ports import Received
 from contracts import decode, gate
-from contracts.decode import Decoded, UndecodableError
+from contracts.decode import Loose, UndecodableError
 from contracts.model import Contract
 from contracts.schema import landing_schema
 from contracts.violations import Kind
 from kernel import canonical
+from kernel.log import logger
 from pipeline.admission import Known, Refusal, Sender, admit, form_faults
 from pipeline.sequences import Arrival, Place, Sequences
 from warehouse.landing import (
@@ -24,8 +28,7 @@ from warehouse.landing import (
     REPEAT,
     TOMBSTONE,
     Origin,
-    month_of,
-    with_lineage,
+    with_lineages,
 )
 from warehouse.quarantine import WHOLE_RECORD, Refused
 
@@ -38,162 +41,52 @@ _UNREADABLE = (
     ValueError,
     pa.ArrowException,
 )
+# Below so many, bodies are read one by one rather than halved again to find the odd one.
+_FEW = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one record."""
-
-    record: Received
-    verdict: str
-    stream: str
-    epoch: str
-    sequence: int | None
-    enterprise: str
-    key_id: str
-    rows: int
-    digest: str
-    landed: pa.Table | None = None
-    refused: tuple[Refused, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Intake:
-    """What is needed to judge the records of one contract."""
-
-    contract: Contract
-    known: Known
-    largest: int
-    sequences: Sequences
-
-    def take(self, record: Received) -> Outcome:
-        """Judge one record."""
-        envelope, digest = envelopes.read(record), canonical.digest(record.value or b"")
-        # Nobody has proven to be who the record says: it must not count as that stream.
-        claimed = f"unverified/{envelopes.stream_id(record, envelope)}"
-        unknown = _Arrived(record, envelope, digest, Sender("", "", claimed, ""))
-        if record.value is None:
-            return _outcome(unknown, TOMBSTONE, 0)
-        faults = form_faults(record, envelope, digest, self.contract)
-        if len(record.value) > self.largest:
-            faults = (Kind.TOO_LARGE, *faults)
-        sender = admit(record, envelope, self.contract, self.known)
-        if isinstance(sender, Refusal):
-            return self._refuse(unknown, (*faults, *sender.kinds))
-        arrived = _Arrived(record, envelope, digest, sender)
-        place = self._place(arrived)
-        if place is Place.REPEAT:
-            return _outcome(arrived, REPEAT, envelope.row_count or 1)
-        if place is Place.FORK and not faults:
-            faults = (Kind.FORK,)
-        outcome = self._refuse(arrived, faults) if faults else self._judge(arrived)
-        self._note(arrived, keeps_number=outcome.verdict in JUDGED)
-        return outcome
-
-    def _place(self, arrived: "_Arrived") -> Place | None:
-        """Find the record's place in its stream; a sender that does not count has none."""
-        if (at := arrived.number) is None:
-            return None
-        return self.sequences.place(*at, arrived.arrival(keeps_number=False))
-
-    def _note(self, arrived: "_Arrived", *, keeps_number: bool) -> None:
-        if (at := arrived.number) is not None:
-            self.sequences.note(*at, arrived.arrival(keeps_number=keeps_number))
-
-    def _judge(self, arrived: "_Arrived") -> Outcome:
-        try:
-            return self._open(arrived)
-        except _UNREADABLE:
-            # One hostile record must not stop the others: it waits in quarantine as it is.
-            return self._refuse(arrived, (Kind.UNDECODABLE,))
-
-    def _open(self, arrived: "_Arrived") -> Outcome:
-        body, kind = arrived.record.value or b"", arrived.envelope.get("content-type")
-        try:
-            if kind == envelopes.ARROW_STREAM:
-                decoded = decode.decode_arrow(body, self.contract)
-            else:
-                lines = kind == envelopes.NDJSON
-                decoded = decode.decode_json(body, self.contract, lines=lines)
-        except UndecodableError:
-            return self._refuse(arrived, (Kind.UNDECODABLE,))
-        if arrived.envelope.row_count not in {None, decoded.rows.num_rows}:
-            return self._refuse(arrived, (Kind.ROW_COUNT,))
-        return self._split(arrived, decoded)
-
-    def _split(self, arrived: "_Arrived", decoded: Decoded) -> Outcome:
-        verdict = gate.judge(decoded.rows, self.contract, decoded.faults)
-        accepted = pa.array(verdict.accepted(), pa.int32())
-        extra = pa.array(decoded.extra or [None] * verdict.count, pa.string())
-        landed = with_lineage(
-            decoded.rows.take(accepted),
-            accepted,
-            arrived.origin(),
-            extra.take(accepted),
-            landing_schema(self.contract),
-        )
-        keys = decoded.rows.select(list(self.contract.key))
-        refused = tuple(
-            self._refused(arrived, row, decoded.raw(row)).because(
-                tuple(each.code for each in why),
-                canonical.dumps(keys.slice(row, 1).to_pylist()[0]).decode(),
-            )
-            for row, why in verdict.refused.items()
-        )
-        word = LANDED if not refused else PARTIAL if landed.num_rows else QUARANTINED
-        return _outcome(arrived, word, verdict.count, landed, refused)
-
-    def _refuse(self, arrived: "_Arrived", kinds: tuple[Kind, ...]) -> Outcome:
-        """Quarantine a whole record as the bytes that it is."""
-        whole = self._refused(arrived, WHOLE_RECORD, arrived.record.value or b"")
-        refused = whole.because(tuple(dict.fromkeys(str(kind) for kind in kinds)), "")
-        return _outcome(arrived, REFUSED, refused.rows, None, (refused,))
-
-    def _refused(self, arrived: "_Arrived", row: int, raw: bytes) -> Refused:
-        record, envelope = arrived.record, arrived.envelope
-        return Refused(
-            contract=self.contract.id,
-            contract_version=envelope.get("ce_contractver"),
-            enterprise=arrived.sender.enterprise,
-            stream=arrived.sender.stream,
-            epoch=envelope.get("ce_streamepoch"),
-            sequence=envelope.sequence,
-            topic=record.topic,
-            partition=record.partition,
-            offset=record.offset,
-            row=row,
-            rows=(envelope.row_count or 1) if row == WHOLE_RECORD else 1,
-            business_key="",
-            reasons=(),
-            raw=raw,
-            first_seen_at=record.broker_at,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _Arrived:
-    """A record with what its headers say and who sent it."""
+@dataclass(slots=True)
+class Taken:
+    """A record with what its headers say, who sent it, and what became of it."""
 
     record: Received
     envelope: Envelope
     digest: str
     sender: Sender
+    faults: tuple[Kind, ...] = ()
+    verdict: str = ""
+    rows: int = 0
+    refused_rows: int = 0
+
+    @property
+    def landed_rows(self) -> int:
+        """Tell how many of its rows are in the table."""
+        return self.rows - self.refused_rows if self.verdict in JUDGED else 0
+
+    @property
+    def epoch(self) -> str:
+        """Name the life of the outbox that numbered it."""
+        return self.envelope.get("ce_streamepoch")
 
     @property
     def number(self) -> tuple[str, str, int] | None:
         """Give stream, epoch and sequence, when the sender counts."""
-        sequence, epoch = self.envelope.sequence, self.envelope.get("ce_streamepoch")
-        return None if sequence is None or not epoch else (self.sender.stream, epoch, sequence)
+        sequence = self.envelope.sequence
+        return (self.sender.stream, self.epoch, sequence) if sequence and self.epoch else None
 
-    def arrival(self, *, keeps_number: bool) -> Arrival:
-        return Arrival(self.digest, self.record.headers, keeps_number)
+    def refuse(self, *kinds: Kind) -> None:
+        """Refuse the record as a whole."""
+        self.faults = tuple(dict.fromkeys((*self.faults, *kinds)))
+        self.verdict = REFUSED
+        self.rows = self.refused_rows = self.envelope.row_count or 1
 
     def origin(self) -> Origin:
+        """Tell where its rows come from."""
         return Origin(
             enterprise=self.sender.enterprise,
             source=self.sender.source,
             stream=self.sender.stream,
-            epoch=self.envelope.get("ce_streamepoch"),
+            epoch=self.epoch,
             sequence=self.envelope.sequence,
             topic=self.record.topic,
             partition=self.record.partition,
@@ -204,50 +97,242 @@ class _Arrived:
         )
 
 
-def _outcome(
-    arrived: _Arrived,
-    verdict: str,
-    rows: int,
-    landed: pa.Table | None = None,
-    refused: tuple[Refused, ...] = (),
-) -> Outcome:
-    return Outcome(
-        record=arrived.record,
-        verdict=verdict,
-        stream=arrived.sender.stream,
-        epoch=arrived.envelope.get("ce_streamepoch"),
-        sequence=arrived.envelope.sequence,
-        enterprise=arrived.sender.enterprise,
-        key_id=arrived.sender.key_id,
-        rows=rows,
-        digest=arrived.digest,
-        landed=landed,
-        refused=refused,
-    )
+@dataclass(frozen=True, slots=True)
+class Harvest:
+    """What a run of records gave."""
+
+    taken: list[Taken]
+    landed: list[pa.Table]
+    refused: list[Refused]
+
+    def counts(self) -> dict[str, int]:
+        """Count rows by outcome, and records."""
+        return {
+            "records": len(self.taken),
+            "rows": sum(each.rows for each in self.taken),
+            "landed": sum(each.landed_rows for each in self.taken),
+            "quarantined": sum(each.refused_rows for each in self.taken),
+            "repeats": sum(each.rows for each in self.taken if each.verdict == REPEAT),
+        }
 
 
-def record_row(outcome: Outcome, contract: Contract, attempt: str) -> dict[str, object]:
-    """Write a signed record as it was received; of a repeat the body is kept already."""
-    record = outcome.record
-    return {
-        "topic": record.topic,
-        "partition": record.partition,
-        "offset": record.offset,
-        "broker_at": record.broker_at,
-        "key": record.key,
-        "headers": [{"name": name, "value": value} for name, value in record.headers],
-        "body": None if outcome.verdict == REPEAT else record.value,
-        "digest": outcome.digest,
-        "key_id": outcome.key_id,
-        "enterprise": outcome.enterprise,
-        "stream": outcome.stream,
-        "epoch": outcome.epoch,
-        "sequence": outcome.sequence,
-        "contract": contract.id,
-        "rows": outcome.rows,
-        "landed": 0 if outcome.landed is None else outcome.landed.num_rows,
-        "quarantined": sum(each.rows for each in outcome.refused),
-        "verdict": outcome.verdict,
-        "attempt": attempt,
-        "_month": month_of(record.broker_at),
-    }
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Rows read together, and the records that they came in, one after the other."""
+
+    loose: Loose
+    owners: list[Taken]
+    counts: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """What is needed to judge the records of one contract."""
+
+    contract: Contract
+    known: Known
+    largest: int
+    sequences: Sequences
+    refused: list[Refused] = field(default_factory=list)
+
+    def take(self, records: Sequence[Received]) -> Harvest:
+        """Judge records in their order; those whose columns are alike are judged in one go."""
+        taken = [self._admit(record) for record in records]
+        parts = list(self._read([each for each in taken if not each.verdict and not each.faults]))
+        for each in taken:
+            self._place(each)
+        kept = [part for each in parts if (part := _undecided(each))]
+        landed = [table for group in _alike(kept) for table in self._judge(group)]
+        return Harvest(taken, landed, [*self._whole(taken), *self.refused])
+
+    def _admit(self, record: Received) -> Taken:
+        """Settle who sent a record and whether it is of its form; nothing is opened yet."""
+        envelope, digest = envelopes.read(record), canonical.digest(record.value or b"")
+        # Nobody has proven to be who the record says: it must not count as that stream.
+        claimed = f"unverified/{envelopes.stream_id(record, envelope)}"
+        taken = Taken(record, envelope, digest, Sender("", "", claimed, ""))
+        if record.value is None:
+            taken.verdict = TOMBSTONE
+            return taken
+        taken.faults = form_faults(record, envelope, digest, self.contract)
+        if len(record.value) > self.largest:
+            taken.faults = (Kind.TOO_LARGE, *taken.faults)
+        sender = admit(record, envelope, self.contract, self.known)
+        if isinstance(sender, Refusal):
+            taken.refuse(*sender.kinds)
+        else:
+            taken.sender = sender
+        return taken
+
+    def _place(self, taken: Taken) -> None:
+        """Tell repeats and forks from news, in the order in which the records came."""
+        number = taken.number
+        came = Arrival(taken.digest, taken.record.headers, keeps_number=False)
+        if taken.verdict:
+            return
+        place = Place.NEWS if number is None else self.sequences.place(*number, came)
+        if place is Place.REPEAT:
+            taken.verdict, taken.rows = REPEAT, taken.envelope.row_count or 1
+            return
+        if place is Place.FORK and not taken.faults:
+            taken.faults = (Kind.FORK,)
+        if taken.faults:
+            taken.refuse()
+        if number is not None:
+            keeps = Arrival(came.digest, came.headers, keeps_number=not taken.faults)
+            self.sequences.note(*number, keeps)
+
+    def _read(self, admitted: list[Taken]) -> Iterator[_Part]:
+        """Open bodies; one that cannot be opened is a fault of its record."""
+        singles: list[Taken] = []
+        for each in admitted:
+            kind = each.envelope.get("content-type")
+            if kind == envelopes.ARROW_STREAM:
+                yield from self._read_one(each)
+            else:
+                singles.append(each)
+        yield from self._read_singles(singles)
+
+    def _read_singles(self, taken: list[Taken]) -> Iterator[_Part]:
+        """Read JSON bodies together as far as they are plain, the others one by one."""
+        if len(taken) <= _FEW:
+            for each in taken:
+                yield from self._read_one(each)
+            return
+        bodies = [each.record.value or b"" for each in taken]
+        loose = decode.read_json_singles(bodies, self.contract)
+        if loose is None:
+            half = len(taken) // 2
+            yield from self._read_singles(taken[:half])
+            yield from self._read_singles(taken[half:])
+            return
+        for each in taken:
+            _count(each, 1)
+        yield _Part(loose, taken, [1] * len(taken))
+
+    def _read_one(self, taken: Taken) -> Iterator[_Part]:
+        body, kind = taken.record.value or b"", taken.envelope.get("content-type")
+        try:
+            loose = (
+                decode.read_arrow(body, self.contract)
+                if kind == envelopes.ARROW_STREAM
+                else decode.read_json(body, self.contract, lines=kind == envelopes.NDJSON)
+            )
+        except (UndecodableError, *_UNREADABLE):
+            taken.faults = (Kind.UNDECODABLE,)
+            return
+        _count(taken, loose.count)
+        yield _Part(loose, [taken], [loose.count])
+
+    def _judge(self, parts: list[_Part]) -> Iterator[pa.Table]:
+        try:
+            yield self._split(parts)
+        except _UNREADABLE as odd:
+            logger("land").error("rows could not be judged", contract=self.contract.id, why=odd)
+            # One hostile record must not stop the others: it waits in quarantine as it is.
+            if len(parts) > 1:
+                for part in parts:
+                    yield from self._judge([part])
+            else:
+                for owner in parts[0].owners:
+                    owner.refuse(Kind.UNDECODABLE)
+
+    def _split(self, parts: list[_Part]) -> pa.Table:
+        """Judge all rows at once, and give each record its own."""
+        decoded = decode.settle([part.loose for part in parts], self.contract)
+        owners = [owner for part in parts for owner in part.owners]
+        starts = [0]
+        for count in (count for part in parts for count in part.counts):
+            starts.append(starts[-1] + count)
+        place = pa.array(starts, pa.int32())
+        owner_of = pc.list_parent_indices(
+            pa.ListArray.from_arrays(place, pa.nulls(starts[-1]))
+        ).cast(pa.int32())
+        verdict = gate.judge(decoded.rows, self.contract, decoded.faults, owner_of)
+        accepted = verdict.accepted()
+        owner = owner_of.take(accepted)
+        extra = decoded.extra or pa.nulls(verdict.count, pa.string())
+        landed = with_lineages(
+            decoded.rows.take(accepted) if verdict.refused else decoded.rows,
+            pc.subtract(accepted, place.take(owner)),
+            ([each.origin() for each in owners], owner),
+            extra.take(accepted),
+            landing_schema(self.contract),
+        )
+        rows = list(verdict.refused)
+        bad = pa.array(rows, pa.int32())
+        blamed = owner_of.take(bad).to_pylist()
+        mine = Counter(blamed)
+        keys = decoded.rows.select(list(self.contract.key)).take(bad).to_pylist()
+        for row, at, key, raw in zip(rows, blamed, keys, decoded.raw(rows), strict=True):
+            reasons = tuple(each.code for each in verdict.refused[row])
+            name = canonical.dumps(key).decode()
+            self.refused.append(self._refused(owners[at], (row - starts[at], raw), reasons, name))
+        for at, each in enumerate(owners):
+            each.refused_rows = mine[at]
+            each.verdict = (
+                LANDED if not mine[at] else PARTIAL if mine[at] < each.rows else QUARANTINED
+            )
+        return landed
+
+    def _whole(self, taken: list[Taken]) -> list[Refused]:
+        """Quarantine whole records as the bytes that they are."""
+        return [
+            self._refused(
+                each, (WHOLE_RECORD, each.record.value or b""), tuple(map(str, each.faults)), ""
+            )
+            for each in taken
+            if each.verdict == REFUSED
+        ]
+
+    def _refused(
+        self, taken: Taken, row: tuple[int, bytes], reasons: tuple[str, ...], key: str
+    ) -> Refused:
+        record, envelope = taken.record, taken.envelope
+        number, raw = row
+        return Refused(
+            contract=self.contract.id,
+            contract_version=envelope.get("ce_contractver"),
+            enterprise=taken.sender.enterprise,
+            stream=taken.sender.stream,
+            epoch=taken.epoch,
+            sequence=envelope.sequence,
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            row=number,
+            rows=taken.rows if number == WHOLE_RECORD else 1,
+            business_key=key,
+            reasons=reasons,
+            raw=raw,
+            first_seen_at=record.broker_at,
+        )
+
+
+def _count(taken: Taken, rows: int) -> None:
+    """Compare the number of rows with the one that the sender claims."""
+    if taken.envelope.row_count not in {None, rows}:
+        taken.faults = (Kind.ROW_COUNT,)
+    else:
+        taken.rows = rows
+
+
+def _undecided(part: _Part) -> _Part | None:
+    """Leave out the rows of records that were found to be repeats, forks or faulty."""
+    keep = [not owner.verdict for owner in part.owners]
+    if all(keep):
+        return part
+    if not any(keep):
+        return None
+    # Only bodies of one row each are read together.
+    rows = [row for row, kept in enumerate(keep) if kept]
+    return _Part(part.loose.only(rows), [part.owners[row] for row in rows], [1] * len(rows))
+
+
+def _alike(parts: list[_Part]) -> Iterator[list[_Part]]:
+    """Group parts whose columns are of the same types."""
+    groups: dict[str, list[_Part]] = {}
+    for part in parts:
+        schema = part.loose.columns.schema.remove_metadata()
+        groups.setdefault(schema.to_string(show_field_metadata=False), []).append(part)
+    yield from groups.values()

@@ -20,12 +20,12 @@ from kernel.log import logger
 from pipeline import wiring
 from pipeline.admission import Known
 from pipeline.crashpoints import crash_here
-from pipeline.intake import Intake, Outcome, record_row
+from pipeline.intake import Harvest, Intake, Taken
 from pipeline.sequences import Sequences, earlier_in
 from pipeline.settings import Settings, read_settings
 from pipeline.standing import Standing, mark_name, standing
 from warehouse import quarantine
-from warehouse.landing import RECORD_SCHEMA, RECORDS, REPEAT
+from warehouse.landing import RECORD_SCHEMA, RECORDS, REPEAT, month_of, record_table
 from warehouse.store import ConflictError, TableHandle, TableStore
 
 # Each conflict means that another lander got on; so many in a row mean something else.
@@ -193,9 +193,9 @@ class Lander:
         # Asked anew for each commit: a key may be revoked while a backlog is landed.
         largest = self._settings.land.record_bytes
         intake = Intake(self._contract, self._known(), largest, sequences)
-        outcomes = [intake.take(record) for record in records]
-        self._write(handle, outcomes, (at, positions), sequences)
-        counts.update(_counts(outcomes))
+        harvest = intake.take(records)
+        self._write(handle, harvest, (at, positions), sequences)
+        counts.update(harvest.counts())
         return positions
 
     def _read(self, at: Standing) -> tuple[list[Received], dict[int, int]]:
@@ -226,7 +226,7 @@ class Lander:
     def _write(
         self,
         handle: TableHandle,
-        outcomes: list[Outcome],
+        harvest: Harvest,
         span: tuple[Standing, Mapping[int, int]],
         sequences: Sequences,
     ) -> None:
@@ -234,17 +234,13 @@ class Lander:
         crash = self._settings.crash.dir
         attempt = secrets.token_hex(8)
         crash_here(crash, "land.before_write")
-        entries = [record_row(each, self._contract, attempt) for each in outcomes]
-        self._store.open(RECORDS).append(
-            pa.Table.from_pylist(entries, schema=RECORD_SCHEMA), {}, {"attempt": attempt}
-        )
-        refused = [row for each in outcomes for row in each.refused]
-        if refused:
-            rows = quarantine.table_of(refused, attempt)
+        records = _record_table(harvest.taken, self._contract, attempt)
+        self._store.open(RECORDS).append(records, {}, {"attempt": attempt})
+        if harvest.refused:
+            rows = quarantine.table_of(harvest.refused, attempt)
             self._store.open(quarantine.QUARANTINE).append(rows, {}, {"attempt": attempt})
         crash_here(crash, "land.before_commit")
         schema = landing_schema(self._contract)
-        landed = [each.landed for each in outcomes if each.landed is not None]
         before, after = span
         marks = {mark_name(before.topic, part): offset for part, offset in after.items()}
         marks |= {f"seq/{s}/{epoch}": n for (s, epoch), n in sequences.seen.items()}
@@ -255,22 +251,38 @@ class Lander:
             "attempt": attempt,
             "topic": before.topic,
             "offsets": {str(part): [before.marks[part], after[part]] for part in after},
-            "batch_digest": canonical.digest_of([each.digest for each in outcomes]),
-            "counts": _counts(outcomes),
+            "batch_digest": canonical.digest_of([each.digest for each in harvest.taken]),
+            "counts": harvest.counts(),
             "holes": sequences.holes,
             "landed_at": clock.now().isoformat(),
         }
-        rows = pa.concat_tables(landed) if landed else schema.empty_table()
+        rows = pa.concat_tables([schema.empty_table(), *harvest.landed])
         handle.append(rows, marks, facts)
         crash_here(crash, "land.after_commit")
 
 
-def _counts(outcomes: list[Outcome]) -> dict[str, int]:
-    """Count rows by outcome, and records."""
-    return {
-        "records": len(outcomes),
-        "rows": sum(each.rows for each in outcomes),
-        "landed": sum(0 if each.landed is None else each.landed.num_rows for each in outcomes),
-        "quarantined": sum(row.rows for each in outcomes for row in each.refused),
-        "repeats": sum(each.rows for each in outcomes if each.verdict == REPEAT),
+def _record_table(taken: list[Taken], contract: Contract, attempt: str) -> pa.Table:
+    """Write signed records as they were received; of a repeat the body is kept already."""
+    records = [each.record for each in taken]
+    entries: dict[str, list[object]] = {
+        "topic": [each.topic for each in records],
+        "partition": [each.partition for each in records],
+        "offset": [each.offset for each in records],
+        "broker_at": [each.broker_at for each in records],
+        "key": [each.key for each in records],
+        "body": [None if each.verdict == REPEAT else each.record.value for each in taken],
+        "digest": [each.digest for each in taken],
+        "key_id": [each.sender.key_id for each in taken],
+        "enterprise": [each.sender.enterprise for each in taken],
+        "stream": [each.sender.stream for each in taken],
+        "epoch": [each.epoch for each in taken],
+        "sequence": [each.envelope.sequence for each in taken],
+        "contract": [contract.id] * len(taken),
+        "rows": [each.rows for each in taken],
+        "landed": [each.landed_rows for each in taken],
+        "quarantined": [each.refused_rows for each in taken],
+        "verdict": [each.verdict for each in taken],
+        "attempt": [attempt] * len(taken),
+        "_month": [month_of(each.broker_at) for each in records],
     }
+    return record_table(entries, [each.headers for each in records])

@@ -305,7 +305,7 @@ def _check_rows(contract: Contract, rows: pa.Table, records: list[dict[str, obje
         verdict = gate.judge(decoded.rows, contract, decoded.faults)
         places = packed["_row"].combine_chunks()
         where = f"{contract.table}@{_place(record)}"
-        extra = pa.array(decoded.extra or [None] * verdict.count, pa.string())
+        extra = decoded.extra or pa.nulls(verdict.count, pa.string())
         with _of_its_form(where):
             fresh = with_lineage(
                 decoded.rows.take(places),

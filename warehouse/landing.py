@@ -1,5 +1,6 @@
 """Landing tables: the rows of a record with where each came from; the signed record beside them."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -65,29 +66,65 @@ def month_of(instant: datetime) -> str:
 def with_lineage(
     rows: pa.Table, numbers: pa.Array, origin: Origin, extra: pa.Array, schema: pa.Schema
 ) -> pa.Table:
-    """Add to accepted rows where they came from; numbers are their places in the record."""
-    count = rows.num_rows
-    same = {
-        "_enterprise": origin.enterprise,
-        "_source": origin.source,
-        "_stream": origin.stream,
-        "_epoch": origin.epoch,
-        "_sequence": origin.sequence,
-        "_topic": origin.topic,
-        "_partition": origin.partition,
-        "_offset": origin.offset,
-        "_contract_version": origin.contract_version,
-        "_broker_at": origin.broker_at,
-        "_record_digest": origin.digest,
-        "_month": month_of(origin.broker_at),
+    """Add to rows of one record where they came from; numbers are their places in it."""
+    owner = pa.repeat(pa.scalar(0, pa.int32()), rows.num_rows)
+    return with_lineages(rows, numbers, ([origin], owner), extra, schema)
+
+
+def with_lineages(
+    rows: pa.Table,
+    numbers: pa.Array,
+    origins: tuple[Sequence[Origin], pa.Array],
+    extra: pa.Array,
+    schema: pa.Schema,
+) -> pa.Table:
+    """Add to rows of many records where each came from: the records, and of each row which."""
+    records, owner = origins
+    names = {
+        "_enterprise": "enterprise",
+        "_source": "source",
+        "_stream": "stream",
+        "_epoch": "epoch",
+        "_sequence": "sequence",
+        "_topic": "topic",
+        "_partition": "partition",
+        "_offset": "offset",
+        "_contract_version": "contract_version",
+        "_broker_at": "broker_at",
+        "_record_digest": "digest",
     }
-    each = {"_row": numbers, "_extra": extra, "_op": rows["_op"]}
-    columns = [
-        rows[field.name]
-        if field.name in rows.column_names and field.name not in each
-        else each[field.name]
-        if field.name in each
-        else pa.repeat(pa.scalar(same[field.name], LINEAGE.field(field.name).type), count)
-        for field in schema
-    ]
+    known: dict[str, list[object]] = {
+        column: [getattr(each, name) for each in records] for column, name in names.items()
+    }
+    known["_month"] = [month_of(each.broker_at) for each in records]
+    told = {
+        column: pa.array(values, LINEAGE.field(column).type).take(owner)
+        for column, values in known.items()
+    }
+    told |= {"_row": numbers, "_extra": extra, "_op": rows["_op"]}
+    columns = [told[each.name] if each.name in told else rows[each.name] for each in schema]
     return pa.table(columns, schema=schema)
+
+
+def record_table(
+    entries: Mapping[str, list[object]], headers: Sequence[Sequence[tuple[str, bytes]]]
+) -> pa.Table:
+    """Write signed records as they were received; headers apart, for they are many."""
+    ends = [0]
+    for each in headers:
+        ends.append(ends[-1] + len(each))
+    pairs = pa.StructArray.from_arrays(
+        [
+            pa.array([name for each in headers for name, _ in each], pa.string()),
+            pa.array([value for each in headers for _, value in each], pa.binary()),
+        ],
+        ["name", "value"],
+    )
+    listed = pa.ListArray.from_arrays(pa.array(ends, pa.int32()), pairs)
+    return pa.table(
+        [
+            listed if each.name == "headers" else pa.array(entries[each.name], each.type)
+            for each in RECORD_SCHEMA
+        ],
+        schema=RECORD_SCHEMA,
+    )

@@ -4,27 +4,30 @@ from kernel import canonical
 from pipeline import wiring
 from pipeline.assess import decisions
 from pipeline.settings import Settings
-from warehouse import attempts, quarantine
-from warehouse.tables import core_tables
+from warehouse import attempts, ledger, quarantine
+from warehouse.tables import core_tables, mart_tables
 
-# Where a row stood on the bus may differ between two runs; what it says may not.
-_PLACES = {"_broker_at", "_origin", "_stream"}
+# Where a row stood on the bus, and when, may differ between two runs; what it says may not.
+_PLACES = {"_broker_at", "_origin", "_stream", "origin", "as_of", "versions"}
 
 
 def tables(settings: Settings) -> dict[str, list[str]]:
-    """Give every current-state table's rows, and landing's, without their places on the bus."""
+    """Give every table's rows without their places on the bus."""
     store = wiring.store(settings)
     found: dict[str, list[str]] = {}
-    for table in core_tables():
-        rows = store.open(table.name).dataset().to_table()
+    for name in [*(each.name for each in (*core_tables(), *mart_tables())), "metric"]:
+        rows = store.open(name).dataset().to_table()
         said = rows.drop_columns([name for name in rows.column_names if name in _PLACES])
-        found[table.name] = sorted(canonical.dumps(row).decode() for row in said.to_pylist())
+        found[name] = sorted(canonical.dumps(row).decode() for row in said.to_pylist())
+    for table in core_tables():
         (landing,) = table.reads
         counted = store.open(landing).dataset().to_table(["_stream", "_sequence", "_row"])
         found[landing] = sorted(canonical.dumps(row).decode() for row in counted.to_pylist())
     refused = attempts.visible(store, quarantine.QUARANTINE, quarantine.SCHEMA)
     said = refused.select(["contract", "business_key", "reasons", "raw"]).to_pylist()
     found["quarantine"] = sorted(repr(row) for row in said)
+    sealed = [(entry["number"], entry["claim_id"]) for entry in ledger.entries(store)]
+    found["ledger"] = [repr(each) for each in sealed]
     return found
 
 
