@@ -6,7 +6,15 @@ from decimal import Decimal
 import pyarrow as pa
 import pytest
 
-from contracts.decode import Decoded, UndecodableError, decode_arrow, decode_json
+from contracts.decode import (
+    Decoded,
+    UndecodableError,
+    decode_arrow,
+    decode_json,
+    read_json,
+    read_json_singles,
+    settle,
+)
 from contracts.gate import judge
 from contracts.loader import find
 from contracts.violations import Kind
@@ -216,3 +224,74 @@ def test_a_foreign_column_is_told_of_whatever_it_holds(foreign: pa.Array) -> Non
     assert decoded.faults == {}
     assert '"odd":' in str(extras(decoded)[0])
     assert canonical.loads(decoded.raw([0])[0])
+
+
+def test_a_body_that_would_fill_the_memory_is_refused_unopened() -> None:
+    bomb = pa.table({"payment_id": pa.array(["x" * 1000]).take(pa.array([0] * 200_000))})
+    sink = io.BytesIO()
+    options = pa.ipc.IpcWriteOptions(compression="zstd")
+    with pa.ipc.new_stream(sink, bomb.schema, options=options) as stream:
+        stream.write_table(bomb)
+    assert len(sink.getvalue()) < 1 << 20
+    with pytest.raises(UndecodableError, match="unfolds"):
+        decode_arrow(sink.getvalue(), CONTRACT)
+
+
+PLAIN = [
+    {},
+    {"paid_amount": 99999999999999.99},
+    {"paid_amount": "12.30"},
+    {"updated_at": "2024-06-01T08:00:00+08:00"},
+    {"paid_on": None, "bank_reference": "中\n😀"},
+    {"_op": "delete"},
+]
+ODD = [
+    {"updated_at": "2024-06-01T08:00:00"},
+    {"paid_amount": 0.001},
+    {"paid_amount": True},
+    {"payment_id": 5},
+    {"remark": "nobody promised it"},
+    {"payment_id": ["x"]},
+    {"paid_on": "0000-01-01"},
+    {"_op": 7},
+]
+
+
+def bodies(*changes: dict[str, object]) -> list[bytes]:
+    return [canonical.dumps(valid_row(CONTRACT, **change)) for change in changes]
+
+
+def test_plain_objects_are_read_in_one_go_and_as_one_by_one() -> None:
+    sent = bodies(*PLAIN)
+    quick = read_json_singles(sent, CONTRACT)
+    assert quick is not None
+    together = settle([quick], CONTRACT)
+    apart = settle([read_json(each, CONTRACT, lines=False) for each in sent], CONTRACT)
+    assert together.rows == apart.rows
+    assert together.faults == apart.faults == {}
+    assert together.raw(range(len(sent))) == sent
+
+
+TRICKS = [
+    b"", b"{", b"5", b"[]", b"{}{}", b'{"a":1}\n{"a":2}', b"\xef\xbb\xbf{}", b" {}",
+    b'{"payment_id":"\xff"}', b'{"payment_id":"\\ud800"}', b'{"payment_id":"a","payment_id":"b"}',
+    b'{"paid_amount":NaN}', b'{"paid_amount":1.}', b'{"payment_id":"a\tb"}',
+    b'{"payment_id":"\x00"}',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("odd", [*bodies(*ODD[:6]), *TRICKS], ids=repr)
+def test_the_quick_reader_leaves_alone_what_is_not_plain(odd: bytes) -> None:
+    """Or reads it with the very same faults."""
+    sent = [*bodies(*PLAIN), odd]
+    quick = read_json_singles(sent, CONTRACT)
+    try:
+        one_by_one = [read_json(each, CONTRACT, lines=False) for each in sent]
+    except UndecodableError:
+        assert quick is None
+        return
+    if quick is None:
+        return
+    together, apart = settle([quick], CONTRACT), settle(one_by_one, CONTRACT)
+    assert together.rows == apart.rows
+    assert together.faults == apart.faults
