@@ -129,6 +129,14 @@ def read(record: Received) -> Envelope:
     return Envelope(fields, tuple(faults), signature)
 
 
+def claimed_rows(record: Received) -> int:
+    """Tell how many rows a record says that it holds, before anything else is read of it."""
+    for name, value in record.headers:
+        if name == "ce_rowcount":
+            return _counted(value.decode("utf-8", "replace")) or 1
+    return 1
+
+
 def stream_id(record: Received, envelope: Envelope) -> StreamId:
     """Name the stream of a record: its partition key, else the record's key."""
     named = envelope.get("ce_partitionkey")

@@ -1,32 +1,29 @@
 """Land: every record of the bus once into its landing table, or into quarantine with reasons."""
 
-import secrets
 from collections import Counter
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, replace
 
-import pyarrow as pa
-
-from bus.ports import Bus, Extent, Received
+from bus.envelope import claimed_rows
+from bus.ports import Bus, Extent, Reader, Received
 from bus.topics import topic_of
 from contracts.loader import all_contracts, find
 from contracts.model import Contract
 from contracts.schema import landing_schema
-from kernel import canonical, clock
+from kernel import clock
 from kernel.errors import DependencyUnavailableError
 from kernel.ids import ContractId
 from kernel.log import logger
 from pipeline import wiring
 from pipeline.admission import Known
-from pipeline.crashpoints import crash_here
-from pipeline.intake import Harvest, Intake, Taken
-from pipeline.sequences import Sequences, earlier_in
+from pipeline.intake import Harvest, Intake
+from pipeline.sequences import Sequences, earlier_in, moved, sequence_mark
 from pipeline.settings import Settings, read_settings
 from pipeline.standing import Standing, mark_name, standing
-from warehouse import quarantine
-from warehouse.landing import RECORD_SCHEMA, RECORDS, REPEAT, month_of, record_table
-from warehouse.store import ConflictError, TableHandle, TableStore
+from pipeline.step import Step
+from warehouse.store import ConflictError, TableStore
 
 # Each conflict means that another lander got on; so many in a row mean something else.
 _RETRIES = 20
@@ -117,38 +114,36 @@ class Lander:
         store: TableStore,
         known: Callable[[], Known],
     ) -> None:
-        self._settings = settings
+        self._settings = settings.land
         self._contract = contract
         self._topic = topic_of(contract.id)
         self._bus = bus
         self._store = store
         self._known = known
-        self._store.create(contract.table, landing_schema(contract), ("_month",))
-        self._store.create(RECORDS, RECORD_SCHEMA, ("contract", "_month"))
-        self._store.create(quarantine.QUARANTINE, quarantine.SCHEMA, ("contract", "_month"))
+        self._step = Step(store, contract, settings.crash.dir)
 
     def drain(self) -> Landed:
         """Land until the table stands where the bus ended."""
+        counts = Counter[str]()
         extent = self._bus.extents([self._topic]).get(self._topic)
         if extent is None:
-            return self._landed({}, {}, Counter())
-        at = self._settle(extent)
-        start, counts = dict(at.marks), Counter[str]()
+            return self._landed({}, {}, counts)
+        start = at = self._settle(extent)
         conflicts = 0
-        while any(at.marks[partition] < end for partition, end in at.ends.items()):
+        while at.is_behind:
+            before = sum(counts.values())
             try:
-                at = replace(at, marks=self._step(at, counts))
-                conflicts = 0
+                self._run(at, counts)
             except ConflictError as quicker:
-                conflicts += 1
+                conflicts = 0 if sum(counts.values()) > before else conflicts + 1
                 if conflicts > _RETRIES:
                     raise DependencyUnavailableError(
                         f"Other landers were quicker {conflicts} times.",
                         where=self._contract.table,
                         cure="run again; what they landed is landed.",
                     ) from quicker
-                at = self._settle(extent)
-        return self._landed(start, at.marks, counts)
+            at = self._settle(extent)
+        return self._landed(start.marks, at.marks, counts)
 
     def _settle(self, extent: Extent) -> Standing:
         """Find where to go on; what can no longer be read is told in a commit of its own."""
@@ -183,106 +178,65 @@ class Lander:
             dict(counts),
         )
 
-    def _step(self, at: Standing, counts: Counter[str]) -> Mapping[int, int]:
-        """Read one commit's worth of records, judge them, write them: one decision."""
-        records, positions = self._read(at)
-        handle = self._store.open(self._contract.table)
-        if any((handle.mark(mark_name(at.topic, p)) or 0) != at.marks[p] for p in at.marks):
-            raise ConflictError("another lander was here first")
-        sequences = self._sequences(handle)
-        # Asked anew for each commit: a key may be revoked while a backlog is landed.
-        largest = self._settings.land.record_bytes
-        intake = Intake(self._contract, self._known(), largest, sequences)
-        harvest = intake.take(records)
-        self._write(handle, harvest, (at, positions), sequences)
-        counts.update(harvest.counts())
-        return positions
+    def _run(self, at: Standing, counts: Counter[str]) -> None:
+        """Go from a standing to the ends: while one step is written, the next is judged."""
+        first = self._store.open(self._contract.table)
+        sequences = Sequences(lambda *of: first.mark(sequence_mark(*of)))
+        pending: Future[dict[str, int]] | None = None
+        with (
+            closing(self._bus.reader(self._topic, at.marks)) as reader,
+            ThreadPoolExecutor(1, thread_name_prefix="land-write") as writer,
+        ):
+            while at.is_behind:
+                records, positions = self._read(reader, at)
+                sequences.begin(earlier_in(self._store))
+                # Asked anew for each step: a key may be revoked while a backlog is landed.
+                intake = Intake(
+                    self._contract, self._known(), self._settings.record_bytes, sequences
+                )
+                harvest = intake.take(records)
+                counts.update(pending.result() if pending else {})
+                pending = writer.submit(
+                    self._write, harvest, (at, positions), dict(sequences.seen), sequences.holes
+                )
+                at = replace(at, marks=positions)
+            counts.update(pending.result() if pending else {})
 
-    def _read(self, at: Standing) -> tuple[list[Received], dict[int, int]]:
-        """Take records up to a commit's size or age, none of them beyond the ends."""
+    def _read(self, reader: Reader, at: Standing) -> tuple[list[Received], dict[int, int]]:
+        """Take records up to a step's size or age."""
         records: list[Received] = []
         positions = dict(at.marks)
-        size, started = 0, clock.monotonic()
-        reader = self._bus.reader(self._topic, at.marks)
-        try:
-            while any(positions[part] < end for part, end in at.ends.items()):
-                polled = reader.poll(_EMPTY_POLL_SECONDS)
-                records += [replace(each, topic=at.topic) for each in polled.records]
-                positions.update(polled.positions)
-                size += sum(len(each.value or b"") for each in polled.records)
-                aged = clock.monotonic() - started > self._settings.land.commit_seconds
-                if records and (aged or size > self._settings.land.commit_bytes):
-                    break
-        finally:
-            reader.close()
+        rows, size, started = 0, 0, clock.monotonic()
+        while any(positions[part] < end for part, end in at.ends.items()):
+            polled = reader.poll(_EMPTY_POLL_SECONDS)
+            records += [replace(each, topic=at.topic) for each in polled.records]
+            positions.update(polled.positions)
+            rows += sum(claimed_rows(each) for each in polled.records)
+            size += sum(len(each.value or b"") for each in polled.records)
+            is_full = size > self._settings.commit_bytes or rows > self._settings.commit_rows
+            aged = clock.monotonic() - started > self._settings.commit_seconds
+            if records and (aged or is_full):
+                break
         return records, positions
-
-    def _sequences(self, handle: TableHandle) -> Sequences:
-        def last(stream: str, epoch: str) -> int | None:
-            return handle.mark(f"seq/{stream}/{epoch}")
-
-        return Sequences(last, earlier_in(self._store))
 
     def _write(
         self,
-        handle: TableHandle,
         harvest: Harvest,
         span: tuple[Standing, Mapping[int, int]],
-        sequences: Sequences,
-    ) -> None:
-        """Write records and refused rows under an attempt; the landing commit names it."""
-        crash = self._settings.crash.dir
-        attempt = secrets.token_hex(8)
-        crash_here(crash, "land.before_write")
-        records = _record_table(harvest.taken, self._contract, attempt)
-        self._store.open(RECORDS).append(records, {}, {"attempt": attempt})
-        if harvest.refused:
-            rows = quarantine.table_of(harvest.refused, attempt)
-            self._store.open(quarantine.QUARANTINE).append(rows, {}, {"attempt": attempt})
-        crash_here(crash, "land.before_commit")
-        schema = landing_schema(self._contract)
+        seen: Mapping[tuple[str, str], int],
+        holes: list[dict[str, object]],
+    ) -> dict[str, int]:
+        """Commit a step if the table still stands where it was judged to stand."""
         before, after = span
+        handle = self._store.open(self._contract.table)
+        for part, mark in before.marks.items():
+            if (handle.mark(mark_name(before.topic, part)) or 0) != mark:
+                raise ConflictError("another lander was here first")
         marks = {mark_name(before.topic, part): offset for part, offset in after.items()}
-        marks |= {f"seq/{s}/{epoch}": n for (s, epoch), n in sequences.seen.items()}
         facts = {
-            "contract": self._contract.id,
-            "contract_version": self._contract.version,
-            "contract_digest": self._contract.digest,
-            "attempt": attempt,
             "topic": before.topic,
             "offsets": {str(part): [before.marks[part], after[part]] for part in after},
-            "batch_digest": canonical.digest_of([each.digest for each in harvest.taken]),
-            "counts": harvest.counts(),
-            "holes": sequences.holes,
-            "landed_at": clock.now().isoformat(),
+            "holes": holes,
         }
-        rows = pa.concat_tables([schema.empty_table(), *harvest.landed])
-        handle.append(rows, marks, facts)
-        crash_here(crash, "land.after_commit")
-
-
-def _record_table(taken: list[Taken], contract: Contract, attempt: str) -> pa.Table:
-    """Write signed records as they were received; of a repeat the body is kept already."""
-    records = [each.record for each in taken]
-    entries: dict[str, list[object]] = {
-        "topic": [each.topic for each in records],
-        "partition": [each.partition for each in records],
-        "offset": [each.offset for each in records],
-        "broker_at": [each.broker_at for each in records],
-        "key": [each.key for each in records],
-        "body": [None if each.verdict == REPEAT else each.record.value for each in taken],
-        "digest": [each.digest for each in taken],
-        "key_id": [each.sender.key_id for each in taken],
-        "enterprise": [each.sender.enterprise for each in taken],
-        "stream": [each.sender.stream for each in taken],
-        "epoch": [each.epoch for each in taken],
-        "sequence": [each.envelope.sequence for each in taken],
-        "contract": [contract.id] * len(taken),
-        "rows": [each.rows for each in taken],
-        "landed": [each.landed_rows for each in taken],
-        "quarantined": [each.refused_rows for each in taken],
-        "verdict": [each.verdict for each in taken],
-        "attempt": [attempt] * len(taken),
-        "_month": [month_of(each.broker_at) for each in records],
-    }
-    return record_table(entries, [each.headers for each in records])
+        self._step.write(handle, harvest, marks | moved(handle, seen), facts)
+        return harvest.counts()

@@ -1,6 +1,6 @@
 """A record's place in its stream: news, a repeat or a fork; and the numbers that never came."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from bus.ports import Headers
 from warehouse import attempts
 from warehouse.landing import JUDGED, RECORDS
-from warehouse.store import TableStore
+from warehouse.store import TableHandle, TableStore
 
 # Where every stream begins to count: a later first number is a hole.
 FIRST = 1
@@ -42,13 +42,20 @@ Earlier = Callable[[str, str, int], Sequence[Arrival]]
 
 @dataclass(slots=True)
 class Sequences:
-    """The numbers of each stream and epoch, as the table and this step know them."""
+    """The numbers of each stream and epoch, as the table and this run know them."""
 
     last: Callable[[str, str], int | None]
-    earlier: Earlier
     seen: dict[tuple[str, str], int] = field(default_factory=dict)
-    arrived: dict[tuple[str, str, int], list[Arrival]] = field(default_factory=dict)
     holes: list[dict[str, object]] = field(default_factory=list)
+    _earlier: Earlier = lambda *_: ()
+    _arrived: dict[tuple[str, str, int], list[Arrival]] = field(default_factory=dict)
+    _before: dict[tuple[str, str, int], list[Arrival]] = field(default_factory=dict)
+
+    def begin(self, earlier: Earlier) -> None:
+        """Begin a step; the one before it may not be in the tables yet."""
+        self._earlier = earlier
+        self._before, self._arrived = self._arrived, {}
+        self.holes = []
 
     def place(self, stream: str, epoch: str, sequence: int, came: Arrival) -> Place:
         """Compare a record with what came under its number before."""
@@ -56,8 +63,9 @@ class Sequences:
         if last is None or sequence > last:
             return Place.NEWS
         known = [
-            *self.arrived.get((stream, epoch, sequence), ()),
-            *self.earlier(stream, epoch, sequence),
+            *self._arrived.get((stream, epoch, sequence), ()),
+            *self._before.get((stream, epoch, sequence), ()),
+            *self._earlier(stream, epoch, sequence),
         ]
         for each in known:
             if each.digest == came.digest and (each.keeps_number or each.headers == came.headers):
@@ -72,11 +80,22 @@ class Sequences:
             hole = {"stream": stream, "epoch": epoch, "from": expected, "to": sequence - 1}
             self.holes.append(hole)
         self.seen[stream, epoch] = sequence if last is None else max(last, sequence)
-        self.arrived.setdefault((stream, epoch, sequence), []).append(came)
+        self._arrived.setdefault((stream, epoch, sequence), []).append(came)
 
     def _last(self, stream: str, epoch: str) -> int | None:
         known = self.seen.get((stream, epoch))
         return self.last(stream, epoch) if known is None else known
+
+
+def sequence_mark(stream: str, epoch: str) -> str:
+    """Name the watermark of a stream: the last number that came."""
+    return f"seq/{stream}/{epoch}"
+
+
+def moved(handle: TableHandle, seen: Mapping[tuple[str, str], int]) -> dict[str, int]:
+    """Give the watermarks of streams, as far as they moved."""
+    marks = {sequence_mark(*stream): number for stream, number in seen.items()}
+    return {name: number for name, number in marks.items() if handle.mark(name) != number}
 
 
 def earlier_in(store: TableStore) -> Earlier:

@@ -1,0 +1,84 @@
+"""One step over several tables, one decision: the landing commit, which names the attempt."""
+
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+
+import pyarrow as pa
+
+from contracts.model import Contract
+from contracts.schema import landing_schema
+from kernel import canonical, clock
+from pipeline.crashpoints import crash_here
+from pipeline.intake import Harvest, Taken
+from warehouse import quarantine
+from warehouse.landing import RECORD_SCHEMA, RECORDS, REPEAT, month_of, record_table
+from warehouse.store import TableHandle, TableStore
+
+
+class Step:
+    """Writes what was judged of one contract."""
+
+    def __init__(self, store: TableStore, contract: Contract, crash: Path | None) -> None:
+        self._store, self._contract, self._crash = store, contract, crash
+        store.create(contract.table, landing_schema(contract), ("_month",))
+        store.create(RECORDS, RECORD_SCHEMA, ("contract", "_month"))
+        store.create(quarantine.QUARANTINE, quarantine.SCHEMA, ("contract", "_month"))
+
+    def write(
+        self,
+        handle: TableHandle,
+        harvest: Harvest,
+        marks: Mapping[str, int],
+        facts: Mapping[str, object],
+    ) -> None:
+        """Write records and refused rows under an attempt; the landing commit names it."""
+        attempt = secrets.token_hex(8)
+        crash_here(self._crash, "land.before_write")
+        if harvest.taken:
+            records = _record_table(harvest.taken, self._contract, attempt)
+            self._store.open(RECORDS).append(records, {}, {"attempt": attempt})
+        crash_here(self._crash, "land.between_writes")
+        if harvest.refused:
+            rows = quarantine.table_of(harvest.refused, attempt)
+            self._store.open(quarantine.QUARANTINE).append(rows, {}, {"attempt": attempt})
+        crash_here(self._crash, "land.before_commit")
+        common = {
+            "contract": self._contract.id,
+            "contract_version": self._contract.version,
+            "contract_digest": self._contract.digest,
+            "attempt": attempt,
+            "batch_digest": canonical.digest_of([each.digest for each in harvest.taken]),
+            "counts": harvest.counts(),
+            "landed_at": clock.now().isoformat(),
+        }
+        empty = landing_schema(self._contract).empty_table()
+        handle.append(pa.concat_tables([empty, *harvest.landed]), marks, {**common, **facts})
+        crash_here(self._crash, "land.after_commit")
+
+
+def _record_table(taken: list[Taken], contract: Contract, attempt: str) -> pa.Table:
+    """Write signed records as they were received; of a repeat the body is kept already."""
+    records = [each.record for each in taken]
+    entries: dict[str, list[object]] = {
+        "topic": [each.topic for each in records],
+        "partition": [each.partition for each in records],
+        "offset": [each.offset for each in records],
+        "broker_at": [each.broker_at for each in records],
+        "key": [each.key for each in records],
+        "body": [None if each.verdict == REPEAT else each.record.value for each in taken],
+        "digest": [each.digest for each in taken],
+        "key_id": [each.sender.key_id for each in taken],
+        "enterprise": [each.sender.enterprise for each in taken],
+        "stream": [each.sender.stream for each in taken],
+        "epoch": [each.epoch for each in taken],
+        "sequence": [each.envelope.sequence for each in taken],
+        "contract": [contract.id] * len(taken),
+        "rows": [each.rows for each in taken],
+        "landed": [each.landed_rows for each in taken],
+        "quarantined": [each.refused_rows for each in taken],
+        "verdict": [each.verdict for each in taken],
+        "attempt": [attempt] * len(taken),
+        "_month": [month_of(each.broker_at) for each in records],
+    }
+    return record_table(entries, [each.headers for each in records])
