@@ -127,8 +127,7 @@ def _slice(landing: TableHandle, span: _Span, most: int) -> pa.Table:
 
 
 def _refused(store: TableStore, contract: Contract, span: _Span) -> pa.Table:
-    rows = attempts.visible(store, quarantine.QUARANTINE, quarantine.SCHEMA)
-    rows = rows.filter(
+    rows = attempts.quarantined(store, quarantine.SCHEMA).filter(
         (pc.field("contract") == contract.id)
         & (pc.field("topic") == span.topic)
         & (pc.field("partition") == span.partition)

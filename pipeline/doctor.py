@@ -16,7 +16,7 @@ from pipeline.land import standings
 from pipeline.publish import RoundReport, read_status, resident_agents
 from pipeline.settings import Settings, read_settings
 from warehouse import attempts, quarantine
-from warehouse.landing import RECORD_SCHEMA, RECORDS, REPEAT
+from warehouse.landing import RECORD_SCHEMA, REPEAT
 from warehouse.store import TableStore
 
 Stream = tuple[str, str]
@@ -102,7 +102,7 @@ def examine(settings: Settings | None = None) -> Health:
     except DependencyUnavailableError as refused:
         silent = refused
         found.append(str(refused))
-    records = attempts.visible(store, RECORDS, _COUNTED)
+    records = attempts.records(store, _COUNTED)
     streams = _streams(store, records)
     landed = [contract for contract, lag in behind.items() if not lag]
     findings = [
@@ -163,7 +163,7 @@ def _streams(store: TableStore, records: pa.Table) -> tuple[StreamHealth, ...]:
         health.produced += row["rows"]
         health.repeats += row["rows"] if row["verdict"] == REPEAT else 0
         health.last_seen = max(health.last_seen or row["broker_at"], row["broker_at"])
-    refused = attempts.visible(store, quarantine.QUARANTINE, _REFUSED)
+    refused = attempts.quarantined(store, _REFUSED)
     for row in refused.to_pylist():
         of(row["stream"], row["contract"]).quarantined += row["rows"]
     for contract in all_contracts().values():

@@ -145,6 +145,16 @@ class Intake:
         landed = [table for group in _alike(kept) for table in self._judge(group)]
         return Harvest(taken, landed, [*self._whole(taken), *self.refused])
 
+    def reopen(self, records: Sequence[Received]) -> list[pa.Table]:
+        """Judge again the rows of records whose place in their streams is settled."""
+        taken = [self._admit(record) for record in records]
+        parts = list(self._read([each for each in taken if not each.verdict and not each.faults]))
+        for each in taken:
+            if each.faults:
+                each.refuse()
+        kept = [part for each in parts if (part := _undecided(each))]
+        return [table for group in _alike(kept) for table in self._judge(group)]
+
     def _admit(self, record: Received) -> Taken:
         """Settle who sent a record and whether it is of its form; nothing is opened yet."""
         envelope, digest = envelopes.read(record), canonical.digest(record.value or b"")

@@ -16,13 +16,13 @@ from kernel import clock
 from kernel.errors import DependencyUnavailableError
 from kernel.ids import ContractId
 from kernel.log import logger
-from pipeline import wiring
+from pipeline import replay, wiring
 from pipeline.admission import Known
 from pipeline.intake import Harvest, Intake
 from pipeline.sequences import Sequences, earlier_in, moved, sequence_mark
 from pipeline.settings import Settings, read_settings
 from pipeline.standing import Standing, mark_name, standing
-from pipeline.step import Step
+from pipeline.step import Step, judged
 from warehouse.store import ConflictError, TableStore
 
 # Each conflict means that another lander got on; so many in a row mean something else.
@@ -99,6 +99,8 @@ def land(contract: str) -> dict[str, object]:
         return Known(wiring.keys(settings), wiring.enterprises(settings))
 
     found, store = find(contract), wiring.store(settings)
+    if replay.is_due(store, found):
+        replay.replay(contract, settings=settings)
     with closing(wiring.bus(settings)) as bus:
         return Lander(settings, found, bus, store, known).drain().as_extra()
 
@@ -154,6 +156,9 @@ class Lander:
             if not at.news and not at.gaps:
                 return at
             marks = {mark_name(at.topic, part): offset for part, offset in at.start.items()}
+            if at.is_first:
+                # Nothing waits yet that another version could have refused.
+                marks[judged(self._contract)] = 1
             facts = {
                 "contract": self._contract.id,
                 "topic_id": extent.id,

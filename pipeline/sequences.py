@@ -35,6 +35,7 @@ class Arrival:
     digest: str
     headers: Headers
     keeps_number: bool
+    place: tuple[str, int, int] = ("", 0, 0)
 
 
 Earlier = Callable[[str, str, int], Sequence[Arrival]]
@@ -125,11 +126,14 @@ def _read(
         & (pc.field("sequence") >= numbers.start)
         & (pc.field("sequence") < numbers.stop)
     )
-    names = ["sequence", "digest", "headers", "verdict", "attempt"]
+    names = [
+        "sequence", "digest", "headers", "verdict", "attempt", "topic", "partition", "offset",
+    ]  # fmt: skip
     found: dict[int, list[Arrival]] = {}
     for row in store.open(RECORDS).dataset().to_table(names, filter=wanted).to_pylist():
         if row["attempt"] in decided:
             headers = tuple((each["name"], each["value"]) for each in row["headers"])
-            arrival = Arrival(row["digest"], headers, row["verdict"] in JUDGED)
+            place = row["topic"], row["partition"], row["offset"]
+            arrival = Arrival(row["digest"], headers, row["verdict"] in JUDGED, place)
             found.setdefault(row["sequence"], []).append(arrival)
     return found

@@ -41,6 +41,7 @@ class Standing:
     gaps: tuple[Gap, ...]
     # What the table must remember before anything is landed; nothing if it knows already.
     news: Mapping[str, int]
+    is_first: bool
 
     @property
     def is_behind(self) -> bool:
@@ -85,7 +86,12 @@ def standing(handle: TableHandle | None, topic: str, found: Extent) -> Standing:
         gaps += _lost(handle, filed_as(topic, newest))
     news = {} if known else {f"{_GENERATION}/{found.id}": generation, _GENERATION: generation}
     return Standing(
-        name, {part: end for part, (_, end) in found.spans.items()}, marks, tuple(gaps), news
+        name,
+        {part: end for part, (_, end) in found.spans.items()},
+        marks,
+        tuple(gaps),
+        news,
+        is_first=not newest,
     )
 
 

@@ -16,6 +16,11 @@ from warehouse.landing import RECORD_SCHEMA, RECORDS, REPEAT, month_of, record_t
 from warehouse.store import TableHandle, TableStore
 
 
+def judged(contract: Contract) -> str:
+    """Name the mark of a version of a contract that has judged all that waited in quarantine."""
+    return f"judged/{contract.digest}"
+
+
 class Step:
     """Writes what was judged of one contract."""
 

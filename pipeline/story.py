@@ -46,7 +46,7 @@ def sealed(settings: Settings, claim: str) -> bool:
 def tell(settings: Settings, claim: str, pack: str) -> Told:
     """Gather what the story's last page shows."""
     store = wiring.store(settings)
-    refused = attempts.visible(store, quarantine.QUARANTINE, quarantine.SCHEMA)
+    refused = attempts.quarantined(store, quarantine.SCHEMA)
     reasons = Counter(code for codes in refused["reasons"].to_pylist() for code in codes)
     months = store.open(metric.TABLE).dataset().count_rows() if store.exists(metric.TABLE) else 0
     newest = [row for row in decisions(store) if row["claim_id"] == claim]

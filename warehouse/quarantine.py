@@ -1,7 +1,7 @@
 """Quarantine: refused rows with every reason, and the events that tell each one's state."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 import pyarrow as pa
@@ -9,6 +9,7 @@ import pyarrow as pa
 from contracts.schema import INSTANT
 from kernel import canonical
 from warehouse.landing import month_of
+from warehouse.store import TableStore
 
 QUARANTINE = "quarantine"
 EVENTS = "quarantine_event"
@@ -49,6 +50,25 @@ EVENT_SCHEMA = pa.schema(
 )
 
 
+# The states of a row; one without an event is open.
+OPEN, ACCEPTED, REJECTED, WAIVED = "open", "accepted", "rejected", "waived"
+
+
+def row_id(topic: str, partition: int, offset: int, row: int) -> str:
+    """Name a row by its place on the bus."""
+    return canonical.digest_of([topic, partition, offset, row])
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """Who said what of a row, and until when it holds."""
+
+    who: str
+    why: str
+    at: datetime
+    until: datetime | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Refused:
     """A row, or a whole record, that broke promises; rows counts what it stands for."""
@@ -72,11 +92,7 @@ class Refused:
     @property
     def id(self) -> str:
         """Name the row by its place on the bus, which no replay changes."""
-        return canonical.digest_of([self.topic, self.partition, self.offset, self.row])
-
-    def because(self, reasons: tuple[str, ...], business_key: str) -> "Refused":
-        """Give the row with its reasons and the key that its owner knows it by."""
-        return replace(self, reasons=reasons, business_key=business_key)
+        return row_id(self.topic, self.partition, self.offset, self.row)
 
 
 def table_of(refused: Sequence[Refused], attempt: str) -> pa.Table:
@@ -93,3 +109,24 @@ def table_of(refused: Sequence[Refused], attempt: str) -> pa.Table:
         ],
         schema=SCHEMA,
     )
+
+
+def tell(store: TableStore, states: Sequence[tuple[str, str]], word: Word) -> None:
+    """Note the new states of rows; the newest event of a row counts."""
+    if not states:
+        return
+    store.create(EVENTS, EVENT_SCHEMA)
+    events = [
+        {"row_id": row, "state": state, "who": word.who, "why": word.why, "until": word.until,
+         "at": word.at}
+        for row, state in states
+    ]  # fmt: skip
+    store.open(EVENTS).append(pa.Table.from_pylist(events, schema=EVENT_SCHEMA), {}, {})
+
+
+def newest_events(store: TableStore) -> dict[str, dict[str, object]]:
+    """Give the event that counts of each row that has one."""
+    if not store.exists(EVENTS):
+        return {}
+    rows = store.open(EVENTS).dataset().to_table().sort_by("at").to_pylist()
+    return {row["row_id"]: row for row in rows}

@@ -1,0 +1,195 @@
+"""Quarantine's life: what waits is judged anew and lands in its own place, or is waived."""
+
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bus.ports import Received
+from contracts.loader import find
+from contracts.model import Contract
+from contracts.schema import landing_schema
+from kernel import clock
+from kernel.errors import ConfigurationError
+from kernel.log import logger
+from pipeline import wiring
+from pipeline.admission import Known
+from pipeline.intake import Harvest, Intake
+from pipeline.sequences import Arrival, Earlier, Sequences, earlier_in, moved, sequence_mark
+from pipeline.settings import Settings, read_settings
+from pipeline.step import Step, judged
+from warehouse import attempts, quarantine
+from warehouse.landing import RECORD_SCHEMA, RECORDS, REFUSED
+from warehouse.quarantine import WHOLE_RECORD, row_id
+from warehouse.store import ConflictError, TableHandle, TableStore
+
+_MARK = "replay"
+# Bodies are judged so many records at a time.
+_PORTION = 500
+Place = tuple[str, int, int]
+Row = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What became of rows that were judged anew."""
+
+    accepted: int
+    rejected: int
+
+
+def replay(
+    contract_id: str, ids: Collection[str] = (), who: str = "", settings: Settings | None = None
+) -> Replayed:
+    """Judge what waits of a contract, or some of it, by what is known now; safe at any time."""
+    settings = settings or read_settings()
+    contract, store = find(contract_id), wiring.store(settings)
+    known = Known(wiring.keys(settings), wiring.enterprises(settings))
+    work = _Replay(settings, contract, store, known)
+    waiting = [
+        row
+        for row in attempts.waiting(store, clock.now())
+        if row["contract"] == contract.id
+        and (row["id"] in ids if ids else row["state"] != quarantine.WAIVED)
+    ]
+    places = sorted({_place(row) for row in waiting})
+    accepted: set[str] = set()
+    for start in range(0, len(places), _PORTION):
+        some = set(places[start : start + _PORTION])
+        accepted |= work.judge([row for row in waiting if _place(row) in some])
+    work.note_judged()
+    told = [(str(row["id"]), str(row["id"]) in accepted) for row in waiting]
+    why = f"judged by {contract.id} {contract.version}"
+    quarantine.tell(
+        store,
+        [(i, quarantine.ACCEPTED if good else quarantine.REJECTED) for i, good in told],
+        quarantine.Word(who or "landing", why, clock.now()),
+    )
+    found = Replayed(len(accepted), len(told) - len(accepted))
+    logger("replay").info("replayed", contract=contract.id, accepted=found.accepted)
+    return found
+
+
+def waive(
+    ids: Sequence[str], who: str, why: str, until: datetime, settings: Settings | None = None
+) -> int:
+    """Put up with rows for a time: they stay where they are, and stop being asked about."""
+    settings = settings or read_settings()
+    store = wiring.store(settings)
+    there = {str(row["id"]) for row in attempts.waiting(store, clock.now())}
+    if missing := sorted(set(ids) - there):
+        raise ConfigurationError(
+            f"No row {missing[0]} waits in quarantine.",
+            cure="take ids from `nplusx quarantine list`.",
+        )
+    told = [(each, quarantine.WAIVED) for each in dict.fromkeys(ids)]
+    quarantine.tell(store, told, quarantine.Word(who, why, clock.now(), until))
+    return len(told)
+
+
+def is_due(store: TableStore, contract: Contract) -> bool:
+    """Tell whether rows may wait that only an earlier version of the contract refused."""
+    return (
+        store.exists(contract.table) and store.open(contract.table).mark(judged(contract)) is None
+    )
+
+
+def _place(row: Row) -> Place:
+    return str(row["topic"]), int(str(row["partition"])), int(str(row["offset"]))
+
+
+class _Replay:
+    """Judges records of one contract again."""
+
+    def __init__(
+        self, settings: Settings, contract: Contract, store: TableStore, known: Known
+    ) -> None:
+        self._settings, self._contract = settings, contract
+        self._store, self._known = store, known
+        self._step = Step(store, contract, settings.crash.dir)
+
+    def judge(self, waiting: Sequence[Row]) -> set[str]:
+        """Land what is good now; give the ids of the rows that no longer wait."""
+        while True:
+            handle = self._store.open(self._contract.table)
+            left = [row for row in waiting if row["id"] not in attempts.replayed_in(handle)]
+            done = {str(row["id"]) for row in waiting} - {str(row["id"]) for row in left}
+            try:
+                return done | self._once(handle, left)
+            except ConflictError:
+                # Another replay, or a lander on the same stream, was quicker: look again.
+                continue
+
+    def note_judged(self) -> None:
+        """Remember that this version of the contract has judged all that waited."""
+        name = judged(self._contract)
+        while (handle := self._store.open(self._contract.table)).mark(name) is None:
+            with suppress(ConflictError):
+                self._step.write(handle, Harvest([], [], []), {name: 1}, {})
+
+    def _once(self, handle: TableHandle, waiting: Sequence[Row]) -> set[str]:
+        whole = {_place(row) for row in waiting if row["row"] == WHOLE_RECORD}
+        rows = {(*_place(row), int(str(row["row"]))) for row in waiting} - {
+            (*place, WHOLE_RECORD) for place in whole
+        }
+        sequences = Sequences(lambda *of: handle.mark(sequence_mark(*of)))
+        sequences.begin(_but(earlier_in(self._store), whole))
+        largest = self._settings.land.record_bytes
+        intake = Intake(self._contract, self._known, largest, sequences)
+        anew = intake.take(self._records(whole))
+        taken = [each for each in anew.taken if each.verdict != REFUSED]
+        kept = {(r.topic, r.partition, r.offset) for r in (each.record for each in taken)}
+        refused = [
+            each for each in anew.refused if (each.topic, each.partition, each.offset) in kept
+        ]
+        again = Intake(self._contract, self._known, largest, sequences)
+        empty = landing_schema(self._contract).empty_table()
+        opened = again.reopen(self._records({place[:3] for place in rows}))
+        good = _only([empty, *opened], rows)
+        accepted = {row_id(*place, WHOLE_RECORD) for place in kept}
+        accepted |= {row_id(*place) for place in _places(good)}
+        if accepted:
+            harvest = Harvest(taken, [*anew.landed, good], refused)
+            facts = {"replayed": sorted(accepted), "holes": sequences.holes}
+            marks = {_MARK: (handle.mark(_MARK) or 0) + 1, **moved(handle, sequences.seen)}
+            self._step.write(handle, harvest, marks, facts)
+        return accepted
+
+    def _records(self, places: set[Place]) -> list[Received]:
+        """Take signed records as they came, in their order on the bus."""
+        offsets = pa.array(sorted({offset for _, _, offset in places}), pa.int64())
+        wanted = (pc.field("contract") == self._contract.id) & pc.field("offset").isin(offsets)
+        decided = attempts.decided(self._store)
+        found: dict[Place, Received] = {}
+        names = ["topic", "partition", "offset", "broker_at", "key", "body", "headers", "attempt"]
+        rows = self._store.open(RECORDS).dataset().to_table(names, filter=wanted)
+        for row in rows.cast(pa.schema([RECORD_SCHEMA.field(name) for name in names])).to_pylist():
+            place = _place(row)
+            if place in places and row["attempt"] in decided and row["body"] is not None:
+                headers = tuple((each["name"], each["value"]) for each in row["headers"])
+                found[place] = Received(*place, row["broker_at"], row["key"], row["body"], headers)
+        return [found[place] for place in sorted(found)]
+
+
+def _but(earlier: Earlier, places: set[Place]) -> Earlier:
+    """Leave out the records that are judged again: they are no repeats of themselves."""
+
+    def others(stream: str, epoch: str, sequence: int) -> list[Arrival]:
+        return [each for each in earlier(stream, epoch, sequence) if each.place not in places]
+
+    return others
+
+
+def _only(tables: Sequence[pa.Table], rows: set[tuple[str, int, int, int]]) -> pa.Table:
+    """Keep the rows that waited; the others of their records have landed long ago."""
+    whole = pa.concat_tables(tables)
+    keep = [place in rows for place in _places(whole)]
+    return whole.filter(pa.array(keep, pa.bool_()))
+
+
+def _places(rows: pa.Table) -> list[tuple[str, int, int, int]]:
+    names = ("_topic", "_partition", "_offset", "_row")
+    return list(zip(*(rows[name].to_pylist() for name in names), strict=True))

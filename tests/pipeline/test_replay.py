@@ -1,0 +1,155 @@
+"""Quarantine's life: replayed rows land once in their own place, whatever happens on the way."""
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from contracts import loader
+from contracts.loader import find
+from contracts.model import Contract
+from kernel import clock
+from kernel.errors import ConfigurationError
+from kernel.evidence import SigningKey
+from pipeline import replay as stage
+from pipeline import wiring
+from pipeline.doctor import examine
+from pipeline.land import land
+from registry.keys import save_key
+from tests.pipeline.world import AGENTS, KEYS, LONG_AGO, World, row
+from tests.rows import FACTORY
+from warehouse import attempts
+
+CONTRACT = "erp.payment.v1"
+BAD = {"payment_id": "P2", "payee_uscc": "91330523719500014X"}
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    return World(tmp_path, monkeypatch)
+
+
+def landed(world: World) -> list[tuple[str, int, int]]:
+    rows = world.store.open(find(CONTRACT).table).dataset().to_table().to_pylist()
+    return sorted((each["payment_id"], each["_offset"], each["_row"]) for each in rows)
+
+
+def waiting(world: World) -> list[dict[str, object]]:
+    return attempts.waiting(world.store, clock.now())
+
+
+def relax(monkeypatch: pytest.MonkeyPatch) -> Contract:
+    """Let a new version of the contract no longer ask for the check digit."""
+    contract = find(CONTRACT)
+    kept = [replace(each, format=None) for each in contract.properties]
+    newer = replace(contract, version="1.1.0", properties=tuple(kept), digest="newer")
+    known = {**loader.all_contracts(), contract.id: newer}
+    for module in (loader, stage):
+        monkeypatch.setattr(module, "find", lambda name: known[name], raising=True)
+    monkeypatch.setattr("pipeline.land.find", lambda name: known[name])
+    return newer
+
+
+def send_two(world: World) -> None:
+    world.send(CONTRACT, row(CONTRACT, payment_id="P1"), row(CONTRACT, **BAD))
+    world.land()
+
+
+def test_what_is_still_bad_stays_and_says_when_it_was_judged(world: World) -> None:
+    send_two(world)
+    assert stage.replay(CONTRACT) == stage.Replayed(0, 1)
+    (held,) = waiting(world)
+    assert held["state"] == "rejected"
+    assert landed(world) == [("P1", 0, 0)]
+    assert examine(world.settings).ok
+
+
+def test_a_row_that_a_new_version_accepts_lands_once_in_its_own_place(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send_two(world)
+    relax(monkeypatch)
+    land(CONTRACT)
+    assert landed(world) == [("P1", 0, 0), ("P2", 0, 1)]
+    assert waiting(world) == []
+    assert examine(world.settings).ok
+    land(CONTRACT)
+    assert stage.replay(CONTRACT) == stage.Replayed(0, 0)
+    assert len(landed(world)) == 2
+
+
+def test_a_record_whose_key_is_registered_later_lands_with_its_stream(world: World) -> None:
+    unknown = SigningKey(b"\x09" * 32)
+    known = KEYS[FACTORY]
+    KEYS[FACTORY] = unknown
+    try:
+        world.send(CONTRACT, row(CONTRACT, payment_id="P1"), row(CONTRACT, **BAD))
+    finally:
+        KEYS[FACTORY] = known
+    world.land()
+    (held,) = waiting(world)
+    assert (held["row"], held["reasons"]) == (-1, ["signature.key"])
+    assert stage.replay(CONTRACT) == stage.Replayed(0, 1)
+    registry = wiring.registry(world.settings)
+    save_key(registry, AGENTS[FACTORY], unknown.public, LONG_AGO)
+    assert stage.replay(CONTRACT, who="engineer") == stage.Replayed(1, 0)
+    assert landed(world) == [("P1", 0, 0)]
+    # The bad row of the record waits by itself now.
+    assert [(each["row"], each["reasons"]) for each in waiting(world)] == [
+        (1, ["payee_uscc.format"])
+    ]
+    health = examine(world.settings)
+    assert health.ok, health.findings
+    (stream,) = health.streams
+    assert stream.stream.startswith(FACTORY)
+    assert (stream.produced, stream.landed, stream.quarantined) == (2, 1, 1)
+    # Its number is its own now: the same record again is a repeat.
+    world.sent[stream.stream] = 0
+    KEYS[FACTORY] = unknown
+    try:
+        world.send(CONTRACT, row(CONTRACT, payment_id="P1"), row(CONTRACT, **BAD))
+    finally:
+        KEYS[FACTORY] = known
+    world.land()
+    assert len(landed(world)) == 1
+    assert examine(world.settings).streams[0].repeats == 2
+
+
+@pytest.mark.parametrize("point", ["land.before_write", "land.before_commit", "land.after_commit"])
+def test_a_replay_that_is_cut_short_is_finished_by_the_next(
+    world: World, monkeypatch: pytest.MonkeyPatch, point: str
+) -> None:
+    send_two(world)
+    relax(monkeypatch)
+
+    def cut(_folder: object, here: str) -> None:
+        if here == point:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as armed:
+        armed.setattr("pipeline.step.crash_here", cut)
+        with pytest.raises(KeyboardInterrupt):
+            stage.replay(CONTRACT)
+    stage.replay(CONTRACT)
+    assert landed(world) == [("P1", 0, 0), ("P2", 0, 1)]
+    assert examine(world.settings).ok
+
+
+def test_a_waived_row_is_left_alone_until_its_day(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send_two(world)
+    (held,) = waiting(world)
+    name = str(held["id"])
+    until = clock.now() + timedelta(days=30)
+    assert stage.waive([name, name], "engineer", "the supplier closed down", until) == 1
+    (held,) = waiting(world)
+    assert held["state"] == "waived"
+    assert attempts.waiting(world.store, until)[0]["state"] == "open"
+    relax(monkeypatch)
+    assert stage.replay(CONTRACT) == stage.Replayed(0, 0)
+    # Asked for by name it is judged all the same.
+    assert stage.replay(CONTRACT, [name]) == stage.Replayed(1, 0)
+    with pytest.raises(ConfigurationError, match="waits in quarantine"):
+        stage.waive([name], "engineer", "again", until)
