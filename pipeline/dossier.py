@@ -61,7 +61,7 @@ def build(claim: str, marts: Marts) -> Dossier:
         raise ChecksFailedError(
             f"The claim {claim} names {len(projects)} projects; it must name one.",
             where="mart__claim_project",
-            cure="correct the claim in the registry.",
+            cure="correct that claim's lines in the registry; the agent sends them anew.",
         )
     acceptances = facts("mart__claim_acceptance", Acceptance)
     lines = facts("mart__claim_line", ClaimLine)

@@ -61,15 +61,19 @@ def parquet(table: pa.Table) -> bytes:
     return sink.getvalue()
 
 
-def code_digests() -> bytes:
-    """Name the version of the distribution and the digests of the code that decides."""
+def code_files() -> Mapping[str, str]:
+    """Name each file that takes part in a decision, with its digest."""
     files: Iterable[Path] = (
         path for folder, pattern in _CODE for path in files_in(ROOT / folder, pattern)
     )
-    digests = {
+    return {
         path.relative_to(ROOT).as_posix(): canonical.digest(path.read_bytes()) for path in files
     }
-    return canonical.dumps({"version": metadata.version("nplusx"), "files": digests})
+
+
+def code_digests() -> bytes:
+    """Name the version of the distribution and the digests of the code that decides."""
+    return canonical.dumps({"version": metadata.version("nplusx"), "files": code_files()})
 
 
 def root_of(files: Mapping[str, bytes]) -> str:
