@@ -19,10 +19,17 @@ def decided(store: TableStore) -> frozenset[str]:
     )
 
 
-def visible(store: TableStore, name: str, schema: pa.Schema) -> pa.Table:
-    """Read columns of a table written under attempts, without those that came to nothing."""
+def visible(
+    store: TableStore, name: str, schema: pa.Schema, where: pc.Expression | None = None
+) -> pa.Table:
+    """Read columns of a table written under attempts, without those that came to nothing.
+
+    What `where` leaves out is not read at all, as far as files and their parts can tell.
+    """
     if not store.exists(name):
         return schema.empty_table()
     attempts = pa.array(sorted(decided(store)), pa.string())
     named = pc.field("attempt").isin(attempts)
+    if where is not None:
+        named &= where
     return store.open(name).dataset().to_table(schema.names, filter=named).cast(schema)

@@ -37,6 +37,8 @@ class World:
         self.settings: Settings = read_settings()
         self.store = wiring.store(self.settings)
         self.sent: dict[str, int] = {}
+        # None: that owner's agent does not sign.
+        self.keys: dict[EnterpriseId, SigningKey | None] = {**KEYS}
         registry = wiring.registry(self.settings)
         for uscc, kind in (
             (FACTORY, EnterpriseKind.FACTORY),
@@ -58,7 +60,7 @@ class World:
             table.num_rows, LONG_AGO,
         )  # fmt: skip
         self.bus.ensure_topics([topic_of(contract.id)])
-        assert set(self.bus.sender().send([seal(batch, KEYS[owner])])) <= {""}
+        assert set(self.bus.sender().send([seal(batch, self.keys[owner])])) <= {""}
 
     def land(self) -> None:
         """Land everything that waits."""
