@@ -38,6 +38,7 @@ _STAMP = (1980, 1, 1, 0, 0, 0)
 _CODE = (
     ("kernel", "*.py"),
     ("bus", "envelope.py"),
+    ("bus", "ports.py"),
     ("bus", "topics.py"),
     ("contracts", "*.py"),
     ("contracts", "*.odcs.yaml"),
