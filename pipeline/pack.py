@@ -27,6 +27,7 @@ ENTERPRISES = "enterprises.json"
 COMMITS = "commits.json"
 CODE = "code.json"
 SEALER = "sealer.pub"
+FILES = (MANIFEST, DECISION, RECORDS, KEYS, ENTERPRISES, COMMITS, CODE, SEALER)
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "https://nplusx.example/evidence-pack/v1"

@@ -58,7 +58,7 @@ class _Landed:
     place: tuple[object, ...]
     contract: Contract
     sender: Sender
-    sequence: tuple[object, ...]
+    sequence: tuple[str, str, int | None]
     rows: pa.Table
 
 
@@ -76,6 +76,7 @@ def verify(path: Path, trusted: PublicKey | None = None, agents: Keys | None = N
     contracts = _contracts(files)
     landed = [_landed(record, contracts, known) for record in records]
     _check_each_once(landed)
+    _check_names(files, contracts.values())
     rows = sum(_check_rows(each, _rows(files, each), landed) for each in contracts.values())
     decision = _recompute(files, contracts)
     unsigned = [each.sender.enterprise for each in landed if not each.sender.key_id]
@@ -100,7 +101,7 @@ def drill(path: Path) -> Mapping[str, str]:
     files = pack.read(path)
     noticed: dict[str, str] = {}
     for name, data in files.items():
-        flipped = bytearray(data)
+        flipped = bytearray(data or b"\0")
         flipped[len(flipped) // 2] ^= 1
         copy = io.BytesIO(pack.archive({**files, name: bytes(flipped)}))
         try:
@@ -250,7 +251,9 @@ def _check_each_once(landed: Iterable[_Landed]) -> None:
     """Refuse a record that is there twice, be it under another place: it would be a new version."""
     seen: set[tuple[object, ...]] = set()
     for each in landed:
-        names = [each.place] if each.sequence[-1] is None else [each.place, each.sequence]
+        _, epoch, number = each.sequence
+        # As in landing: a number counts within an epoch only.
+        names = [each.place, each.sequence] if epoch and number is not None else [each.place]
         if seen.intersection(names):
             raise TamperingError(
                 "A record occurs twice in the pack.", where="/".join(map(str, each.place))
@@ -277,6 +280,13 @@ def _table(files: pack.Files, name: str, schema: pa.Schema) -> pa.Table:
 
 def _rows(files: pack.Files, contract: Contract) -> pa.Table:
     return _table(files, pack.rows_name(contract.table), landing_schema(contract))
+
+
+def _check_names(files: pack.Files, contracts: Iterable[Contract]) -> None:
+    """Refuse a file that nothing here vouches for: somebody might take it for evidence."""
+    tables = [n for c in contracts for n in (pack.rows_name(c.table), pack.contract_name(c))]
+    for name in sorted(files.keys() ^ {*pack.FILES, *tables}):
+        raise TamperingError("A pack holds neither more nor less than its files.", where=name)
 
 
 def _check_rows(contract: Contract, rows: pa.Table, landed: Iterable[_Landed]) -> int:

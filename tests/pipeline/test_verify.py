@@ -182,6 +182,15 @@ def _lost_contract(files: Files) -> None:
     del files["contracts/erp.payment.v1.odcs.yaml"]
 
 
+def _more_rows(files: Files) -> None:
+    """Rows that nothing stands behind; empty, so that no byte of them can be flipped."""
+    files["rows/landing__erp_bribe_v1.parquet"] = b""
+
+
+def _no_commits(files: Files) -> None:
+    del files[pack.COMMITS]
+
+
 def _late_key(files: Files) -> None:
     files[pack.KEYS] = files[pack.KEYS].replace(b'"2020-01-01', b'"2030-01-01')
 
@@ -231,6 +240,8 @@ def _lost_enterprises(files: Files) -> None:
         (_other_body, TamperingError, "body"),
         (_others_row, TamperingError, "not the one that was signed"),
         (_looser_contract, TamperingError, "not the one that decided"),
+        (_more_rows, TamperingError, "neither more nor less"),
+        (_no_commits, TamperingError, "neither more nor less"),
         (_lost_contract, TamperingError, "contract is not in the pack"),
         (_late_key, TamperingError, "key is unknown, expired or revoked"),
         (_lost_keys, TamperingError, "key is unknown, expired or revoked"),
@@ -318,6 +329,17 @@ def test_unsigned_records_of_an_enterprise_that_may_are_counted_and_named(world:
     assert found.amount_cny == "50000.00"
     assert 0 < found.unsigned_records < found.records
     assert found.unsigned_from == (FACTORY,)
+
+
+def test_a_sender_that_names_no_epoch_may_count_anew(world: World) -> None:
+    """As landing takes it: without an epoch a number proves no repeat."""
+    world.epoch = ""
+    send_books(world)
+    world.sent.clear()
+    payment = "erp.payment.v1"
+    world.send(payment, row(payment, payment_id="P9", invoice_no=INVOICES[2], payee_uscc=SELLER))
+    send_dossier(world)
+    assert verify(finish(world)).amount_cny == "75000.00"
 
 
 def test_who_holds_the_agents_keys_believes_no_others(
