@@ -62,7 +62,6 @@ Files = dict[str, bytes]
 # What libraries raise on bytes of another form.
 _FORMLESS = (
     ArithmeticError,
-    ConfigurationError,
     LookupError,
     OSError,
     RecursionError,

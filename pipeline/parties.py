@@ -37,17 +37,20 @@ def read_keys(text: bytes) -> Mapping[KeyId, RegisteredKey]:
             PublicKey(base64.b64decode(str(held["public_key"]), validate=True)),
             AgentId(str(held["agent"])),
             EnterpriseId(str(held["enterprise"])),
-            datetime.fromisoformat(str(held["valid_from"])),
-            _instant(held["valid_to"]),
-            _instant(held["revoked_at"]),
+            _instant(held["valid_from"]),
+            _instant(held["valid_to"]) if held["valid_to"] else None,
+            _instant(held["revoked_at"]) if held["revoked_at"] else None,
         )
         for held in map(mapping, mapping(canonical.loads(text)).values())
     ]
     return {each.key.id: each for each in found}
 
 
-def _instant(value: object) -> datetime | None:
-    return None if value is None else datetime.fromisoformat(str(value))
+def _instant(value: object) -> datetime:
+    found = datetime.fromisoformat(str(value))
+    if found.tzinfo is None:
+        raise ValueError(value)
+    return found
 
 
 def enterprises_text(enterprises: Iterable[Enterprise]) -> bytes:

@@ -11,7 +11,7 @@ import pytest
 from kernel.evidence import SigningKey
 from pipeline import pack
 from tests.flow.bad_input.command import Shell, as_anybody, beside
-from tests.packs import archive_of, contents, flipped
+from tests.packs import archive_of, contents, flipped, table, with_column
 
 STRANGER = SigningKey(b"\x09" * 32)
 ROWS = "rows/landing__erp_payment_v1.parquet"
@@ -137,6 +137,44 @@ def test_nonsense_under_a_good_seal_is_named_by_its_file(
     files |= {} if data is None else {name: data}
     good.write_bytes(pack.write(files, {}, STRANGER))
     shell("verify", str(good)).failed(5, f"Where: {name}.")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("headers", [{"name": "ce_source", "value": None}]),
+        ("headers", [None]),
+        ("headers", None),
+        ("partition", None),
+        ("offset", None),
+        ("body", None),
+        ("broker_at", 1 << 62),
+    ],
+)
+def test_a_record_that_is_not_whole_is_not_trusted(
+    good: Path, shell: Shell, name: str, value: object
+) -> None:
+    files = {k: v for k, v in contents(good).items() if k != pack.MANIFEST}
+    records = table(files, pack.RECORDS)
+    if name == "broker_at":
+        records = records.set_column(
+            records.schema.get_field_index(name),
+            name,
+            pa.array([value] * records.num_rows, pa.int64()).cast(pa.timestamp("us", "UTC")),
+        )
+    else:
+        records = with_column(records, name, [value] * records.num_rows)
+    files |= {pack.SEALER: base64.b64encode(STRANGER.public.raw)}
+    good.write_bytes(pack.write({**files, pack.RECORDS: pack.parquet(records)}, {}, STRANGER))
+    shell("verify", str(good)).failed(5)
+
+
+def test_a_key_without_a_zone_is_not_trusted(good: Path, shell: Shell) -> None:
+    files = {k: v for k, v in contents(good).items() if k != pack.MANIFEST}
+    files[pack.KEYS] = files[pack.KEYS].replace(b"+00:00", b"")
+    files |= {pack.SEALER: base64.b64encode(STRANGER.public.raw)}
+    good.write_bytes(pack.write(files, {}, STRANGER))
+    shell("verify", str(good)).failed(5, f"Where: {pack.KEYS}.")
 
 
 def test_the_stranger_s_seal_itself_is_sound_and_refused_only_for_its_key(
