@@ -1,6 +1,7 @@
 """Errors grouped by what the caller should do next; each says what, where and how to mend it."""
 
 import re
+from collections.abc import Mapping
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -53,3 +54,13 @@ class TamperingError(NplusxError):
 
     exit_code = 5
     usual_cure = "do not rely on it; ask for the original, and find out who changed it."
+
+
+def as_one(failed: Mapping[str, NplusxError]) -> NplusxError:
+    """Make one error of several, each under its name; its kind is the gravest."""
+    gravest = max(failed.values(), key=lambda each: each.exit_code)
+    return type(gravest)(
+        " ".join(f"{name}: {each.what}" for name, each in failed.items()),
+        where=", ".join(dict.fromkeys(each.where for each in failed.values() if each.where)),
+        cure=" ".join(dict.fromkeys(each.cure for each in failed.values() if each.cure)),
+    )

@@ -121,14 +121,17 @@ def pre_authentication(payload_type: str, payload: bytes) -> bytes:
 def envelope(payload_type: str, payload: bytes, key: SigningKey) -> bytes:
     """Wrap a payload in a signed DSSE envelope."""
     signature = key.sign(pre_authentication(payload_type, payload))
+    return _written(payload_type, payload, key.public, signature)
+
+
+def _written(payload_type: str, payload: bytes, key: PublicKey, signature: bytes) -> bytes:
+    signed = _Signature(keyid=key.id, sig=base64.b64encode(signature).decode())
     return canonical.dumps(
-        {
-            "payloadType": payload_type,
-            "payload": base64.b64encode(payload).decode(),
-            "signatures": [
-                {"keyid": key.public.id, "sig": base64.b64encode(signature).decode()},
-            ],
-        }
+        Sealed(
+            payloadType=payload_type,
+            payload=base64.b64encode(payload).decode(),
+            signatures=[signed],
+        )
     )
 
 
@@ -138,14 +141,16 @@ def open_envelope(text: bytes, payload_type: str, key: PublicKey) -> bytes:
         sealed: Sealed = orjson.loads(text)
         kind = sealed["payloadType"]
         payload = base64.b64decode(sealed["payload"], validate=True)
-        signatures = [base64.b64decode(each["sig"]) for each in sealed["signatures"]]
+        (signature,) = (base64.b64decode(each["sig"]) for each in sealed["signatures"])
     except (KeyError, TypeError, ValueError) as broken:
         raise TamperingError("The envelope is not of the form that was sealed.") from broken
-    message = pre_authentication(payload_type, payload)
     if kind != payload_type:
         raise TamperingError(f"The envelope holds {kind!r}, not {payload_type!r}.")
-    if not any(key.verifies(signature, message) for signature in signatures):
+    if not key.verifies(signature, pre_authentication(payload_type, payload)):
         raise TamperingError(
             "The signature of the envelope does not fit its payload.", where=f"key {key.id}"
         )
+    # The signature covers the payload only: the bytes around it must be as we write them.
+    if text != _written(payload_type, payload, key, signature):
+        raise TamperingError("The envelope is not of the form that was sealed.")
     return payload

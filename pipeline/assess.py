@@ -1,16 +1,18 @@
-"""Assess: from facts and dated parameters to a decision; one for each state of facts."""
+"""Assess: from facts and dated parameters to a decision; one for each state of facts and law."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import date
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from contracts.schema import INSTANT
 from kernel import canonical, clock
+from kernel.errors import ChecksFailedError, ConfigurationError, NplusxError, as_one
 from kernel.log import logger
 from pipeline import dossier as dossiers
-from pipeline import wiring
+from pipeline import pack, wiring
 from pipeline.settings import Settings, read_settings
 from policy.decision import Decision, decide
 from policy.verification.dossier import Dossier
@@ -37,13 +39,24 @@ SCHEMA = pa.schema(
 )
 
 
-def facts_digest(dossier: Dossier) -> str:
-    """Name the state of facts that a decision rests on."""
-    return canonical.digest_of(asdict(dossier))
+def facts_digest(dossier: Dossier, day: date, code: Mapping[str, str]) -> str:
+    """Name all that a decision depends on: facts, law, and whether acceptance has been reached."""
+    accepted = dossier.acceptance
+    is_reached = accepted is not None and accepted.accepted_on <= day
+    return canonical.digest_of([_said(asdict(dossier)), is_reached, code])
+
+
+def _said(fact: object) -> object:
+    """Keep what facts say: neither their places on the bus nor the order in which they came."""
+    if isinstance(fact, dict):
+        return {name: _said(value) for name, value in fact.items() if name != "origin"}
+    if isinstance(fact, tuple):
+        return sorted(map(_said, fact), key=canonical.dumps)
+    return fact
 
 
 def assess(settings: Settings | None = None) -> dict[str, object]:
-    """Decide every claim whose facts are new; a decision is never changed, only followed."""
+    """Decide every claim whose facts or law are new; a decision is never changed, only followed."""
     settings = settings or read_settings()
     store = wiring.store(settings)
     store.create(TABLE, SCHEMA)
@@ -53,28 +66,40 @@ def assess(settings: Settings | None = None) -> dict[str, object]:
     if versions is None:
         # A refine run is half-way through; the asset event at its end comes here again.
         return {"decided": [], "table_version": store.open(TABLE).version}
-    decided = [claim for claim in dossiers.claims(marts) if _decide(store, claim, marts, versions)]
-    logger("assess").info("assessed", decided=len(decided))
+    decided: list[str] = []
+    failed: dict[str, NplusxError] = {}
+    code = pack.code_files()
+    for claim in dossiers.claims(marts):
+        try:
+            dossier = dossiers.build(claim, marts)
+            if _decide(store, dossier, code, versions):
+                decided.append(claim)
+        except (ChecksFailedError, ConfigurationError) as wrong:
+            # One bad claim must not keep the others waiting: it is named when they are decided.
+            failed[claim] = wrong
+    logger("assess").info("assessed", decided=len(decided), failed=len(failed))
+    if failed:
+        raise as_one(failed)
     return {"decided": decided, "table_version": store.open(TABLE).version}
 
 
 def _decide(
-    store: TableStore, claim: str, marts: dossiers.Marts, versions: Mapping[str, int]
+    store: TableStore, dossier: Dossier, code: Mapping[str, str], versions: Mapping[str, int]
 ) -> bool:
-    dossier = dossiers.build(claim, marts)
-    digest = facts_digest(dossier)
+    claim, day = dossier.claim_id, clock.today()
+    digest = facts_digest(dossier, day, code)
     handle = store.open(TABLE)
     newest = newest_decision(handle, claim)
     if newest is not None and newest["facts_digest"] == digest:
         return False
     mark = f"decision/{claim}"
     number = (handle.mark(mark) or 0) + 1
-    row = _row(decide(dossier, clock.today()), number, digest, versions)
+    row = _row(decide(dossier, day), number, digest, versions)
     try:
         handle.append(row, {mark: number}, {"claim": claim, "facts": digest})
     except ConflictError:
         # Another run decides in the same moment: look again whether these facts still wait.
-        return _decide(store, claim, marts, versions)
+        return _decide(store, dossier, code, versions)
     return True
 
 

@@ -25,6 +25,11 @@ def say(line: str) -> None:
         print(line, flush=True)  # noqa: T201 - the one place that prints
 
 
+def warn(line: str) -> None:
+    """Say aloud, beside the result, what it does not prove."""
+    sys.stderr.write(f"{line}\n")
+
+
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Show rows under a title: framed on a terminal, tab-separated in a pipe."""
     if not sys.stdout.isatty():

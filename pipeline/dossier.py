@@ -1,7 +1,7 @@
 """From mart rows to the frozen dossier that policy judges; the same for a table and for a pack."""
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict, dataclass, fields
 from typing import TypeVar
 
 import pyarrow as pa
@@ -18,7 +18,7 @@ from policy.verification.dossier import (
     Payment,
     Project,
 )
-from warehouse.tables import Engine, core_tables, in_order, mart_tables
+from warehouse.tables import Engine, Source, core_tables, in_order, mart_tables
 
 # What a dossier is made of: one mart table for each kind of fact.
 MARTS = (
@@ -34,12 +34,13 @@ Marts = Mapping[str, pa.Table]
 Fact = TypeVar("Fact", Acceptance, ClaimLine, InvoiceLine, LedgerEntry, Listing, Payment, Project)
 
 
-def marts(engine: Engine, landing: Mapping[str, pa.Table]) -> Marts:
+def marts(engine: Engine, landing: Mapping[str, Source]) -> Marts:
     """Compute the dossier's marts from landing rows alone, as a pack's reader must."""
-    tables: dict[str, pa.Table] = dict(landing)
+    made: dict[str, pa.Table] = {}
     for table in in_order([*core_tables(), *mart_tables()]):
-        tables[table.name] = engine.run(table.query, {name: tables[name] for name in table.reads})
-    return {name: tables[name] for name in MARTS}
+        reads = {name: made[name] if name in made else landing[name] for name in table.reads}
+        made[table.name] = engine.run(table.query, reads)
+    return {name: made[name] for name in MARTS}
 
 
 def claims(marts: Marts) -> tuple[str, ...]:
@@ -61,7 +62,7 @@ def build(claim: str, marts: Marts) -> Dossier:
         raise ChecksFailedError(
             f"The claim {claim} names {len(projects)} projects; it must name one.",
             where="mart__claim_project",
-            cure="correct the claim in the registry.",
+            cure="correct that claim's lines in the registry; the agent sends them anew.",
         )
     acceptances = facts("mart__claim_acceptance", Acceptance)
     lines = facts("mart__claim_line", ClaimLine)
@@ -91,3 +92,44 @@ def _read(rows: pa.Table, kind: type[Fact]) -> tuple[Fact, ...]:
     """Make one frozen fact of each row; columns bear the names of its fields."""
     names = [field.name for field in fields(kind)]
     return tuple(kind(**{name: row[name] for name in names}) for row in rows.to_pylist())
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a row stands: in a landing table, and in a record on the bus."""
+
+    table: str
+    topic: str
+    partition: int
+    offset: int
+    row: int
+
+    @classmethod
+    def of(cls, origin: str) -> "Place":
+        """Read an origin, `table@topic/partition/offset/row`."""
+        table, _, place = origin.partition("@")
+        topic, part, offset, row = place.rsplit("/", 3)
+        return cls(table, topic, int(part), int(offset), int(row))
+
+    @property
+    def record(self) -> tuple[str, int, int]:
+        """Name the record."""
+        return self.topic, self.partition, self.offset
+
+
+def places(dossier: Dossier) -> tuple[Place, ...]:
+    """List where the rows behind the facts stand."""
+    origins: set[str] = set()
+
+    def walk(value: object) -> None:
+        if isinstance(value, dict):
+            if isinstance(origin := value.get("origin"), str):
+                origins.add(origin)
+            for each in value.values():
+                walk(each)
+        elif isinstance(value, tuple):
+            for each in value:
+                walk(each)
+
+    walk(asdict(dossier))
+    return tuple(Place.of(origin) for origin in sorted(origins))

@@ -1,6 +1,6 @@
 """Explain: the walk from a claim's yuan down to Kafka offsets and the agent that signed."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -10,10 +10,11 @@ from kernel import canonical
 from kernel.errors import ChecksFailedError, ConfigurationError
 from pipeline import wiring
 from pipeline.assess import decisions
-from pipeline.seal import Row, commit_covers, landing_of, pack_path
+from pipeline.dossier import Place
+from pipeline.seal import Row, commit_covers, landing_of, pack_path, records_at
 from pipeline.settings import Settings, read_settings
-from warehouse import attempts, ledger
-from warehouse.landing import RECORD_SCHEMA, RECORDS
+from warehouse import ledger
+from warehouse.landing import RECORD_SCHEMA
 from warehouse.store import TableStore
 
 _NAMED = pa.schema(
@@ -57,12 +58,13 @@ def explain(claim: str, settings: Settings | None = None) -> Step:
     decision = canonical.loads(_bytes(row["decision"]))
     if not isinstance(decision, dict):
         raise ChecksFailedError("The decision is not readable.", where=claim)
-    trail = _Trail(store, landing_of(row))
+    trail = _Trail(store, landing_of(row), _origins(decision))
     return Step(
         f"{claim}: {decision['outcome']}, {decision['amount_cny']} yuan, decided on"
         f" {decision['decided_on']}",
         (
             _ruling(decision),
+            *(_verdict(trail, each) for each in decision["verdicts"]),
             *(_line(trail, line) for line in decision["lines"]),
             _sealed(settings, store, row),
         ),
@@ -81,6 +83,25 @@ def _ruling(decision: Mapping[str, object]) -> Step:
     trace = ruling.get("trace", [])
     steps = tuple(Step(" ".join(f"{k}={v}" for k, v in each.items() if v)) for each in trace)
     return Step(f"clause {ruling['clause']} {ruling['article']} ({ruling['target']})", steps)
+
+
+def _origins(decision: Mapping[str, object]) -> set[str]:
+    """List every row that the decision names: of the claim as a whole and of its lines."""
+    named: set[str] = set()
+    for part, rows in (("verdicts", "origins"), ("lines", "evidence")):
+        listed = decision[part]
+        for each in listed if isinstance(listed, list) else []:
+            named.update(map(str, each[rows]))
+    return named
+
+
+def _verdict(trail: "_Trail", verdict: Mapping[str, object]) -> Step:
+    """Show what was found of the claim as a whole: acceptance, listing, ceiling."""
+    origins = verdict["origins"]
+    return Step(
+        f"claim {verdict['rule']}: {verdict['outcome']} {verdict['reason_zh']}",
+        tuple(trail.of(str(origin)) for origin in (origins if isinstance(origins, list) else [])),
+    )
 
 
 def _line(trail: "_Trail", line: Mapping[str, object]) -> Step:
@@ -108,37 +129,45 @@ def _sealed(settings: Settings, store: TableStore, row: Row) -> Step:
 class _Trail:
     """Follows a row's origin to its table version, commit, offsets, signed batch and agent."""
 
-    def __init__(self, store: TableStore, versions: Mapping[str, int]) -> None:
+    def __init__(
+        self, store: TableStore, versions: Mapping[str, int], origins: Iterable[str]
+    ) -> None:
         self._store = store
         self._versions = versions
+        places = (Place.of(origin).record for origin in origins)
         self._records = {
             (each["topic"], each["partition"], each["offset"]): each
-            for each in attempts.visible(store, RECORDS, _NAMED).to_pylist()
+            for each in records_at(store, places, _NAMED).to_pylist()
         }
 
     def of(self, origin: str) -> Step:
-        """Resolve one origin, `table@topic/partition/offset/row`."""
-        table, _, place = origin.partition("@")
-        topic, part, offset, row = place.rsplit("/", 3)
-        record = self._records.get((topic, int(part), int(offset)))
+        """Resolve one origin."""
+        place = Place.of(origin)
+        record = self._records.get(place.record)
         if record is None:
             raise ChecksFailedError("A row of the decision has no signed record.", where=origin)
-        contract = next(each for each in all_contracts().values() if each.table == table)
+        contract = next(each for each in all_contracts().values() if each.table == place.table)
+        version = self._versions[place.table]
         commit = next(
             each
-            for each in self._store.open(table, self._versions[table]).commits()
-            if commit_covers(each.facts, int(part), int(offset))
+            for each in self._store.open(place.table, version).commits()
+            if commit_covers(each.facts, place.partition, place.offset)
         )
         agent = str(record["stream"]).split("/")[1]
+        signed = (
+            f"signed by agent {agent} with key {record['key_id']}"
+            if record["key_id"]
+            else f"from agent {agent}, unsigned (the enterprise may send so)"
+        )
         return Step(
-            f"{table} row {row}",
+            f"{place.table} row {place.row}",
             (
-                Step(f"table version {self._versions[table]}, landed in commit {commit.version}"),
-                Step(f"topic {topic} partition {part} offset {offset}"),
+                Step(f"table version {version}, landed in commit {commit.version}"),
+                Step(f"topic {place.topic} partition {place.partition} offset {place.offset}"),
                 Step(f"contract {contract.id} {commit.facts['contract_version']}"),
                 Step(
                     f"batch {str(record['digest'])[:16]}, sequence {record['sequence']} of epoch"
-                    f" {record['epoch']}, signed by agent {agent} with key {record['key_id']}"
+                    f" {record['epoch']}, {signed}"
                 ),
             ),
         )

@@ -17,6 +17,7 @@ from contracts.schema import landing_schema
 from contracts.violations import Kind
 from kernel import canonical
 from kernel.log import logger
+from pipeline import opening
 from pipeline.admission import Known, Refusal, Sender, admit, form_faults
 from pipeline.sequences import Arrival, Place, Sequences
 from warehouse.landing import (
@@ -82,19 +83,7 @@ class Taken:
 
     def origin(self) -> Origin:
         """Tell where its rows come from."""
-        return Origin(
-            enterprise=self.sender.enterprise,
-            source=self.sender.source,
-            stream=self.sender.stream,
-            epoch=self.epoch,
-            sequence=self.envelope.sequence,
-            topic=self.record.topic,
-            partition=self.record.partition,
-            offset=self.record.offset,
-            contract_version=self.envelope.get("ce_contractver"),
-            broker_at=self.record.broker_at,
-            digest=self.digest,
-        )
+        return opening.origin(self.record, self.envelope, self.sender, self.digest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +134,7 @@ class Intake:
         landed = [table for group in _alike(kept) for table in self._judge(group)]
         return Harvest(taken, landed, [*self._whole(taken), *self.refused])
 
-    def reopen(self, records: Sequence[Received]) -> list[pa.Table]:
+    def reopen(self, records: Sequence[Received]) -> tuple[list[Taken], list[pa.Table]]:
         """Judge again the rows of records whose place in their streams is settled."""
         taken = [self._admit(record) for record in records]
         parts = list(self._read([each for each in taken if not each.verdict and not each.faults]))
@@ -153,7 +142,7 @@ class Intake:
             if each.faults:
                 each.refuse()
         kept = [part for each in parts if (part := _undecided(each))]
-        return [table for group in _alike(kept) for table in self._judge(group)]
+        return taken, [table for group in _alike(kept) for table in self._judge(group)]
 
     def _admit(self, record: Received) -> Taken:
         """Settle who sent a record and whether it is of its form; nothing is opened yet."""
@@ -221,13 +210,8 @@ class Intake:
         yield _Part(loose, taken, [1] * len(taken))
 
     def _read_one(self, taken: Taken) -> Iterator[_Part]:
-        body, kind = taken.record.value or b"", taken.envelope.get("content-type")
         try:
-            loose = (
-                decode.read_arrow(body, self.contract)
-                if kind == envelopes.ARROW_STREAM
-                else decode.read_json(body, self.contract, lines=kind == envelopes.NDJSON)
-            )
+            loose = opening.opened(taken.record, taken.envelope, self.contract)
         except (UndecodableError, *_UNREADABLE):
             taken.faults = (Kind.UNDECODABLE,)
             return

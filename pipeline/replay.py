@@ -49,13 +49,16 @@ def replay(
     contract, store = find(contract_id), wiring.store(settings)
     known = Known(wiring.keys(settings), wiring.enterprises(settings))
     work = _Replay(settings, contract, store, known)
-    waiting = [
-        row
-        for row in attempts.waiting(store, clock.now())
-        if row["contract"] == contract.id
-        and (row["id"] in ids if ids else row["state"] != quarantine.WAIVED)
-    ]
-    places = sorted({_place(row) for row in waiting})
+    held = [row for row in attempts.waiting(store, clock.now()) if row["contract"] == contract.id]
+    # A record is judged as one: what it counts as landed is what landed of it.
+    places = sorted(
+        {
+            _place(row)
+            for row in held
+            if (row["id"] in ids if ids else row["state"] != quarantine.WAIVED)
+        }
+    )
+    waiting = [row for row in held if _place(row) in places]
     accepted: set[str] = set()
     for start in range(0, len(places), _PORTION):
         some = set(places[start : start + _PORTION])
@@ -147,8 +150,14 @@ class _Replay:
         ]
         again = Intake(self._contract, self._known, largest, sequences)
         empty = landing_schema(self._contract).empty_table()
-        opened = again.reopen(self._records({place[:3] for place in rows}))
-        good = _only([empty, *opened], rows)
+        reopened, tables = again.reopen(self._records({place[:3] for place in rows}))
+        good = _only([empty, *tables], rows)
+        touched = {place[:3] for place in _places(good)}
+        taken += [
+            each
+            for each in reopened
+            if (each.record.topic, each.record.partition, each.record.offset) in touched
+        ]
         accepted = {row_id(*place, WHOLE_RECORD) for place in kept}
         accepted |= {row_id(*place) for place in _places(good)}
         if accepted:

@@ -2,9 +2,10 @@
 
 import base64
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from functools import reduce
+from operator import or_
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,29 +15,31 @@ from contracts.loader import all_contracts
 from contracts.model import Contract
 from contracts.schema import landing_schema
 from kernel import canonical, clock
+from kernel.errors import ChecksFailedError, NplusxError, TamperingError, as_one
 from kernel.ids import ContractId
 from kernel.log import logger
 from pipeline import dossier as dossiers
-from pipeline import pack, wiring
+from pipeline import pack, parties, wiring
 from pipeline.assess import decisions
+from pipeline.dossier import Place
 from pipeline.settings import Settings, read_settings
-from policy.verification.dossier import Dossier
+from pipeline.verify import verify
 from warehouse import attempts, ledger
-from warehouse.landing import RECORD_SCHEMA, RECORDS
 from warehouse.store import ConflictError, Facts, TableStore
+from warehouse.tables import Source
 
 Row = Mapping[str, object]
 
 # All versions of the objects that a decision rests on, found by the places of their rows.
 _VERSIONS = """
-select landed.*
+select {columns}
 from landed
 semi join (
     select distinct _enterprise, _source, {key}
     from landed
     inner join places using (_topic, _partition, _offset, _row)
 ) as wanted using (_enterprise, _source, {key})
-order by landed._topic, landed._partition, landed._offset, landed._row
+order by _topic, _partition, _offset, _row
 """
 
 
@@ -44,15 +47,22 @@ def seal(settings: Settings | None = None) -> dict[str, object]:
     """Pack and chain every decision that counts and is not sealed yet."""
     settings = settings or read_settings()
     store = wiring.store(settings)
-    sealed = [
-        str(row["claim_id"])
-        for row in decisions(store)
-        if row["decision_digest"] not in _sealed(store)
-    ]
+    done = _sealed(store)
+    sealed: list[str] = []
+    failed: dict[str, NplusxError] = {}
     for row in decisions(store):
-        if row["claim_id"] in sealed:
+        if row["decision_digest"] in done:
+            continue
+        claim = str(row["claim_id"])
+        try:
             _seal(settings, store, row)
-    logger("seal").info("sealed", packs=len(sealed))
+            sealed.append(claim)
+        except (ChecksFailedError, TamperingError) as wrong:
+            # One claim whose evidence does not hold must not keep the others waiting.
+            failed[claim] = wrong
+    logger("seal").info("sealed", packs=len(sealed), failed=len(failed))
+    if failed:
+        raise as_one(failed)
     return {"sealed": sealed}
 
 
@@ -77,6 +87,8 @@ def _seal(settings: Settings, store: TableStore, row: Row) -> None:
     unfinished = path.with_suffix(f".{os.getpid()}")
     try:
         unfinished.write_bytes(sealed)
+        # Nothing is chained that an auditor would have to refuse.
+        verify(unfinished, key.public)
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
@@ -94,27 +106,30 @@ def _seal(settings: Settings, store: TableStore, row: Row) -> None:
 
 def gather(settings: Settings, store: TableStore, row: Row) -> pack.Files:
     """Collect what the decision rests on: rows, signed records, keys, contracts, commits."""
-    pinned = landing_of(row)
-    engine = wiring.engine()
-    dossier = dossiers.build(
-        str(row["claim_id"]),
-        dossiers.marts(
-            engine,
-            {each.table: pinned_rows(store, each, pinned) for each in all_contracts().values()},
-        ),
-    )
-    places = _places(dossier)
+    pinned, contracts = landing_of(row), all_contracts().values()
+    landing = {each.table: _pinned(store, each, pinned) for each in contracts}
+    marts = dossiers.marts(wiring.engine(), landing)
+    places = dossiers.places(dossiers.build(str(row["claim_id"]), marts))
     rows = {
-        contract.id: found
-        for contract in all_contracts().values()
-        if (found := _versions(pinned_rows(store, contract, pinned), contract, places)).num_rows
+        each.id: found
+        for each in contracts
+        if (found := _versions(landing[each.table], each, places)).num_rows
     }
-    records = _records(store, rows.values())
+    standing = {place for found in rows.values() for place in _records_of(found)}
+    records = records_at(store, standing, pack.RECORD_SCHEMA)
+    used = {name: set(records[name].to_pylist()) for name in ("key_id", "enterprise")}
     decision = row["decision"]
     files: pack.Files = {
         pack.DECISION: decision if isinstance(decision, bytes) else b"",
         pack.RECORDS: pack.parquet(records),
-        pack.KEYS: _keys(settings, records),
+        pack.KEYS: parties.keys_text(
+            key for name, key in wiring.keys(settings).items() if name in used["key_id"]
+        ),
+        pack.ENTERPRISES: parties.enterprises_text(
+            known
+            for uscc, known in wiring.enterprises(settings).items()
+            if uscc in used["enterprise"]
+        ),
         pack.COMMITS: _commits(store, rows),
         pack.CODE: pack.code_digests(),
         pack.SEALER: base64.b64encode(wiring.county_key(settings).public.raw),
@@ -126,90 +141,61 @@ def gather(settings: Settings, store: TableStore, row: Row) -> pack.Files:
     return files
 
 
-def _places(dossier: Dossier) -> pa.Table:
-    """List where the rows behind the facts stand on the bus."""
-    origins: set[str] = set()
-
-    def walk(value: object) -> None:
-        if isinstance(value, dict):
-            if isinstance(origin := value.get("origin"), str):
-                origins.add(origin)
-            for each in value.values():
-                walk(each)
-        elif isinstance(value, list | tuple):
-            for each in value:
-                walk(each)
-
-    walk(asdict(dossier))
-    split = [origin.split("@", 1)[1].rsplit("/", 3) for origin in sorted(origins)]
-    return pa.table(
-        {
-            "_topic": pa.array([topic for topic, _, _, _ in split], pa.string()),
-            "_partition": pa.array([int(part) for _, part, _, _ in split], pa.int32()),
-            "_offset": pa.array([int(offset) for _, _, offset, _ in split], pa.int64()),
-            "_row": pa.array([int(row) for _, _, _, row in split], pa.int32()),
-        }
-    )
-
-
 def landing_of(row: Row) -> Mapping[str, int]:
     """Read the landing versions that a decision rests on."""
     versions = canonical.loads(str(row["versions"]))
     return {str(k): int(v) for k, v in versions.items()} if isinstance(versions, dict) else {}
 
 
-def pinned_rows(store: TableStore, contract: Contract, pinned: Mapping[str, int]) -> pa.Table:
-    """Read a landing table as it was when the decision was made."""
+def _pinned(store: TableStore, contract: Contract, pinned: Mapping[str, int]) -> Source:
+    """Open a landing table as it was when the decision was made; a query reads what it needs."""
     if contract.table not in pinned:
         return landing_schema(contract).empty_table()
-    landed = store.open(contract.table, pinned[contract.table]).dataset().to_table()
-    return landed.select(landing_schema(contract).names)
+    return store.open(contract.table, pinned[contract.table]).dataset()
 
 
-def _versions(landed: pa.Table, contract: Contract, places: pa.Table) -> pa.Table:
-    query = _VERSIONS.format(key=", ".join(contract.key))
-    found = wiring.engine().run(query, {"landed": landed, "places": places})
-    return found.cast(landing_schema(contract))
-
-
-def _records(store: TableStore, tables: Iterable[pa.Table]) -> pa.Table:
-    """Take the signed records that the rows came in."""
-    wanted = {
-        place
-        for rows in tables
-        for place in zip(
-            *(rows[name].to_pylist() for name in ("_topic", "_partition", "_offset")), strict=True
-        )
-    }
-    topics = pa.array(sorted({topic for topic, _, _ in wanted}), pa.string())
-    records = attempts.visible(store, RECORDS, RECORD_SCHEMA)
-    records = records.filter(pc.is_in(records["topic"], value_set=topics))
-    kept = [
-        place in wanted
-        for place in zip(
-            *(records[name].to_pylist() for name in ("topic", "partition", "offset")), strict=True
-        )
-    ]
-    chosen = records.filter(pa.array(kept, pa.bool_())).drop_columns(["attempt"])
-    return chosen.sort_by([(name, "ascending") for name in ("topic", "partition", "offset")])
-
-
-def _keys(settings: Settings, records: pa.Table) -> bytes:
-    used = set(records["key_id"].to_pylist())
-    return canonical.dumps(
+def _versions(landed: Source, contract: Contract, places: Iterable[Place]) -> pa.Table:
+    """Take all versions of the objects whose rows stand at these places."""
+    found = [place for place in places if place.table == contract.table]
+    if not found:
+        return landing_schema(contract).empty_table()
+    wanted = pa.table(
         {
-            registered.key.id: {
-                "public_key": base64.b64encode(registered.key.raw).decode(),
-                "agent": registered.agent,
-                "enterprise": registered.enterprise,
-                "valid_from": registered.valid_from,
-                "valid_to": registered.valid_to,
-                "revoked_at": registered.revoked_at,
-            }
-            for registered in wiring.keys(settings).values()
-            if registered.key.id in used
+            "_topic": pa.array([place.topic for place in found], pa.string()),
+            "_partition": pa.array([place.partition for place in found], pa.int32()),
+            "_offset": pa.array([place.offset for place in found], pa.int64()),
+            "_row": pa.array([place.row for place in found], pa.int32()),
         }
     )
+    schema = landing_schema(contract)
+    query = _VERSIONS.format(columns=", ".join(schema.names), key=", ".join(contract.key))
+    return wiring.engine().run(query, {"landed": landed, "places": wanted}).cast(schema)
+
+
+def _records_of(rows: pa.Table) -> Iterable[tuple[str, int, int]]:
+    names = ("_topic", "_partition", "_offset")
+    return zip(*(rows[name].to_pylist() for name in names), strict=True)
+
+
+def records_at(
+    store: TableStore, places: Iterable[tuple[str, int, int]], schema: pa.Schema
+) -> pa.Table:
+    """Read columns of the records at these places on the bus, and of no others."""
+    offsets: dict[tuple[str, int], list[int]] = {}
+    for topic, part, offset in sorted(set(places)):
+        offsets.setdefault((topic, part), []).append(offset)
+    if not offsets:
+        return schema.empty_table()
+    where = reduce(or_, (_among(*place, known) for place, known in offsets.items()))
+    found = attempts.records(store, schema, where)
+    return found.sort_by([(name, "ascending") for name in ("topic", "partition", "offset")])
+
+
+def _among(topic: str, partition: int, offsets: Sequence[int]) -> pc.Expression:
+    is_there = (pc.field("topic") == topic) & (pc.field("partition") == partition)
+    # The edges let whole files be passed over, unread.
+    is_near = (pc.field("offset") >= offsets[0]) & (pc.field("offset") <= offsets[-1])
+    return is_there & is_near & pc.field("offset").isin(pa.array(offsets, pa.int64()))
 
 
 def _commits(store: TableStore, rows: Mapping[ContractId, pa.Table]) -> bytes:

@@ -2,41 +2,41 @@
 
 import base64
 import io
-import zipfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from bus import envelope as envelopes
+from bus.envelope import Envelope
 from bus.ports import Received
-from contracts import decode, gate, loader
+from contracts import gate, loader
 from contracts.loader import all_contracts
 from contracts.model import Contract
 from contracts.schema import landing_schema
+from contracts.violations import TITLES, Kind
 from kernel import canonical
 from kernel.errors import ChecksFailedError, ConfigurationError, TamperingError
 from kernel.evidence import PublicKey, open_envelope
+from kernel.ids import KeyId
 from pipeline import dossier as dossiers
-from pipeline import pack, wiring
+from pipeline import opening, pack, parties, wiring
+from pipeline.admission import Known, Refusal, Sender, admit, form_faults
+from pipeline.pack import listing, mapping, of_its_form
 from policy.decision import decide
-from warehouse.landing import RECORD_SCHEMA, Origin, with_lineage
+from registry.keys import RegisteredKey
+from warehouse.landing import LANDED, PARTIAL, month_of
 
-_FOR_EVER = datetime.max.replace(tzinfo=UTC)
-_LARGEST_FILE = 1 << 30
-_LARGEST_PACK = 4 << 30
-# A pack's records are those of the table, without the attempt under which they were written.
-_RECORD_SCHEMA = pa.schema([each for each in RECORD_SCHEMA if each.name != "attempt"])
+_PLACE = ("_topic", "_partition", "_offset")
+Keys = Mapping[KeyId, RegisteredKey]
 
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What was found to hold."""
+    """What was found to hold; for unsigned records only the county vouches."""
 
     claim_id: str
     outcome: str
@@ -45,33 +45,45 @@ class Verified:
     sealed_by: str
     records: int
     unsigned_records: int
+    unsigned_from: tuple[str, ...]
     rows: int
 
 
 @dataclass(frozen=True, slots=True)
-class _Key:
-    """An agent's key, how the source of all that it signs must begin, and when it counts."""
+class _Landed:
+    """A packed record taken in anew: who sent it, and the rows that the gate accepts."""
 
-    key: PublicKey
-    source: str
-    first: datetime
-    end: datetime
+    place: tuple[object, ...]
+    contract: Contract
+    sender: Sender
+    sequence: tuple[str, str, int | None]
+    rows: pa.Table
 
 
-def verify(path: Path, trusted: PublicKey | None = None) -> Verified:
-    """Check a pack from its bytes to its yuan, or name the first thing that is not so."""
-    files = _unpack(path)
+def verify(path: Path, trusted: PublicKey | None = None, agents: Keys | None = None) -> Verified:
+    """Check a pack from its bytes to its yuan, or name the first thing that is not so.
+
+    Who holds the county's key trusts no other seal; who holds the agents' keys trusts none of the
+    pack's, and no unsigned record.
+    """
+    files = pack.read(path)
+    # Anybody can write a pack: what trips a library in it is no crash of ours.
+    with of_its_form(path.name):
+        return _verified(files, trusted, agents)
+
+
+def _verified(files: pack.Files, trusted: PublicKey | None, agents: Keys | None) -> Verified:
     signer = _check_manifest(files, trusted)
     _check_code(files)
-    records = _table(files, pack.RECORDS, _RECORD_SCHEMA).to_pylist()
-    keys = _keys(files)
-    for record in records:
-        _check_signature(record, keys)
+    records = _table(files, pack.RECORDS, pack.RECORD_SCHEMA).to_pylist()
+    known = _known(files, agents)
     contracts = _contracts(files)
-    rows = 0
-    for contract in contracts.values():
-        rows += _check_rows(contract, _rows(files, contract), records)
+    landed = [_landed(record, contracts, known) for record in records]
+    _check_each_once(landed)
+    _check_names(files, contracts.values())
+    rows = sum(_check_rows(each, _rows(files, each), landed) for each in contracts.values())
     decision = _recompute(files, contracts)
+    unsigned = [each.sender.enterprise for each in landed if not each.sender.key_id]
     return Verified(
         claim_id=str(decision["claim_id"]),
         outcome=str(decision["outcome"]),
@@ -79,75 +91,42 @@ def verify(path: Path, trusted: PublicKey | None = None) -> Verified:
         decision_digest=canonical.digest(files[pack.DECISION]),
         sealed_by=signer.id,
         records=len(records),
-        unsigned_records=sum(1 for record in records if not record["key_id"]),
+        unsigned_records=len(unsigned),
+        unsigned_from=tuple(sorted(set(unsigned))),
         rows=rows,
     )
 
 
-def drill(path: Path) -> str:
-    """Flip one byte of a copy and prove that it is noticed; give what was said."""
-    data = bytearray(path.read_bytes())
-    with zipfile.ZipFile(path) as archive:
-        info = archive.getinfo(pack.DECISION)
-    # Past the local header, inside the decision itself.
-    place = info.header_offset + 30 + len(info.filename) + info.file_size // 2
-    data[place] ^= 1
-    copy = io.BytesIO(bytes(data))
-    try:
-        _check_manifest(_read_archive(copy, str(path)), None)
-    except TamperingError as noticed:
-        return str(noticed)
-    raise TamperingError("A flipped byte was not noticed.", where=str(path))
+def drill(path: Path) -> Mapping[str, str]:
+    """Flip a byte of each file in a copy of the pack and give what was said; silence is an error.
 
-
-def _unpack(path: Path) -> pack.Files:
-    try:
-        # A device or a pipe could be read for ever.
-        if path.exists() and not path.is_file():
-            raise ConfigurationError(
-                "This is not a file.", where=str(path), cure="name the pack itself, a .zip file."
-            )
-        if path.stat().st_size > _LARGEST_PACK:
-            raise TamperingError("The file is larger than a pack may be.", where=str(path))
-        return _read_archive(io.BytesIO(path.read_bytes()), str(path))
-    except FileNotFoundError as missing:
-        raise ConfigurationError(
-            "There is no such pack.", where=str(path), cure="check the path."
-        ) from missing
-    except OSError as refused:
-        raise ConfigurationError(
-            f"The pack cannot be read: {refused.strerror}.",
-            where=str(path),
-            cure="name a file that this account may read.",
-        ) from refused
-
-
-def _read_archive(data: io.BytesIO, where: str) -> pack.Files:
-    try:
-        with zipfile.ZipFile(data) as archive:
-            infos = archive.infolist()
-            names = [each.filename for each in infos]
-            too_large = any(each.file_size > _LARGEST_FILE for each in infos)
-            packed = any(each.compress_type != zipfile.ZIP_STORED for each in infos)
-            if packed or too_large or sum(each.file_size for each in infos) > _LARGEST_PACK:
-                raise TamperingError("The pack unfolds to more than a pack may hold.", where=where)
-            if len(set(names)) != len(names):
-                raise TamperingError("A file occurs twice in the pack.", where=where)
-            return {name: archive.read(name) for name in names}
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, EOFError) as broken:
-        raise TamperingError(f"The pack is not readable: {broken}.", where=where) from broken
+    The copy is a sound archive with checksums of its own: what notices is our digests and seal.
+    """
+    files = pack.read(path)
+    noticed: dict[str, str] = {}
+    for name, data in files.items():
+        flipped = bytearray(data or b"\0")
+        flipped[len(flipped) // 2] ^= 1
+        copy = io.BytesIO(pack.archive({**files, name: bytes(flipped)}))
+        try:
+            _check_manifest(pack.from_archive(copy, name), None)
+        except TamperingError as said:
+            noticed[name] = said.what
+        else:
+            raise TamperingError("A flipped byte was not noticed.", where=name)
+    return noticed
 
 
 def _check_manifest(files: pack.Files, trusted: PublicKey | None) -> PublicKey:
     """Check the seal and that every byte of every file is the one that was sealed."""
     key = _sealer(files, trusted)
     payload = open_envelope(files[pack.MANIFEST], pack.PAYLOAD_TYPE, key)
-    with _of_its_form(pack.MANIFEST):
-        said = _mapping(canonical.loads(payload))
-        predicate = _mapping(said["predicate"])
+    with of_its_form(pack.MANIFEST):
+        said = mapping(canonical.loads(payload))
+        predicate = mapping(said["predicate"])
         sealed = {
-            str(name["name"]): str(_mapping(name["digest"])["sha256"])
-            for name in map(_mapping, _list(said["subject"]))
+            str(name["name"]): str(mapping(name["digest"])["sha256"])
+            for name in map(mapping, listing(said["subject"]))
         }
     held = {name: canonical.digest(data) for name, data in files.items() if name != pack.MANIFEST}
     for name in sorted(sealed.keys() | held.keys()):
@@ -161,8 +140,8 @@ def _check_manifest(files: pack.Files, trusted: PublicKey | None) -> PublicKey:
 def _sealer(files: pack.Files, trusted: PublicKey | None) -> PublicKey:
     if pack.MANIFEST not in files or pack.SEALER not in files:
         raise TamperingError("The pack has no manifest or no sealer.", where=pack.MANIFEST)
-    with _of_its_form(pack.SEALER):
-        named = PublicKey(base64.b64decode(files[pack.SEALER]))
+    with of_its_form(pack.SEALER):
+        named = PublicKey(base64.b64decode(files[pack.SEALER], validate=True))
     if trusted is not None and trusted != named:
         raise TamperingError(
             f"The pack is sealed by key {named.id}, not by {trusted.id}.", where=pack.SEALER
@@ -172,10 +151,10 @@ def _sealer(files: pack.Files, trusted: PublicKey | None) -> PublicKey:
 
 def _check_code(files: pack.Files) -> None:
     """Refuse to recompute with other code than decided."""
-    with _of_its_form(pack.CODE):
-        sealed = _mapping(canonical.loads(files[pack.CODE]))
-        there, version = _mapping(sealed["files"]), sealed["version"]
-    here = _mapping(_mapping(canonical.loads(pack.code_digests()))["files"])
+    with of_its_form(pack.CODE):
+        sealed = mapping(canonical.loads(files[pack.CODE]))
+        there, version = mapping(sealed["files"]), sealed["version"]
+    here = mapping(mapping(canonical.loads(pack.code_digests()))["files"])
     if there != here:
         other = sorted(
             name for name in there.keys() | here.keys() if there.get(name) != here.get(name)
@@ -187,45 +166,16 @@ def _check_code(files: pack.Files) -> None:
         )
 
 
-def _keys(files: pack.Files) -> Mapping[str, _Key]:
-    """Read the agents' keys, by the id under which records name them."""
-    with _of_its_form(pack.KEYS):
-        return {
-            name: _Key(
-                PublicKey(base64.b64decode(str(held["public_key"]))),
-                f"/{held['enterprise']}/{held['agent']}/",
-                datetime.fromisoformat(str(held["valid_from"])),
-                min(
-                    datetime.fromisoformat(str(held[name])) if held[name] else _FOR_EVER
-                    for name in ("valid_to", "revoked_at")
-                ),
-            )
-            for name, held in (
-                (name, _mapping(each))
-                for name, each in _mapping(canonical.loads(files[pack.KEYS])).items()
-            )
-        }
-
-
-@contextmanager
-def _of_its_form(name: str) -> Iterator[None]:
-    """Refuse a file of the pack that is missing or is not what a sealer of ours writes."""
-    try:
-        yield
-    except (LookupError, TypeError, ValueError, OSError, ConfigurationError) as broken:
-        raise TamperingError("This file is missing or not of its form.", where=name) from broken
-
-
-def _mapping(value: object) -> Mapping[str, object]:
-    if not isinstance(value, dict):
-        raise TypeError(value)
-    return value
-
-
-def _list(value: object) -> list[object]:
-    if not isinstance(value, list):
-        raise TypeError(value)
-    return value
+def _known(files: pack.Files, agents: Keys | None) -> Known:
+    """Read who may have sent the records."""
+    with of_its_form(pack.KEYS):
+        keys = parties.read_keys(files[pack.KEYS])
+    with of_its_form(pack.ENTERPRISES):
+        enterprises = parties.read_enterprises(files[pack.ENTERPRISES])
+    if agents is None:
+        return Known(keys, enterprises)
+    signing = {uscc: replace(each, accepts_unsigned=False) for uscc, each in enterprises.items()}
+    return Known(agents, signing)
 
 
 def _place(record: Mapping[str, object]) -> str:
@@ -236,6 +186,8 @@ def _received(record: Mapping[str, object]) -> Received:
     headers, body, key, at = (record[n] for n in ("headers", "body", "key", "broker_at"))
     if not isinstance(headers, list) or not isinstance(body, bytes) or not isinstance(at, datetime):
         raise TamperingError("The signed record is not whole.", where=_place(record))
+    if any(each is None or None in each.values() for each in headers):
+        raise TamperingError("A header of a record is empty.", where=_place(record))
     return Received(
         topic=str(record["topic"]),
         partition=int(str(record["partition"])),
@@ -247,33 +199,83 @@ def _received(record: Mapping[str, object]) -> Received:
     )
 
 
-def _check_signature(record: Mapping[str, object], keys: Mapping[str, _Key]) -> None:
+def _landed(
+    record: Mapping[str, object], contracts: Mapping[str, Contract], known: Known
+) -> _Landed:
+    """Take a record in anew; what the pack says of it must be what its signed bytes say."""
+    where = _place(record)
     received = _received(record)
     envelope = envelopes.read(received)
-    named = envelope.get("ce_keyid")
-    if record["key_id"] != named:
-        raise TamperingError("A record names another key than landing saw.", where=_place(record))
-    if not named:
-        # The enterprise was allowed to send unsigned; the report counts such records.
-        return
-    held = keys.get(named)
-    if held is None or held.key.id != named:
-        raise TamperingError("The key of a record is not in the pack.", where=_place(record))
-    if not envelope.is_signed_by(held.key):
-        raise TamperingError("The signature of a record does not fit.", where=_place(record))
-    if not held.first <= received.broker_at < held.end:
-        raise TamperingError("A record was signed with a key out of time.", where=_place(record))
-    if envelope.get("ce_bodydigest") != canonical.digest(received.value or b""):
-        raise TamperingError("The body of a record is not the signed one.", where=_place(record))
-    if not envelope.get("ce_source").startswith(held.source):
-        raise TamperingError("A record's source is not its key's.", where=_place(record))
+    contract = contracts.get(envelope.get("ce_contractid"))
+    if contract is None:
+        raise TamperingError("A record's contract is not in the pack.", where=where)
+    sender = _sender(received, envelope, contract, known)
+    with of_its_form(where):
+        opened = opening.decoded(received, envelope, contract)
+        verdict = gate.judge(opened.rows, contract, opened.faults)
+        origin = opening.origin(received, envelope, sender, canonical.digest(received.value or b""))
+        rows = opening.accepted(opened, verdict, origin, contract)
+    said: dict[str, object] = {
+        "contract": contract.id,
+        "digest": origin.digest,
+        "key_id": sender.key_id,
+        "enterprise": origin.enterprise,
+        "stream": origin.stream,
+        "epoch": origin.epoch,
+        "sequence": origin.sequence,
+        "rows": verdict.count if envelope.row_count is None else envelope.row_count,
+        "landed": rows.num_rows,
+        "quarantined": verdict.count - rows.num_rows,
+        "verdict": LANDED if rows.num_rows == verdict.count else PARTIAL,
+        "_month": month_of(received.broker_at),
+    }
+    for name, value in said.items():
+        if record[name] != value:
+            raise TamperingError(f"A record's {name} is not what was signed.", where=where)
+    if verdict.count != said["rows"]:
+        raise TamperingError("A record does not hold the rows that it counts.", where=where)
+    place = tuple(record[name] for name in ("topic", "partition", "offset"))
+    return _Landed(place, contract, sender, (origin.stream, origin.epoch, origin.sequence), rows)
+
+
+def _sender(received: Received, envelope: Envelope, contract: Contract, known: Known) -> Sender:
+    """Ask of a record again what landing asked: its form, signature, key, sender and right."""
+    faults: tuple[Kind, ...] = form_faults(
+        received, envelope, canonical.digest(received.value or b""), contract
+    )
+    sender = admit(received, envelope, contract, known)
+    if isinstance(sender, Sender) and not faults:
+        return sender
+    refused = (*faults, *(sender.kinds if isinstance(sender, Refusal) else ()))
+    why = "; ".join(dict.fromkeys(TITLES[each].en for each in refused))
+    raise TamperingError(
+        f"Landing would refuse this record: {why}.",
+        where=f"{received.topic}/{received.partition}/{received.offset}",
+    )
+
+
+def _check_each_once(landed: Iterable[_Landed]) -> None:
+    """Refuse a record that is there twice, be it under another place: it would be a new version."""
+    seen: set[tuple[object, ...]] = set()
+    for each in landed:
+        _, epoch, number = each.sequence
+        # As in landing: a number counts within an epoch only.
+        names = [each.place, each.sequence] if epoch and number is not None else [each.place]
+        if seen.intersection(names):
+            raise TamperingError(
+                "A record occurs twice in the pack.", where="/".join(map(str, each.place))
+            )
+        seen.update(names)
 
 
 def _contracts(files: pack.Files) -> dict[str, Contract]:
     found: dict[str, Contract] = {}
     for name in sorted(name for name in files if name.startswith("contracts/")):
-        with _of_its_form(name):
-            contract = loader.parse(files[name].decode(), name)
+        try:
+            with of_its_form(name):
+                contract = loader.parse(files[name].decode(), name)
+        except ConfigurationError as broken:
+            raise TamperingError("This contract is not of its form.", where=name) from broken
         # The installed contract is the one whose digest the code's digests vouch for.
         if contract != all_contracts().get(contract.id):
             raise TamperingError("The contract is not the one that decided.", where=name)
@@ -282,7 +284,7 @@ def _contracts(files: pack.Files) -> dict[str, Contract]:
 
 
 def _table(files: pack.Files, name: str, schema: pa.Schema) -> pa.Table:
-    with _of_its_form(name):
+    with of_its_form(name):
         return pq.read_table(io.BytesIO(files[name])).select(schema.names).cast(schema)
 
 
@@ -290,72 +292,43 @@ def _rows(files: pack.Files, contract: Contract) -> pa.Table:
     return _table(files, pack.rows_name(contract.table), landing_schema(contract))
 
 
-def _check_rows(contract: Contract, rows: pa.Table, records: list[dict[str, object]]) -> int:
-    """Decode the signed bodies anew and compare every packed row with what they hold."""
-    for record in records:
-        if record["contract"] != contract.id:
-            continue
-        held = pc.and_(
-            pc.equal(rows["_partition"], record["partition"]),
-            pc.equal(rows["_offset"], record["offset"]),
-        )
-        packed = rows.filter(held)
-        received = _received(record)
-        decoded = _decode(received, contract)
-        verdict = gate.judge(decoded.rows, contract, decoded.faults)
-        places = packed["_row"].combine_chunks()
-        where = f"{contract.table}@{_place(record)}"
-        extra = decoded.extra or pa.nulls(verdict.count, pa.string())
-        with _of_its_form(where):
-            fresh = with_lineage(
-                decoded.rows.take(places),
-                places,
-                _origin(received),
-                extra.take(places),
-                landing_schema(contract),
-            )
-        refused = [place for place in places.to_pylist() if place in verdict.refused]
-        if refused or fresh != packed:
-            raise TamperingError("A packed row is not the one that was signed.", where=where)
-    known = {(r["topic"], r["partition"], r["offset"]) for r in records}
-    names = ("_topic", "_partition", "_offset")
-    for place in zip(*(rows[name].to_pylist() for name in names), strict=True):
-        if place not in known:
+def _check_names(files: pack.Files, contracts: Iterable[Contract]) -> None:
+    """Refuse a file that nothing here vouches for: somebody might take it for evidence."""
+    tables = [n for c in contracts for n in (pack.rows_name(c.table), pack.contract_name(c))]
+    for name in sorted(files.keys() ^ {*pack.FILES, *tables}):
+        raise TamperingError("A pack holds neither more nor less than its files.", where=name)
+
+
+def _check_rows(contract: Contract, rows: pa.Table, landed: Iterable[_Landed]) -> int:
+    """Compare the packed rows with the signed ones: each there, none more, no version left out."""
+    key = ("_enterprise", "_source", *contract.key)
+    objects = set(_values(rows, key))
+    known = {each.place: each.rows for each in landed if each.contract == contract}
+    held: dict[tuple[object, ...], list[int]] = {place: [] for place in known}
+    for number, place in enumerate(_values(rows, _PLACE)):
+        if place not in held:
             raise TamperingError("A row has no signed record.", where="/".join(map(str, place)))
+        held[place].append(number)
+    for place, signed in known.items():
+        where = f"{contract.table}@{'/'.join(map(str, place))}"
+        is_wanted = pa.array([each in objects for each in _values(signed, key)], pa.bool_())
+        wanted, packed = signed.filter(is_wanted), rows.take(pa.array(held[place], pa.int64()))
+        lost = set(wanted["_row"].to_pylist()) - set(packed["_row"].to_pylist())
+        if lost:
+            raise TamperingError(f"The signed row {min(lost)} was left out.", where=where)
+        if wanted != packed:
+            raise TamperingError("A packed row is not the one that was signed.", where=where)
     return int(rows.num_rows)
 
 
-def _origin(received: Received) -> Origin:
-    """Tell where a record's rows come from by its signed headers, not by what the pack says."""
-    envelope = envelopes.read(received)
-    _, enterprise, _, source = envelope.get("ce_source").split("/")
-    return Origin(
-        enterprise=enterprise,
-        source=source,
-        stream=str(envelopes.stream_id(received, envelope)),
-        epoch=envelope.get("ce_streamepoch"),
-        sequence=envelope.sequence,
-        topic=received.topic,
-        partition=received.partition,
-        offset=received.offset,
-        contract_version=envelope.get("ce_contractver"),
-        broker_at=received.broker_at,
-        digest=canonical.digest(received.value or b""),
-    )
-
-
-def _decode(received: Received, contract: Contract) -> decode.Decoded:
-    kind = envelopes.read(received).get("content-type")
-    body = received.value or b""
-    if kind == envelopes.ARROW_STREAM:
-        return decode.decode_arrow(body, contract)
-    return decode.decode_json(body, contract, lines=kind == envelopes.NDJSON)
+def _values(rows: pa.Table, names: Iterable[str]) -> list[tuple[object, ...]]:
+    return list(zip(*(rows[name].to_pylist() for name in names), strict=True))
 
 
 def _recompute(files: pack.Files, contracts: Mapping[str, Contract]) -> Mapping[str, object]:
     """Rebuild the facts from the packed rows, decide again, compare byte by byte."""
-    with _of_its_form(pack.DECISION):
-        sealed = _mapping(canonical.loads(files[pack.DECISION]))
+    with of_its_form(pack.DECISION):
+        sealed = mapping(canonical.loads(files[pack.DECISION]))
         claim, decided_on = str(sealed["claim_id"]), date.fromisoformat(str(sealed["decided_on"]))
     landing = {
         contract.table: landing_schema(contract).empty_table()

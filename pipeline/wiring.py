@@ -9,13 +9,14 @@ from functools import cache
 from pathlib import Path
 
 from bus.ports import Bus
-from kernel.errors import ConfigurationError, DependencyUnavailableError
+from kernel.errors import ConfigurationError, DependencyUnavailableError, TamperingError
 from kernel.evidence import SigningKey
 from kernel.ids import KeyId
 from pipeline.settings import Settings
 from registry import keys as registered_keys
 from registry import people
 from registry.database import Registry, migrate, open_registry
+from warehouse import ledger
 from warehouse.store import TableStore
 from warehouse.tables import Engine
 
@@ -78,9 +79,24 @@ def login(settings: Settings, username: str, password: str) -> people.User | Non
 
 
 def county_key(settings: Settings) -> SigningKey:
-    """Give the key that seals evidence."""
+    """Give the key that seals evidence; it is made once, and never where another has sealed."""
     path = settings.state_dir / "keys" / "county.key"
-    return SigningKey.from_text(secret(path), str(path))
+    sealers = ledger.sealers(store(settings))
+    if sealers and not path.exists():
+        raise ConfigurationError(
+            f"The county's key is missing, and the ledger is sealed by {', '.join(sealers)}.",
+            where=str(path),
+            cure="restore that file from a backup; a new key would break the chain of evidence.",
+        )
+    key = SigningKey.from_text(secret(path), str(path))
+    if others := [each for each in sealers if each != key.public.id]:
+        raise TamperingError(
+            f"The county's key is {key.public.id}, and the ledger is sealed by {others[0]}.",
+            where=str(path),
+            cure="restore the key that sealed from a backup; if this is the right one, find out "
+            "who changed the ledger.",
+        )
+    return key
 
 
 def secret(path: Path) -> str:

@@ -12,7 +12,7 @@ from kernel.errors import ConfigurationError
 from kernel.ids import ClauseId
 from kernel.registry import modules_in
 from policy import programmes as programmes_package
-from policy.lang import Case, Clause, Facts, Provisional, Read, provisional
+from policy.lang import Case, Clause, Provisional, Read
 from policy.parameters import Parameters, load
 
 # Two amounts of eighteen digits multiply exactly, whatever the caller's own context.
@@ -83,24 +83,6 @@ def _programme(name: str, module: ModuleType) -> Programme:
         {clause: found.WORDINGS for clause, found in clauses.items()},
         {path.stem: load(path) for path in sorted((folder / "parameters").glob("*.yaml"))},
     )
-
-
-def rule_on(programme: Programme, clause: str, facts: Facts, day: date) -> Ruling:
-    """Apply the wording that holds on a day; a day without one is an error."""
-    wording = programme.wording_on(clause, day)
-    if wording is None:
-        raise ConfigurationError(
-            f"No wording of {programme.name}.{clause} holds on {day}.",
-            cure="ask for a day within the clause's validity.",
-        )
-    parameters = programme.parameters_of(clause)
-
-    def pays(assumed: Mapping[str, str]) -> Decimal:
-        return apply(wording, Case(facts, parameters, day, assumed))
-
-    case = Case(facts, parameters, day)
-    value = apply(wording, case)
-    return ruling(wording, case, value, provisional(case, pays))
 
 
 def apply(wording: Clause, case: Case) -> Decimal:

@@ -6,21 +6,26 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from warehouse import quarantine
-from warehouse.landing import RECORD_SCHEMA, RECORDS, REFUSED
+from warehouse.landing import RECORD_SCHEMA, RECORDS
 from warehouse.store import TableHandle, TableStore
 
 LANDING = "landing__"
 
 
-def decided(store: TableStore) -> frozenset[str]:
-    """Name the attempts that a landing commit stands behind; rows of others do not exist."""
-    return frozenset(
-        str(commit.facts["attempt"])
+def decisions(store: TableStore) -> dict[str, int]:
+    """Name the attempts that a landing commit stands behind, with the version that it made."""
+    return {
+        str(commit.facts["attempt"]): commit.version
         for name in store.names()
         if name.startswith(LANDING)
         for commit in store.open(name).commits()
         if "attempt" in commit.facts
-    )
+    }
+
+
+def decided(store: TableStore) -> frozenset[str]:
+    """Name the attempts that count; rows of others do not exist."""
+    return frozenset(decisions(store))
 
 
 def replayed_in(handle: TableHandle) -> frozenset[str]:
@@ -51,31 +56,37 @@ def quarantined(store: TableStore, schema: pa.Schema) -> pa.Table:
     return rows.filter(pc.invert(pc.is_in(rows["id"], value_set=gone))).select(schema.names)
 
 
-_PLACED = ("topic", "partition", "offset", "verdict")
+_PLACED = ("topic", "partition", "offset", "attempt")
 
 
-def records(store: TableStore, schema: pa.Schema) -> pa.Table:
-    """Read columns of the records that count: a refused one that was replayed is told anew."""
+def records(store: TableStore, schema: pa.Schema, where: pc.Expression | None = None) -> pa.Table:
+    """Read columns of the records that count: of one that was judged again, the last judgement."""
     wanted = [*schema, *(RECORD_SCHEMA.field(n) for n in _PLACED if n not in schema.names)]
-    rows = visible(store, RECORDS, pa.schema(wanted))
-    gone = replayed(store)
-    if gone:
-        refused = pc.equal(rows["verdict"], REFUSED).to_pylist()
-        places = zip(*(rows[name].to_pylist() for name in _PLACED[:3]), strict=True)
-        keep = [
-            not (is_refused and quarantine.row_id(topic, part, at, quarantine.WHOLE_RECORD) in gone)
-            for is_refused, (topic, part, at) in zip(refused, places, strict=True)
-        ]
+    rows = visible(store, RECORDS, pa.schema(wanted), where)
+    if replayed(store):
+        version = decisions(store)
+        places = list(zip(*(rows[name].to_pylist() for name in _PLACED), strict=True))
+        last: dict[object, int] = {}
+        for *place, attempt in places:
+            last[tuple(place)] = max(last.get(tuple(place), -1), version[attempt])
+        keep = [last[tuple(place)] == version[attempt] for *place, attempt in places]
         rows = rows.filter(pa.array(keep, pa.bool_()))
     return rows.select(schema.names)
 
 
-def visible(store: TableStore, name: str, schema: pa.Schema) -> pa.Table:
-    """Read columns of a table written under attempts, without those that came to nothing."""
+def visible(
+    store: TableStore, name: str, schema: pa.Schema, where: pc.Expression | None = None
+) -> pa.Table:
+    """Read columns of a table written under attempts, without those that came to nothing.
+
+    What `where` leaves out is not read at all, as far as files and their parts can tell.
+    """
     if not store.exists(name):
         return schema.empty_table()
     attempts = pa.array(sorted(decided(store)), pa.string())
     named = pc.field("attempt").isin(attempts)
+    if where is not None:
+        named &= where
     return store.open(name).dataset().to_table(schema.names, filter=named).cast(schema)
 
 

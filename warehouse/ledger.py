@@ -50,6 +50,11 @@ def entries(store: TableStore) -> list[dict[str, object]]:
     return sorted(found, key=lambda row: int(str(row["number"])))
 
 
+def sealers(store: TableStore) -> list[str]:
+    """Name the keys that entries say they are sealed by."""
+    return sorted({str(row["key_id"]) for row in entries(store)})
+
+
 def append(store: TableStore, sealed: Sealed, key: SigningKey) -> int:
     """Chain an entry to the last; of two writers one gets ConflictError and must look again."""
     store.create(TABLE, SCHEMA)

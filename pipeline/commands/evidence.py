@@ -1,14 +1,19 @@
-"""`nplusx explain | verify`: where each yuan comes from, and whether it is so."""
+"""`nplusx explain | verify | key`: where each yuan comes from, and whether it is so."""
 
 import base64
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kernel.errors import ConfigurationError
 from kernel.evidence import PublicKey
-from pipeline.console import facts, say
+from kernel.ids import KeyId
+from pipeline.console import facts, say, warn
+
+if TYPE_CHECKING:
+    from registry.keys import RegisteredKey
 
 _KEY_BYTES = 32
 
@@ -26,14 +31,19 @@ def verify(
     key: Annotated[
         Path | None, typer.Option(help="File with the county's public key, to trust no other.")
     ] = None,
+    keys: Annotated[
+        Path | None,
+        typer.Option(help="File with the agents' keys that you hold, to trust no others."),
+    ] = None,
     drill: Annotated[
-        bool, typer.Option("--drill", help="Flip a byte in a copy and prove that it is noticed.")
+        bool,
+        typer.Option("--drill", help="Flip a byte of each file in a copy; each must be noticed."),
     ] = False,
 ) -> None:
     """Recompute a sealed decision offline, from the signed bytes up."""
     from pipeline import verify as verification
 
-    found = verification.verify(pack, _key(key))
+    found = verification.verify(pack, _key(key), _agents_keys(keys))
     facts(
         "核验通过 verified",
         {
@@ -42,13 +52,59 @@ def verify(
             "amount_cny": found.amount_cny,
             "decision_digest": found.decision_digest,
             "sealed_by": found.sealed_by,
+            "county_key": "pinned" if key else "NOT pinned",
+            "agents_keys": "pinned" if keys else "from the pack",
             "records": found.records,
             "unsigned_records": found.unsigned_records,
             "rows": found.rows,
         },
     )
     if drill:
-        say(f"drill: {verification.drill(pack)}")
+        for name, noticed in verification.drill(pack).items():
+            say(f"drill: {name}: {noticed}")
+    if found.unsigned_records:
+        warn(
+            f"{found.unsigned_records} of {found.records} records are unsigned, from"
+            f" {', '.join(found.unsigned_from)}. Nobody but the county vouches for them, by the"
+            " registration in enterprises.json that lets their sender omit signatures."
+        )
+    if key is None:
+        warn(
+            "The county's key is not pinned: anybody can seal a pack with a key of their own."
+            " Get the county's public key (`nplusx key` there) by another way than the pack, and"
+            " run again with --key FILE."
+        )
+
+
+def key(
+    agents: Annotated[
+        bool, typer.Option("--agents", help="The agents' keys, for `nplusx verify --keys`.")
+    ] = False,
+) -> None:
+    """Print the county's public key, for `nplusx verify --key`."""
+    from pipeline import parties, wiring
+    from pipeline.settings import read_settings
+
+    settings = read_settings()
+    if agents:
+        say(parties.keys_text(wiring.keys(settings).values()).decode())
+    else:
+        say(base64.b64encode(wiring.county_key(settings).public.raw).decode())
+
+
+def _agents_keys(path: Path | None) -> Mapping[KeyId, "RegisteredKey"] | None:
+    from pipeline import parties
+
+    if path is None:
+        return None
+    try:
+        return parties.read_keys(path.read_bytes())
+    except (OSError, LookupError, TypeError, ValueError) as broken:
+        raise ConfigurationError(
+            "The agents' keys cannot be read.",
+            where=str(path),
+            cure="give the file as `nplusx key --agents` prints it at the county.",
+        ) from broken
 
 
 def _key(path: Path | None) -> PublicKey | None:
@@ -69,5 +125,5 @@ def _key(path: Path | None) -> PublicKey | None:
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    app.command()(explain)
-    app.command()(verify)
+    for each in (explain, verify, key):
+        app.command()(each)

@@ -14,6 +14,7 @@ from tests.browser import launched, opened
 from tests.code_health.tree import ROOT
 from tests.flow.outcome import decision
 from tests.flow.stage import Demo
+from tests.packs import archive_of, contents, flipped
 from warehouse import attempts, quarantine
 
 pytestmark = [pytest.mark.kafka, pytest.mark.airflow, pytest.mark.real_system]
@@ -95,11 +96,17 @@ def test_a_second_process_with_an_empty_state_folder_verifies_the_pack(
     done = demo.run("verify", str(pack), "--drill", state=tmp_path / "empty")
     assert done.returncode == 0, done.stderr
     assert "133938.05" in done.stdout
-    broken = tmp_path / "broken.zip"
-    data = bytearray(pack.read_bytes())
-    data[len(data) // 2] ^= 1
-    broken.write_bytes(bytes(data))
-    assert demo.run("verify", str(broken), state=tmp_path / "empty").returncode == 5
+    assert "not pinned" in done.stderr
+    county = tmp_path / "county.pub"
+    county.write_text(demo.run("key").stdout)
+    done = demo.run("verify", str(pack), "--key", str(county), state=tmp_path / "empty")
+    assert (done.returncode, done.stderr) == (0, "")
+    files = contents(pack)
+    files["records.parquet"] = flipped(files["records.parquet"])
+    broken = archive_of(tmp_path / "broken.zip", files)
+    done = demo.run("verify", str(broken), state=tmp_path / "empty")
+    assert done.returncode == 5
+    assert "Where: records.parquet." in done.stderr
 
 
 def test_status_shows_every_program(demo: Demo) -> None:

@@ -76,6 +76,19 @@ def test_a_changed_payload_is_noticed() -> None:
         open_envelope(canonical.dumps(sealed), "text/plain", KEY.public)
 
 
+def test_any_byte_of_an_envelope_counts() -> None:
+    """Also those that no signature covers: the key's name, the spare bits of base64, a blank."""
+    sealed = envelope("text/plain", b"said", KEY)
+    for place in range(len(sealed)):
+        for bit in range(8):
+            changed = bytearray(sealed)
+            changed[place] ^= 1 << bit
+            with pytest.raises(TamperingError):
+                open_envelope(bytes(changed), "text/plain", KEY.public)
+    with pytest.raises(TamperingError):
+        open_envelope(sealed + b"\n", "text/plain", KEY.public)
+
+
 def test_a_key_never_shows_itself() -> None:
     assert KEY.text not in repr(KEY)
     assert repr(KEY) == f"SigningKey({KEY.public.id})"

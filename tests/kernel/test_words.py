@@ -113,3 +113,18 @@ def test_the_clock_tells_utc_and_the_day_in_shanghai() -> None:
     before = clock.monotonic()
     clock.sleep(0)
     assert clock.monotonic() >= before
+
+
+def test_several_errors_are_one_that_names_each_and_is_as_grave_as_the_gravest() -> None:
+    one = errors.as_one(
+        {
+            "A": errors.ChecksFailedError("It is odd.", where="here", cure="mend it."),
+            "B": errors.TamperingError("It was changed.", where="here"),
+            "C": errors.ChecksFailedError("It is odd too.", cure="mend it."),
+        }
+    )
+    assert isinstance(one, errors.TamperingError)
+    assert str(one) == (
+        "A: It is odd. B: It was changed. C: It is odd too. Where: here. "
+        f"Cure: mend it. {errors.TamperingError.usual_cure}"
+    )

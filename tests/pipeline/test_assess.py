@@ -1,12 +1,28 @@
 """Assess: one decision for one state of facts, on the factory's own rows."""
 
+from datetime import date
 from decimal import Decimal
 
-from kernel import canonical
+import pytest
+
+from kernel import canonical, clock
+from kernel.errors import ChecksFailedError
+from pipeline import pack
 from pipeline.assess import assess, decisions
 from pipeline.land import land
 from pipeline.refine import refine
-from tests.pipeline.world import CLAIM, INVOICES, SELLER, World, row, send_books, send_dossier
+from pipeline.seal import pack_path, seal
+from pipeline.verify import verify
+from tests.pipeline.world import (
+    CLAIM,
+    FACTORY,
+    INVOICES,
+    SELLER,
+    World,
+    row,
+    send_books,
+    send_dossier,
+)
 
 
 def _lines(world: World) -> dict[int, str]:
@@ -60,3 +76,68 @@ def test_another_factorys_rows_are_no_evidence(world: World) -> None:
     assess()
     (decided,) = decisions(world.store)
     assert (decided["outcome"], decided["amount_cny"]) == ("refused", Decimal("0.00"))
+
+
+def test_a_claim_that_cannot_be_judged_is_named_and_stops_no_other(world: World) -> None:
+    """The bad ones come before and after the good one, so that none is passed by luck."""
+    project, line = "retrofit.project.v1", "retrofit.invoice_line.v1"
+    send_books(world)
+    send_dossier(world)
+    world.send(project, row(project, project_id="PRJ-OTHER", enterprise_uscc=FACTORY))
+    for claim in ("CL-2023-999", "CL-2024-999"):
+        for place, named in enumerate((row(line)["project_id"], "PRJ-OTHER"), start=1):
+            world.send(line, row(line, claim_id=claim, line_no=place, project_id=named))
+    world.land()
+    refine()
+    with pytest.raises(ChecksFailedError) as stopped:
+        assess()
+    for said in ("CL-2023-999", "CL-2024-999", "names 2 projects", "Cure: correct"):
+        assert said in str(stopped.value)
+    assert [each["claim_id"] for each in decisions(world.store)] == [CLAIM]
+
+
+def _decided(world: World) -> None:
+    send_books(world)
+    send_dossier(world)
+    world.land()
+    refine()
+    assert assess()["decided"] == [CLAIM]
+
+
+def test_the_same_row_published_again_is_no_new_fact_and_the_decision_still_recomputes(
+    world: World,
+) -> None:
+    """The rows behind the decision have newer twins; the pack is made of those it rests on."""
+    _decided(world)
+    payment = "erp.payment.v1"
+    world.send(payment, row(payment, payment_id="PAY0", invoice_no=INVOICES[0], payee_uscc=SELLER))
+    world.land()
+    refine()
+    assert assess()["decided"] == []
+    seal()
+    (decided,) = decisions(world.store)
+    assert verify(pack_path(world.settings, decided)).amount_cny == "50000.00"
+
+
+def test_a_changed_clause_or_parameter_is_decided_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _decided(world)
+    changed = {**pack.code_files(), "policy/programmes/anji_2023/parameters/a09.yaml": "0" * 64}
+    monkeypatch.setattr(pack, "code_files", lambda: changed)
+    assert assess()["decided"] == [CLAIM]
+
+
+def test_a_claim_is_decided_again_on_the_day_of_its_acceptance(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Acceptance may be filed before its day; the facts do not change when the day comes."""
+    accepted_on = date.fromisoformat(str(row("retrofit.acceptance.v1")["accepted_on"]))
+    for day, outcome in ((accepted_on.replace(day=1), "refused"), (accepted_on, "granted")):
+        monkeypatch.setattr(clock, "today", lambda day=day: day)
+        if outcome == "refused":
+            _decided(world)
+        else:
+            assert assess()["decided"] == [CLAIM]
+        assert [each["outcome"] for each in decisions(world.store)] == [outcome]
+    assert assess()["decided"] == []

@@ -17,7 +17,7 @@ from pipeline import wiring
 from pipeline.doctor import examine
 from pipeline.land import land
 from registry.keys import save_key
-from tests.pipeline.world import AGENTS, KEYS, LONG_AGO, World, row
+from tests.pipeline.world import AGENTS, LONG_AGO, World, row
 from tests.rows import FACTORY
 from warehouse import attempts
 
@@ -81,12 +81,8 @@ def test_a_row_that_a_new_version_accepts_lands_once_in_its_own_place(
 
 def test_a_record_whose_key_is_registered_later_lands_with_its_stream(world: World) -> None:
     unknown = SigningKey(b"\x09" * 32)
-    known = KEYS[FACTORY]
-    KEYS[FACTORY] = unknown
-    try:
-        world.send(CONTRACT, row(CONTRACT, payment_id="P1"), row(CONTRACT, **BAD))
-    finally:
-        KEYS[FACTORY] = known
+    world.keys = {**world.keys, FACTORY: unknown}
+    world.send(CONTRACT, row(CONTRACT, payment_id="P1"), row(CONTRACT, **BAD))
     world.land()
     (held,) = waiting(world)
     assert (held["row"], held["reasons"]) == (-1, ["signature.key"])
@@ -106,11 +102,7 @@ def test_a_record_whose_key_is_registered_later_lands_with_its_stream(world: Wor
     assert (stream.produced, stream.landed, stream.quarantined) == (2, 1, 1)
     # Its number is its own now: the same record again is a repeat.
     world.sent[stream.stream] = 0
-    KEYS[FACTORY] = unknown
-    try:
-        world.send(CONTRACT, row(CONTRACT, payment_id="P1"), row(CONTRACT, **BAD))
-    finally:
-        KEYS[FACTORY] = known
+    world.send(CONTRACT, row(CONTRACT, payment_id="P1"), row(CONTRACT, **BAD))
     world.land()
     assert len(landed(world)) == 1
     assert examine(world.settings).streams[0].repeats == 2

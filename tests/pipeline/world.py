@@ -37,6 +37,9 @@ class World:
         self.settings: Settings = read_settings()
         self.store = wiring.store(self.settings)
         self.sent: dict[str, int] = {}
+        self.epoch = "e1"
+        # None: that owner's agent does not sign.
+        self.keys: dict[EnterpriseId, SigningKey | None] = {**KEYS}
         registry = wiring.registry(self.settings)
         for uscc, kind in (
             (FACTORY, EnterpriseKind.FACTORY),
@@ -54,11 +57,11 @@ class World:
         self.sent[stream.id] = self.sent.get(stream.id, 0) + 1
         table = arrow_rows(contract, rows)
         batch = Batch(
-            stream, contract.version, "e1", self.sent[stream.id], ARROW_STREAM, ipc(table),
+            stream, contract.version, self.epoch, self.sent[stream.id], ARROW_STREAM, ipc(table),
             table.num_rows, LONG_AGO,
         )  # fmt: skip
         self.bus.ensure_topics([topic_of(contract.id)])
-        assert set(self.bus.sender().send([seal(batch, KEYS[owner])])) <= {""}
+        assert set(self.bus.sender().send([seal(batch, self.keys[owner])])) <= {""}
 
     def land(self) -> None:
         """Land everything that waits."""

@@ -11,7 +11,7 @@ import pytest
 import policy
 from kernel import yaml
 from kernel.errors import ConfigurationError
-from policy.engine import programmes, rule_on
+from policy.engine import apply, programmes, ruling
 from policy.lang import Case
 from policy.parameters import load
 from tests.policy.samples import DAY
@@ -80,9 +80,12 @@ def test_a_ruling_of_the_clause_alone_carries_its_words_and_trace() -> None:
         "is_above_scale": False,
         "is_accepted": True,
     }
-    ruling = rule_on(programmes()["anji_2023"], "a09_nplusx_retrofit", facts, DAY)
-    assert ruling.text.startswith("全力支持规上企业数字化改造")
-    assert [read.name for read in ruling.trace] == ["is_above_scale"]
+    programme, name = programmes()["anji_2023"], "a09_nplusx_retrofit"
+    wording, case = programme.wording_on(name, DAY), Case(facts, programme.parameters_of(name), DAY)
+    assert wording is not None
+    found = ruling(wording, case, apply(wording, case), ())
+    assert found.text.startswith("全力支持规上企业数字化改造")
+    assert [read.name for read in found.trace] == ["is_above_scale"]
 
 
 def test_a_case_says_which_fact_or_parameter_is_missing() -> None:

@@ -3,7 +3,6 @@
 import base64
 import os
 import zipfile
-from collections.abc import Mapping
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,6 +11,7 @@ import pytest
 from kernel.evidence import SigningKey
 from pipeline import pack
 from tests.flow.bad_input.command import Shell, as_anybody, beside
+from tests.packs import archive_of, contents, flipped, table, with_column
 
 STRANGER = SigningKey(b"\x09" * 32)
 ROWS = "rows/landing__erp_payment_v1.parquet"
@@ -21,18 +21,6 @@ CONTRACT = "contracts/erp.payment.v1.odcs.yaml"
 @pytest.fixture
 def good(state: Path) -> Path:
     (path,) = (state / "packs").iterdir()
-    return path
-
-
-def contents(path: Path) -> dict[str, bytes]:
-    with zipfile.ZipFile(path) as archive:
-        return {name: archive.read(name) for name in archive.namelist()}
-
-
-def archive_of(path: Path, files: Mapping[str, bytes], kind: int = zipfile.ZIP_STORED) -> Path:
-    with zipfile.ZipFile(path, "w", kind) as archive:
-        for name, data in files.items():
-            archive.writestr(name, data)
     return path
 
 
@@ -69,6 +57,16 @@ def test_a_pack_cut_at_any_tenth_is_not_trusted(good: Path, shell: Shell) -> Non
         shell("verify", str(good)).failed(5)
     good.write_bytes(whole)
     assert shell("verify", str(good)).code == 0
+
+
+def test_a_flipped_byte_is_named_by_its_file_though_the_archive_is_sound(
+    good: Path, tmp_path: Path, shell: Shell
+) -> None:
+    files = contents(good)
+    for name in files.keys() - {pack.MANIFEST, pack.SEALER}:
+        broken = {**files, name: flipped(files[name])}
+        path = archive_of(tmp_path / "flipped.zip", broken)
+        shell("verify", str(path)).failed(5, "not what was sealed", f"Where: {name}.")
 
 
 @pytest.mark.parametrize("name", ["../../evil", "/etc/evil", "C:\\evil", "rows/../evil"])
@@ -124,7 +122,10 @@ def test_a_spoilt_seal_is_not_trusted(
         (CONTRACT, b"id: erp.payment.v1\nversion: 1.0.0\nschema: [{}]\n"),
         (ROWS, b"none"),
         (ROWS, pack.parquet(pa.table({"a": [1]}))),
+        (pack.ENTERPRISES, b"[]"),
+        (pack.ENTERPRISES, b'{"a": {"kind": "king"}}'),
         *((name, None) for name in (pack.DECISION, pack.KEYS, pack.CODE, pack.RECORDS, ROWS)),
+        (pack.ENTERPRISES, None),
     ],
 )
 def test_nonsense_under_a_good_seal_is_named_by_its_file(
@@ -136,6 +137,44 @@ def test_nonsense_under_a_good_seal_is_named_by_its_file(
     files |= {} if data is None else {name: data}
     good.write_bytes(pack.write(files, {}, STRANGER))
     shell("verify", str(good)).failed(5, f"Where: {name}.")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("headers", [{"name": "ce_source", "value": None}]),
+        ("headers", [None]),
+        ("headers", None),
+        ("partition", None),
+        ("offset", None),
+        ("body", None),
+        ("broker_at", 1 << 62),
+    ],
+)
+def test_a_record_that_is_not_whole_is_not_trusted(
+    good: Path, shell: Shell, name: str, value: object
+) -> None:
+    files = {k: v for k, v in contents(good).items() if k != pack.MANIFEST}
+    records = table(files, pack.RECORDS)
+    if name == "broker_at":
+        records = records.set_column(
+            records.schema.get_field_index(name),
+            name,
+            pa.array([value] * records.num_rows, pa.int64()).cast(pa.timestamp("us", "UTC")),
+        )
+    else:
+        records = with_column(records, name, [value] * records.num_rows)
+    files |= {pack.SEALER: base64.b64encode(STRANGER.public.raw)}
+    good.write_bytes(pack.write({**files, pack.RECORDS: pack.parquet(records)}, {}, STRANGER))
+    shell("verify", str(good)).failed(5)
+
+
+def test_a_key_without_a_zone_is_not_trusted(good: Path, shell: Shell) -> None:
+    files = {k: v for k, v in contents(good).items() if k != pack.MANIFEST}
+    files[pack.KEYS] = files[pack.KEYS].replace(b"+00:00", b"")
+    files |= {pack.SEALER: base64.b64encode(STRANGER.public.raw)}
+    good.write_bytes(pack.write(files, {}, STRANGER))
+    shell("verify", str(good)).failed(5, f"Where: {pack.KEYS}.")
 
 
 def test_the_stranger_s_seal_itself_is_sound_and_refused_only_for_its_key(

@@ -1,5 +1,6 @@
 """A state folder that is wrong, full or closed: nothing is lost, and a rerun works."""
 
+import base64
 import shutil
 import sqlite3
 from pathlib import Path
@@ -62,8 +63,12 @@ def test_another_county_key_is_noticed_as_tampering(
     state: Path, world: World, shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NPLUSX_STATE_DIR", str(state))
-    (state / "keys" / "county.key").unlink()
-    shell("doctor").failed(5, "Entry 1 of the ledger")
+    key = state / "keys" / "county.key"
+    key.write_text(base64.b64encode(b"\x08" * 32).decode())
+    shell("doctor").failed(5, "the ledger is sealed by", str(key))
+    key.unlink()
+    shell("doctor").failed(2, "is missing", str(key), "restore")
+    assert not key.exists()
 
 
 def test_a_registry_of_a_newer_version_is_left_alone(state: Path, shell: Shell) -> None:

@@ -1,0 +1,53 @@
+"""From a signed record to the rows that land: the same for landing and for a pack's reader."""
+
+import pyarrow as pa
+
+from bus import envelope as envelopes
+from bus.envelope import Envelope
+from bus.ports import Received
+from contracts import decode
+from contracts.decode import Decoded, Loose
+from contracts.gate import Verdict
+from contracts.model import Contract
+from contracts.schema import landing_schema
+from pipeline.admission import Sender
+from warehouse.landing import Origin, with_lineage
+
+
+def opened(received: Received, envelope: Envelope, contract: Contract) -> Loose:
+    """Read a record's body as its content type says."""
+    body, kind = received.value or b"", envelope.get("content-type")
+    if kind == envelopes.ARROW_STREAM:
+        return decode.read_arrow(body, contract)
+    return decode.read_json(body, contract, lines=kind == envelopes.NDJSON)
+
+
+def decoded(received: Received, envelope: Envelope, contract: Contract) -> Decoded:
+    """Read a record's body to the contract's types."""
+    return decode.settle([opened(received, envelope, contract)], contract)
+
+
+def origin(received: Received, envelope: Envelope, sender: Sender, digest: str) -> Origin:
+    """Tell where a record's rows come from: by whom it is proven to be sent, and its headers."""
+    return Origin(
+        enterprise=sender.enterprise,
+        source=sender.source,
+        stream=sender.stream,
+        epoch=envelope.get("ce_streamepoch"),
+        sequence=envelope.sequence,
+        topic=received.topic,
+        partition=received.partition,
+        offset=received.offset,
+        contract_version=envelope.get("ce_contractver"),
+        broker_at=received.broker_at,
+        digest=digest,
+    )
+
+
+def accepted(decoded: Decoded, verdict: Verdict, origin: Origin, contract: Contract) -> pa.Table:
+    """Give the rows that the gate accepts, as they land."""
+    places = verdict.accepted()
+    extra = decoded.extra or pa.nulls(verdict.count, pa.string())
+    return with_lineage(
+        decoded.rows.take(places), places, origin, extra.take(places), landing_schema(contract)
+    )
