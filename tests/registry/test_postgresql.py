@@ -80,9 +80,9 @@ def test_migrations_make_the_tables_of_the_models(registry: Registry) -> None:
 def test_a_claim_comes_back_to_the_fen_and_is_replaced_not_doubled(registry: Registry) -> None:
     line = replace(LINE, net_cny=Decimal("9999999999999999.99"))
     people.save_enterprise(registry, FACTORY)
-    claims.save_project(registry, PROJECT, AT)
-    claims.save_claim_line(registry, LINE, AT)
-    claims.save_claim_line(registry, line, AT)
+    claims.save(registry, PROJECT, AT)
+    claims.save(registry, LINE, AT)
+    claims.save(registry, line, AT)
     assert people.enterprises(registry) == {FACTORY.uscc: FACTORY}
     assert claims.projects(registry) == (PROJECT,)
     assert claims.claim_lines(registry) == (line,)
