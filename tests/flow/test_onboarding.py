@@ -18,9 +18,7 @@ from tests.flow.stage import Demo
 pytestmark = [pytest.mark.kafka, pytest.mark.airflow, pytest.mark.real_system]
 PAGE = (ROOT / "docs/onboarding.md").read_text("utf-8")
 RESIDENT = "nplusx agent run factory.yaml\n"
-FILES = dict(
-    re.findall(r"`(\w+\.yaml)`[^`]*?(?:`\w+` names it)?:\n\n```yaml\n(.*?)```", PAGE, re.DOTALL)
-)
+FILES = dict(re.findall(r"`(\w+\.yaml)`[^`]*?:\n\n```yaml\n(.*?)```", PAGE, re.DOTALL))
 SCRIPTS = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
 
 

@@ -14,6 +14,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
+from kernel.errors import ConfigurationError
 from registry import claims, people
 from registry.database import Registry, migrate, open_registry
 from registry.models import Base
@@ -86,3 +87,9 @@ def test_a_claim_comes_back_to_the_fen_and_is_replaced_not_doubled(registry: Reg
     assert people.enterprises(registry) == {FACTORY.uscc: FACTORY}
     assert claims.projects(registry) == (PROJECT,)
     assert claims.claim_lines(registry) == (line,)
+
+
+def test_a_text_that_does_not_fit_is_the_row_s_fault_not_the_database_s(registry: Registry) -> None:
+    people.save_enterprise(registry, FACTORY)
+    with pytest.raises(ConfigurationError, match=r"refuses this row.*too long"):
+        claims.save(registry, replace(PROJECT, title="长" * 201), AT)
