@@ -10,7 +10,7 @@ from connectors.base import LOOKBACK_SECONDS, PAGE_ROWS, ZONE, Source
 from connectors.fields import Fields
 from kernel import yaml
 from kernel.errors import ConfigurationError
-from kernel.ids import AgentId, EnterpriseId, SourceId, is_uscc
+from kernel.ids import AgentId, EnterpriseId, SourceId, enterprise_id
 
 _POLL_SECONDS = 30
 _OUTBOX_BYTES = 5 << 30
@@ -49,18 +49,11 @@ def load_agent(path: Path) -> AgentConfig:
     """Read an agent's file; it names what is wrong, and no secret is looked up yet."""
     top = Fields(yaml.load_mapping(path), path)
     agent, source = top.section("agent"), top.section("source")
-    enterprise = agent.text("enterprise")
-    if not is_uscc(enterprise):
-        raise ConfigurationError(
-            f"{enterprise!r} is not a unified social credit code.",
-            where=f"{path}, agent.enterprise",
-            cure="copy the 18 characters from the business licence.",
-        )
     folder = path.absolute().parent
     config = AgentConfig(
         path=path,
         id=AgentId(agent.text("id")),
-        enterprise=EnterpriseId(enterprise),
+        enterprise=enterprise_id(agent.text("enterprise"), f"{path}, agent.enterprise"),
         key_file=folder / agent.text("key_file"),
         outbox=folder / agent.text("outbox"),
         outbox_bytes=agent.whole("outbox_bytes", _OUTBOX_BYTES),

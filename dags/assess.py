@@ -3,10 +3,10 @@
 Wakes when metrics moved, and hourly because a wake-up may be lost.
 """
 
-from datetime import timedelta
-
 from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, task
 from airflow.sdk import CronTriggerTimetable as Cron
+
+from dags.defaults import TASK
 
 METRIC = Asset("x-nplusx://county/metric")
 DECISION = Asset("x-nplusx://county/decision")
@@ -15,7 +15,7 @@ with DAG(
     "assess",
     schedule=AssetOrTimeSchedule(timetable=Cron("10 * * * *", timezone="UTC"), assets=[METRIC]),
     max_active_runs=1,
-    default_args={"owner": "platform", "retries": 3, "retry_delay": timedelta(seconds=10)},
+    default_args=TASK,
     tags=["stage:assess"],
     doc_md=__doc__,
 ):

@@ -4,10 +4,10 @@ Follows landing with its own watermark; landing never waits. It stays red until 
 disagreement with the gate is resolved.
 """
 
-from datetime import timedelta
-
 from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, task
 from airflow.sdk import CronTriggerTimetable as Cron
+
+from dags.defaults import CHECK
 
 LANDING = Asset("x-nplusx://county/landing")
 
@@ -15,7 +15,7 @@ with DAG(
     "audit",
     schedule=AssetOrTimeSchedule(timetable=Cron("20 * * * *", timezone="UTC"), assets=[LANDING]),
     max_active_runs=1,
-    default_args={"owner": "platform", "retries": 1, "retry_delay": timedelta(seconds=10)},
+    default_args=CHECK,
     tags=["stage:land", "check"],
     doc_md=__doc__,
 ):

@@ -3,16 +3,16 @@
 Looks every ten minutes at gaps, lag and stale sources; red means that somebody should look too.
 """
 
-from datetime import timedelta
-
 from airflow.sdk import DAG, task
 from airflow.sdk import CronTriggerTimetable as Cron
+
+from dags.defaults import CHECK
 
 with DAG(
     "doctor",
     schedule=Cron("*/10 * * * *", timezone="UTC"),
     max_active_runs=1,
-    default_args={"owner": "platform", "retries": 1, "retry_delay": timedelta(seconds=10)},
+    default_args=CHECK,
     tags=["stage:land", "check"],
     doc_md=__doc__,
 ):

@@ -5,13 +5,13 @@ The work list comes from the tables' watermarks, so a lost, doubled or late wake
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
 from typing import cast
 
 from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, AssetWatcher, Metadata, TriggerRule, task
 from airflow.sdk import CronTriggerTimetable as Cron
 from pydantic import JsonValue
 
+from dags.defaults import TASK
 from dags.triggers.lag import LagTrigger
 
 Landed = dict[str, JsonValue]
@@ -22,7 +22,7 @@ with DAG(
     "land",
     schedule=AssetOrTimeSchedule(timetable=Cron("*/5 * * * *", timezone="UTC"), assets=[LAG]),
     max_active_runs=1,
-    default_args={"owner": "platform", "retries": 3, "retry_delay": timedelta(seconds=10)},
+    default_args=TASK,
     tags=["stage:land"],
     doc_md=__doc__,
 ):

@@ -3,10 +3,10 @@
 Wakes when those moved, and hourly because a wake-up may be lost.
 """
 
-from datetime import timedelta
-
 from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, task
 from airflow.sdk import CronTriggerTimetable as Cron
+
+from dags.defaults import TASK
 
 CORE = Asset("x-nplusx://county/core")
 METRIC = Asset("x-nplusx://county/metric")
@@ -15,7 +15,7 @@ with DAG(
     "measure",
     schedule=AssetOrTimeSchedule(timetable=Cron("5 * * * *", timezone="UTC"), assets=[CORE]),
     max_active_runs=1,
-    default_args={"owner": "platform", "retries": 3, "retry_delay": timedelta(seconds=10)},
+    default_args=TASK,
     tags=["stage:measure"],
     doc_md=__doc__,
 ):

@@ -4,16 +4,16 @@ Asks every five minutes for a round and watches that it ends; agents in factorie
 themselves.
 """
 
-from datetime import timedelta
-
 from airflow.sdk import DAG, task
 from airflow.sdk import CronTriggerTimetable as Cron
+
+from dags.defaults import TASK
 
 with DAG(
     "publish",
     schedule=Cron("*/5 * * * *", timezone="UTC"),
     max_active_runs=1,
-    default_args={"owner": "platform", "retries": 3, "retry_delay": timedelta(seconds=10)},
+    default_args=TASK,
     tags=["stage:publish"],
     doc_md=__doc__,
 ):

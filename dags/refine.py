@@ -4,12 +4,13 @@ Wakes when something landed, and each quarter of an hour because a wake-up may b
 """
 
 from collections.abc import Iterator
-from datetime import timedelta
 from typing import cast
 
 from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, Metadata, task
 from airflow.sdk import CronTriggerTimetable as Cron
 from pydantic import JsonValue
+
+from dags.defaults import TASK
 
 LANDING = Asset("x-nplusx://county/landing")
 CORE = Asset("x-nplusx://county/core")
@@ -18,7 +19,7 @@ with DAG(
     "refine",
     schedule=AssetOrTimeSchedule(timetable=Cron("*/15 * * * *", timezone="UTC"), assets=[LANDING]),
     max_active_runs=1,
-    default_args={"owner": "platform", "retries": 3, "retry_delay": timedelta(seconds=10)},
+    default_args=TASK,
     tags=["stage:refine"],
     doc_md=__doc__,
 ):

@@ -3,10 +3,10 @@
 Wakes when there are decisions, and hourly because a wake-up may be lost.
 """
 
-from datetime import timedelta
-
 from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, task
 from airflow.sdk import CronTriggerTimetable as Cron
+
+from dags.defaults import TASK
 
 DECISION = Asset("x-nplusx://county/decision")
 EVIDENCE = Asset("x-nplusx://county/evidence")
@@ -15,7 +15,7 @@ with DAG(
     "seal",
     schedule=AssetOrTimeSchedule(timetable=Cron("15 * * * *", timezone="UTC"), assets=[DECISION]),
     max_active_runs=1,
-    default_args={"owner": "platform", "retries": 3, "retry_delay": timedelta(seconds=10)},
+    default_args=TASK,
     tags=["stage:seal"],
     doc_md=__doc__,
 ):

@@ -40,6 +40,16 @@ class PublicKey:
 
     raw: bytes
 
+    @classmethod
+    def from_text(cls, text: str, where: str) -> "PublicKey":
+        """Read a key from the base64 text of its 32 bytes."""
+        return cls(_key_bytes(text, where, "public"))
+
+    @property
+    def text(self) -> str:
+        """Write the key as base64."""
+        return base64.b64encode(self.raw).decode()
+
     @property
     def id(self) -> KeyId:
         """Name the key by its digest."""
@@ -63,17 +73,7 @@ class SigningKey:
     @classmethod
     def from_text(cls, text: str, where: str) -> "SigningKey":
         """Read a key from the base64 text of its 32 bytes."""
-        try:
-            raw = base64.b64decode(text.strip(), validate=True)
-        except ValueError:
-            raw = b""
-        if len(raw) != _KEY_BYTES:
-            raise ConfigurationError(
-                "This is not a signing key.",
-                where=where,
-                cure="the file must hold 32 bytes in base64, as `nplusx agent key` writes them.",
-            )
-        return cls(raw)
+        return cls(_key_bytes(text, where, "signing"))
 
     @property
     def text(self) -> str:
@@ -93,6 +93,20 @@ class SigningKey:
     @override
     def __repr__(self) -> str:
         return f"SigningKey({self.public.id})"
+
+
+def _key_bytes(text: str, where: str, kind: str) -> bytes:
+    try:
+        raw = base64.b64decode(text.strip(), validate=True)
+    except ValueError:
+        raw = b""
+    if len(raw) != _KEY_BYTES:
+        raise ConfigurationError(
+            f"This is not a {kind} key.",
+            where=where,
+            cure="the file must hold 32 bytes in base64, as `nplusx agent key` writes them.",
+        )
+    return raw
 
 
 def merkle_root(leaves: Sequence[bytes]) -> str:

@@ -59,6 +59,31 @@ def contract_id(text: str, where: str = "") -> ContractId:
     return ContractId(text)
 
 
+def enterprise_id(text: str, where: str = "") -> EnterpriseId:
+    """Take a text as an enterprise's credit code, or say what is wrong with it."""
+    if not is_uscc(text):
+        raise ConfigurationError(
+            f"{text!r} is not a unified social credit code.",
+            where=where,
+            cure="copy the 18 characters from the business licence; the last checks the others.",
+        )
+    return EnterpriseId(text)
+
+
+def agent_id(text: str) -> AgentId:
+    """Take a text as an agent's name, or say what is wrong with it."""
+    return AgentId(_name("agent", text))
+
+
+def _name(kind: str, text: str) -> str:
+    if not _NAME.fullmatch(text):
+        raise ConfigurationError(
+            f"{text!r} is not a name for {kind}.",
+            cure="use small letters, digits, - and _, at most 63 of them.",
+        )
+    return text
+
+
 @dataclass(frozen=True, slots=True)
 class Stream:
     """Rows of one contract from one source read by one agent of one enterprise."""
@@ -69,12 +94,8 @@ class Stream:
     contract: ContractId
 
     def __post_init__(self) -> None:
-        for kind, name in (("agent", self.agent), ("source", self.source)):
-            if not _NAME.fullmatch(name):
-                raise ConfigurationError(
-                    f"{name!r} is not a name for {kind}.",
-                    cure="use small letters, digits, - and _, at most 63 of them.",
-                )
+        _name("agent", self.agent)
+        _name("source", self.source)
 
     @property
     def id(self) -> StreamId:

@@ -239,16 +239,6 @@ def connect(config: AgentConfig, variables: Mapping[str, str]) -> Connector:
     )
 
 
-def publish_round(config: AgentConfig, bus: Bus | None = None) -> RoundReport:
-    """Make one round of an agent, by itself."""
-    settings = read_settings()
-    agent = Agent(config, bus or wiring.bus(settings), settings)
-    try:
-        return agent.round()
-    finally:
-        agent.close()
-
-
 def run_agent(path: Path, stop: Event, bus: Bus | None = None) -> None:
     """Make rounds until told to stop; wait longer, and unevenly, while something is wrong."""
     settings = read_settings()

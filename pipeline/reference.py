@@ -72,7 +72,8 @@ def _settings() -> str:
     return _page(
         "Settings",
         "`pipeline/settings.py`",
-        "Every setting is an environment variable; a wrong value is an error that names it.",
+        "Every setting is an environment variable; an empty one is unset; a wrong value, or a name "
+        "that is nearly a setting's, is an error that names it.",
         _grid(("variable", "what it is", "default"), rows),
     )
 

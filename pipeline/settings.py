@@ -2,19 +2,26 @@
 
 import hashlib
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from kernel.errors import ConfigurationError
 
 ROOT = Path(__file__).resolve().parent.parent
 _OTHERS_MAY_PASS = 0o001
+_PREFIX = "NPLUSX_"
+_BROKER = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([1-9][0-9]{0,4})")
+_LAST_PORT = 65_535
+# How alike two names are when one is taken for a slip of the other.
+_ALIKE = 0.8
 
 
 def _default_state() -> Path:
@@ -57,6 +64,15 @@ class KafkaSettings(BaseModel):
     timeout_seconds: float = Field(
         15.0, gt=0, description="How long a call to the broker may take."
     )
+
+    @field_validator("bootstrap_servers")
+    @classmethod
+    def _addresses(cls, servers: str) -> str:
+        for each in servers.split(",") if servers else ():
+            found = _BROKER.fullmatch(each)
+            if found is None or int(found[1]) > _LAST_PORT:
+                raise ValueError(f"{each!r} is not host:port, and commas part several")
+        return servers
 
 
 class LakeSettings(BaseModel):
@@ -163,7 +179,11 @@ class Settings(BaseSettings):
     """All settings; each is an area and a key."""
 
     model_config = SettingsConfigDict(
-        env_prefix="NPLUSX_", env_nested_delimiter="_", env_nested_max_split=1, extra="ignore"
+        env_prefix=_PREFIX,
+        env_nested_delimiter="_",
+        env_nested_max_split=1,
+        env_ignore_empty=True,
+        extra="ignore",
     )
 
     state: StateSettings = Field(default_factory=StateSettings)
@@ -201,17 +221,40 @@ class Settings(BaseSettings):
 
 
 def read_settings() -> Settings:
-    """Read the environment; a wrong value is named with its variable."""
+    """Read the environment; a wrong value, or a name that is nearly one, is named."""
+    _refuse_misspelt(environment())
     try:
         return Settings()
     except ValidationError as wrong:
         first = wrong.errors()[0]
-        variable = "NPLUSX_" + "_".join(str(part) for part in first["loc"]).upper()
+        variable = _PREFIX + "_".join(str(part) for part in first["loc"]).upper()
         raise ConfigurationError(
-            f"{variable} is not usable: {first['msg']}.",
+            f"{variable} is not usable: {first['msg'].removeprefix('Value error, ')}.",
             where="the environment",
             cure=f"set {variable} to a valid value, or unset it.",
         ) from wrong
+
+
+def _refuse_misspelt(names: Iterable[str]) -> None:
+    """Refuse what would be ignored; other names may be secrets that an agent's file stands on."""
+    areas = {f"{area}_".upper(): field.annotation for area, field in Settings.model_fields.items()}
+    known = [
+        area + key.upper()
+        for area, section in areas.items()
+        for key in getattr(section, "model_fields", {})
+    ]
+    for name in sorted(each.upper() for each in names if each.upper().startswith(_PREFIX)):
+        rest = name.removeprefix(_PREFIX)
+        if rest in known:
+            continue
+        if rest.startswith(tuple(areas)) or get_close_matches(rest, known, 1, _ALIKE):
+            nearest = _PREFIX + get_close_matches(rest, known, 1, 0.0)[0]
+            raise ConfigurationError(
+                f"There is no setting {name}.",
+                where="the environment",
+                cure=f"write {nearest} if that is meant, or unset it; docs/reference/settings.md "
+                "lists all. A secret for an agent's file needs a name unlike these.",
+            )
 
 
 def environment() -> Mapping[str, str]:

@@ -3,14 +3,21 @@
 from dataclasses import asdict, dataclass, fields
 from datetime import date, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import TypeVar
 
+from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 from sqlalchemy import select
 
+from kernel import yaml
+from kernel.errors import ConfigurationError
 from registry.database import Registry
 from registry.models import AcceptanceRow, Base, ClaimLineRow, ListingRow, ProjectRow
 
+_STRICT = ConfigDict(extra="forbid")
 
+
+@with_config(_STRICT)
 @dataclass(frozen=True, slots=True)
 class Project:
     """A retrofit as the county filed it."""
@@ -27,6 +34,7 @@ class Project:
     other_awards_cny: Decimal
 
 
+@with_config(_STRICT)
 @dataclass(frozen=True, slots=True)
 class ClaimLine:
     """A line of spending as claimed."""
@@ -45,6 +53,7 @@ class ClaimLine:
     tax_cny: Decimal
 
 
+@with_config(_STRICT)
 @dataclass(frozen=True, slots=True)
 class Acceptance:
     """The outcome of acceptance."""
@@ -55,6 +64,7 @@ class Acceptance:
     reviewer: str
 
 
+@with_config(_STRICT)
 @dataclass(frozen=True, slots=True)
 class Listing:
     """A year's row of an enterprise in the 规上 list."""
@@ -67,27 +77,59 @@ class Listing:
     is_above_scale: bool
 
 
-Fact = TypeVar("Fact", Project, ClaimLine, Acceptance, Listing)
+Fact = Project | ClaimLine | Acceptance | Listing
+AnyFact = TypeVar("AnyFact", Project, ClaimLine, Acceptance, Listing)
+_ROWS: dict[type[Fact], type[Base]] = {
+    Project: ProjectRow,
+    ClaimLine: ClaimLineRow,
+    Acceptance: AcceptanceRow,
+    Listing: ListingRow,
+}
 
 
-def save_project(registry: Registry, project: Project, updated_at: datetime) -> None:
-    """File a project, or correct it."""
-    registry.save(ProjectRow, {**asdict(project), "updated_at": updated_at})
+@with_config(_STRICT)
+@dataclass(frozen=True, slots=True)
+class Dossier:
+    """What a county enters together."""
+
+    listings: tuple[Listing, ...] = ()
+    projects: tuple[Project, ...] = ()
+    claim_lines: tuple[ClaimLine, ...] = ()
+    acceptances: tuple[Acceptance, ...] = ()
+
+    @property
+    def facts(self) -> tuple[Fact, ...]:
+        """Give all of it, acceptance last: a claim is judged from then on."""
+        return (*self.listings, *self.projects, *self.claim_lines, *self.acceptances)
 
 
-def save_claim_line(registry: Registry, line: ClaimLine, updated_at: datetime) -> None:
-    """Enter a line of a claim, or correct it."""
-    registry.save(ClaimLineRow, {**asdict(line), "updated_at": updated_at})
+def read_dossier(path: Path) -> Dossier:
+    """Read a dossier from its YAML file, or say which field of which entry is wrong."""
+    try:
+        return TypeAdapter(Dossier).validate_python(yaml.load_mapping(path))
+    except ValidationError as wrong:
+        first = wrong.errors()[0]
+        raise ConfigurationError(
+            f"{first['msg']}.",
+            where=f"{path}, {'.'.join(str(part) for part in first['loc'])}",
+            cure="correct it; keys and fields are those of `registry/claims.py`, codes and amounts "
+            "stand in quotes.",
+        ) from wrong
 
 
-def save_acceptance(registry: Registry, acceptance: Acceptance, updated_at: datetime) -> None:
-    """Enter the outcome of acceptance, or correct it."""
-    registry.save(AcceptanceRow, {**asdict(acceptance), "updated_at": updated_at})
+def save(registry: Registry, fact: Fact, updated_at: datetime) -> None:
+    """Enter a fact, or correct it."""
+    registry.save(_ROWS[type(fact)], {**asdict(fact), "updated_at": updated_at})
 
 
-def save_listing(registry: Registry, listing: Listing, updated_at: datetime) -> None:
-    """Enter a row of the 规上 list, or correct it."""
-    registry.save(ListingRow, {**asdict(listing), "updated_at": updated_at})
+def save_dossier(registry: Registry, dossier: Dossier, updated_at: datetime) -> int:
+    """Enter what is new or corrected and count it; what stands already is not sent again."""
+    lists = (projects(registry), claim_lines(registry), acceptances(registry), listings(registry))
+    known: set[Fact] = {fact for each in lists for fact in each}
+    fresh = [fact for fact in dossier.facts if fact not in known]
+    for fact in fresh:
+        save(registry, fact, updated_at)
+    return len(fresh)
 
 
 def projects(registry: Registry) -> tuple[Project, ...]:
@@ -110,7 +152,7 @@ def listings(registry: Registry) -> tuple[Listing, ...]:
     return _all(registry, ListingRow, Listing)
 
 
-def _all(registry: Registry, kind: type[Base], fact: type[Fact]) -> tuple[Fact, ...]:
+def _all(registry: Registry, kind: type[Base], fact: type[AnyFact]) -> tuple[AnyFact, ...]:
     names = [field.name for field in fields(fact)]
     with registry.reading() as session:
         rows = session.scalars(select(kind).order_by(*kind.__table__.primary_key))

@@ -123,11 +123,11 @@ def _told(engine: Engine) -> Iterator[None]:
     where = engine.url.render_as_string(hide_password=True)
     try:
         yield
-    except exc.IntegrityError as broken:
+    except (exc.IntegrityError, exc.DataError) as broken:
         raise ConfigurationError(
             f"The registry refuses this row: {broken.orig}.",
             where=where,
-            cure="save first what it names: enterprise, agent or project.",
+            cure="correct it, or enter first what it names: enterprise, agent or project.",
         ) from broken
     except exc.StatementError as broken:
         if isinstance(broken.orig, ConfigurationError):

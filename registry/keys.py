@@ -8,9 +8,9 @@ from sqlalchemy import select
 
 from kernel.errors import ConfigurationError
 from kernel.evidence import PublicKey
-from kernel.ids import AgentId, EnterpriseId, KeyId
+from kernel.ids import AgentId, EnterpriseId, KeyId, agent_id
 from registry.database import Registry
-from registry.models import AgentKeyRow, AgentRow
+from registry.models import AgentKeyRow, AgentRow, EnterpriseRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +35,15 @@ class RegisteredKey:
 
 def save_agent(registry: Registry, agent: AgentId, enterprise: EnterpriseId) -> None:
     """Register an agent; it never changes hands, for its keys speak for the enterprise."""
+    agent_id(agent)
     with registry.writing() as session:
         found = session.get(AgentRow, agent)
         if found is None:
+            if session.get(EnterpriseRow, enterprise) is None:
+                raise ConfigurationError(
+                    f"The enterprise {enterprise} is not registered.",
+                    cure=f"register it first, with `nplusx registry enterprise {enterprise}`.",
+                )
             session.add(AgentRow(id=agent, enterprise_uscc=enterprise))
         elif found.enterprise_uscc != enterprise:
             raise ConfigurationError(
@@ -58,14 +64,15 @@ def save_key(registry: Registry, agent: AgentId, key: PublicKey, valid_from: dat
     with registry.writing() as session:
         found = session.get(AgentKeyRow, key.id)
         if found is None:
-            session.add(
-                AgentKeyRow(
-                    key_id=key.id,
-                    agent_id=agent,
-                    public_key=base64.b64encode(key.raw).decode(),
-                    valid_from=valid_from,
+            if session.get(AgentRow, agent) is None:
+                raise ConfigurationError(
+                    f"The agent {agent} is not registered.",
+                    cure=f"register it first, with `nplusx registry agent {agent}`.",
                 )
+            row = AgentKeyRow(
+                key_id=key.id, agent_id=agent, public_key=key.text, valid_from=valid_from
             )
+            session.add(row)
         elif found.agent_id != agent:
             raise ConfigurationError(
                 f"The key {key.id} belongs to the agent {found.agent_id}.",
@@ -111,5 +118,7 @@ def keyring(registry: Registry) -> dict[KeyId, RegisteredKey]:
 
 def _named(row: AgentKeyRow | None, key: KeyId) -> AgentKeyRow:
     if row is None:
-        raise ConfigurationError(f"There is no key {key}.", cure="look at `nplusx agent list`.")
+        raise ConfigurationError(
+            f"There is no key {key}.", cure="use a key that `nplusx registry list` shows."
+        )
     return row

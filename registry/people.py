@@ -3,13 +3,15 @@
 import base64
 import hashlib
 import hmac
+import re
 import secrets
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
 from sqlalchemy import select
 
-from kernel.ids import EnterpriseId
+from kernel.errors import ConfigurationError
+from kernel.ids import EnterpriseId, enterprise_id
 from registry.database import Registry
 from registry.models import EnterpriseRow, UserRow
 
@@ -17,6 +19,7 @@ from registry.models import EnterpriseRow, UserRow
 _COST, _BLOCK, _PARALLEL = 2**15, 8, 3
 _SALT_BYTES, _HASH_BYTES = 16, 32
 _MEMORY = 2**27
+_REGION = re.compile(r"[0-9]{6}")
 
 
 class EnterpriseKind(StrEnum):
@@ -59,6 +62,16 @@ class User:
 
 def save_enterprise(registry: Registry, enterprise: Enterprise) -> None:
     """Register an enterprise, or correct what is registered."""
+    enterprise_id(enterprise.uscc)
+    if not enterprise.name.strip() or not enterprise.name.isprintable():
+        raise ConfigurationError(
+            f"{enterprise.name!r} is no name.", cure="write the name that stands on the licence."
+        )
+    if not _REGION.fullmatch(enterprise.region_code):
+        raise ConfigurationError(
+            f"{enterprise.region_code!r} is no region code.",
+            cure="write the six digits of GB/T 2260, such as 330523.",
+        )
     registry.save(EnterpriseRow, asdict(enterprise))
 
 

@@ -57,7 +57,7 @@ def status(file: Annotated[Path | None, _FILE] = None) -> None:
 
 
 def key(file: Annotated[Path, typer.Argument(help="Where the key goes.")]) -> None:
-    """Make a signing key, for its owner's eyes only, and print the public half to register."""
+    """Make a signing key, for its owner's eyes only; the public half to register is FILE.pub."""
     made = SigningKey.from_text(base64.b64encode(secrets.token_bytes(32)).decode(), str(file))
     try:
         # Made closed, not closed afterwards: nobody may look in between.
@@ -76,8 +76,11 @@ def key(file: Annotated[Path, typer.Argument(help="Where the key goes.")]) -> No
         ) from failed
     with os.fdopen(handle, "w") as out:
         out.write(made.text + "\n")
-    say(f"key id      {made.public.id}")
-    say(f"public key  {base64.b64encode(made.public.raw).decode()}")
+    public = file.with_name(f"{file.name}.pub")
+    public.write_text(made.public.text + "\n", encoding="utf-8")
+    say(f"key id       {made.public.id}")
+    say(f"public key   {made.public.text}")
+    say(f"to register  {public}")
 
 
 def register(app: typer.Typer) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pipeline.stack.embedded import Stack
 
 _KEYS_FROM = datetime(2024, 1, 1, tzinfo=UTC)
+_FILED_AT = datetime(2024, 7, 20, 8, tzinfo=UTC)
 _LANDING_SECONDS = 240.0
 _DECISION_SECONDS = 180.0
 _USERS = {
@@ -171,20 +172,18 @@ def _write_private(path: Path, text: str) -> None:
 
 
 def _file_claim(settings: Settings) -> None:
-    """Enter project, list, claim and acceptance; the same again changes nothing."""
+    """Enter list, project, claim and acceptance; the same again changes nothing."""
     from pipeline import wiring
     from registry import claims
 
-    registry = wiring.registry(settings)
     filed = retrofit.dossier()
-    at = datetime(2024, 7, 20, 8, tzinfo=UTC)
-    for listing in filed.listings:
-        claims.save_listing(registry, claims.Listing(**asdict(listing)), at)
-    claims.save_project(registry, claims.Project(**asdict(filed.project)), at)
-    for line in filed.lines:
-        claims.save_claim_line(registry, claims.ClaimLine(**asdict(line)), at)
-    # Acceptance last: a claim is judged from then on.
-    claims.save_acceptance(registry, claims.Acceptance(**asdict(filed.acceptance)), at)
+    dossier = claims.Dossier(
+        listings=tuple(claims.Listing(**asdict(each)) for each in filed.listings),
+        projects=(claims.Project(**asdict(filed.project)),),
+        claim_lines=tuple(claims.ClaimLine(**asdict(each)) for each in filed.lines),
+        acceptances=(claims.Acceptance(**asdict(filed.acceptance)),),
+    )
+    claims.save_dossier(wiring.registry(settings), dossier, _FILED_AT)
 
 
 def _show(settings: Settings) -> None:

@@ -22,7 +22,7 @@ def check() -> None:
         raise ChecksFailedError(
             f"Generated pages drifted: {', '.join(stale)}.",
             where="docs/reference",
-            cure="make docs",
+            cure="run `make docs`.",
         )
 
 

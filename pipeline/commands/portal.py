@@ -63,7 +63,7 @@ def user(
         raise ConfigurationError(
             f"The enterprise {enterprise} is not registered.",
             where="--enterprise",
-            cure="register it first, or correct the code.",
+            cure=f"register it first, with `nplusx registry enterprise {enterprise}`.",
         )
     hashed = hash_password(_password())
     owner = EnterpriseId(enterprise) if enterprise else None

@@ -51,6 +51,8 @@ class Assembly:
         return {
             **_as_environment(self.settings),
             "NPLUSX_STATE_DIR": str(self.layout.state),
+            # The file of the county's own agent names it.
+            "NPLUSX_REGISTRY_URL": self.settings.registry_url,
             processes.STACK: str(self.layout.state),
             # The mark must stay readable when a process renames itself.
             "SPT_NOENV": "1",

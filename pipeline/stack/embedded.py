@@ -1,8 +1,10 @@
 """The embedded stack as a whole: up, down, status; the same whoever asks, from whichever shell."""
 
+import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 
 from kernel import clock
@@ -19,6 +21,7 @@ from pipeline.stack.signals import deafened, interruptible
 from pipeline.stack.supervisor import Supervisor
 
 _HEALTHY_SECONDS = 180.0
+_DEMO_SECONDS = 60.0
 _PAUSE_SECONDS = 0.2
 
 
@@ -48,11 +51,14 @@ class Stack:
         self._layout = Layout(settings.state_dir)
         self._supervisor = Supervisor(self._layout)
         self._report = report
+        self._is_foreground = False
 
     def up(self, programs: Sequence[str] | None = None) -> None:
         """Start programs, all by default, and wait until they are well; running ones stay."""
         self._layout.prepare()
-        with self._layout.lock():
+        # A demo's programs are its own: another shell's settings must not restart them.
+        beside = nullcontext() if self._is_foreground else self._claimed(alone=False)
+        with beside, self._layout.lock():
             fresh = not self._supervisor.is_alive()
             try:
                 self._start(self._wanted(programs))
@@ -66,6 +72,8 @@ class Stack:
     def down(self, *, purge: bool = False) -> None:
         """Stop every process of this stack, whoever started it; with purge, remove its state."""
         if self._layout.stack.exists():
+            if not self._is_foreground:
+                self._end_demo()
             with self._layout.lock():
                 self._stop()
         else:
@@ -122,12 +130,50 @@ class Stack:
     @contextmanager
     def foreground(self) -> Iterator[None]:
         """Stop the stack when the block ends, also by Ctrl-C, SIGTERM or a closed terminal."""
-        with interruptible():
+        self._layout.prepare()
+        with interruptible(), self._claimed(alone=True):
+            if self._supervisor.is_alive():
+                raise self._occupied(int(self._layout.pid_file.read_text(encoding="utf-8")))
+            self._is_foreground = True
             try:
                 yield
             finally:
                 with deafened():
                     self.down()
+
+    @contextmanager
+    def _claimed(self, *, alone: bool) -> Iterator[None]:
+        """Hold the state folder, or say who does."""
+        handle = self._layout.claim(alone=alone)
+        if handle is None:
+            raise self._occupied(self._layout.claimant())
+        try:
+            yield
+        finally:
+            os.close(handle)
+
+    def _occupied(self, pid: int) -> ConfigurationError:
+        known = self._ports()
+        return ConfigurationError(
+            f"A stack runs in this state folder already: process {pid}, portal {known.portal}, "
+            f"Airflow {known.airflow}, Kafka {known.kafka}.",
+            where=str(self._layout.state),
+            cure="wait until it ends, stop it with `nplusx down`, or set NPLUSX_STATE_DIR and the "
+            "ports to start another.",
+        )
+
+    def _end_demo(self) -> None:
+        """Ask a demo that holds the folder to end, and wait: it stops its stack itself."""
+        handle = self._layout.claim(alone=False)
+        if handle is None:
+            with suppress(ProcessLookupError):
+                os.kill(self._layout.claimant(), signal.SIGTERM)
+        deadline = clock.monotonic() + _DEMO_SECONDS
+        while handle is None and clock.monotonic() < deadline:
+            clock.sleep(_PAUSE_SECONDS)
+            handle = self._layout.claim(alone=False)
+        if handle is not None:
+            os.close(handle)
 
     def _ports(self) -> Ports:
         return ports.recorded(self._layout) or ports.wished(self._settings)

@@ -159,6 +159,23 @@ class Layout:
         finally:
             os.close(handle)
 
+    def claim(self, *, alone: bool) -> int | None:
+        """Take the folder, for a demo alone or beside other starts; nothing if it is taken."""
+        with readable_disk_errors(self.state):
+            handle = os.open(self.stack / "claim", os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            fcntl.flock(handle, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            return None
+        os.truncate(handle, 0)
+        os.write(handle, str(os.getpid()).encode())
+        return handle
+
+    def claimant(self) -> int:
+        """Give the process that took the folder last."""
+        return int((self.stack / "claim").read_text(encoding="utf-8") or 0)
+
     def purge(self) -> None:
         """Remove the state folder, and nothing that is not one."""
         if not self.state.exists():

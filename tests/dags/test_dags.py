@@ -13,7 +13,8 @@ from pipeline.settings import ROOT
 
 pytestmark = pytest.mark.airflow
 FOLDER = ROOT / "dags"
-FILES = sorted(path for path in FOLDER.glob("*.py") if path.name != "__init__.py")
+IGNORED = (FOLDER / ".airflowignore").read_text("utf-8").splitlines()
+FILES = sorted(path for path in FOLDER.glob("*.py") if path.name not in IGNORED)
 TAGS = {*(f"stage:{stage}" for stage in STAGES), "check"}
 HEAVY = (
     "great_expectations",
@@ -43,6 +44,7 @@ print(canonical.dumps({
         "wakes": sorted(asset.uri for asset in assets(dag.timetable)),
         "makes": sorted(o.uri for t in dag.tasks for o in t.outlets),
         "retries": [t.retries for t in dag.tasks],
+        "seconds": [t.execution_timeout and t.execution_timeout.total_seconds() for t in dag.tasks],
         "owners": sorted({t.owner for t in dag.tasks}),
         "watchers": [w.name for asset in assets(dag.timetable) for w in asset.watchers],
     } for dag in bag.dags.values()
@@ -86,6 +88,13 @@ def test_tags_owner_retries_and_page(dags):
         assert (dag["runs"], dag["catchup"]) == (1, False), name
 
 
+def test_no_task_waits_for_ever_and_one_place_says_how_long(dags):
+    limits = {seconds for dag in dags.values() for seconds in dag["seconds"]}
+    assert limits == {3600}
+    for path in FILES:
+        assert "timedelta" not in path.read_text("utf-8"), f"{path}: take dags/defaults.py"
+
+
 def test_the_chain_is_closed(dags):
     made = {uri for dag in dags.values() for uri in dag["makes"]}
     woken = {uri for dag in dags.values() for uri in dag["wakes"]} - {"bus_lag"}
@@ -127,4 +136,4 @@ def test_our_stages_are_imported_inside_tasks(path):
 
 
 def test_airflow_looks_for_no_dag_in_the_triggers():
-    assert "triggers" in (FOLDER / ".airflowignore").read_text("utf-8").splitlines()
+    assert "triggers" in IGNORED

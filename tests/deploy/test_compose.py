@@ -8,6 +8,7 @@ import jsonschema
 import pytest
 import yaml  # merge keys, which our own YAML files do not use
 
+from contracts.loader import all_contracts
 from kernel import canonical
 from pipeline.settings import ROOT, Settings
 
@@ -41,7 +42,26 @@ def test_images_are_pinned_and_services_report_their_health(name):
     service = SERVICES[name]
     assert re.search(r":\d+\.\d+", service["image"])
     assert "latest" not in service["image"]
-    assert name.endswith("-init") or name == "agent" or "healthcheck" in service
+    assert name.endswith("-init") or "healthcheck" in service
+
+
+@pytest.mark.parametrize("publisher", sorted({each.publisher for each in all_contracts().values()}))
+def test_each_publisher_of_a_contract_has_an_agent(publisher):
+    """Claims reach the bus as a factory's rows do: somebody must publish them."""
+    service = SERVICES[f"agent-{publisher}"]
+    *command, file = service["command"]
+    assert command == ["nplusx", "agent", "run"]
+    variable = f"COUNTY_{publisher}_AGENT_FILE".upper()
+    assert f"${{{variable}:?set it in .env}}:{file}:ro" in service["volumes"]
+    assert variable in TEXT.split("x-platform:")[0], "the head of the file lists what .env needs"
+
+
+def test_the_authority_s_agent_reads_the_registry_where_the_dag_publish_watches_it():
+    service, watcher = SERVICES["agent-authority"], SERVICES["airflow-scheduler"]
+    assert service["environment"]["NPLUSX_REGISTRY_URL"]
+    assert service["volumes"] == watcher["volumes"]
+    folder = Path(watcher["environment"]["NPLUSX_STATE_DIR"], "agents")
+    assert Path(service["command"][-1]).parent == folder
 
 
 def test_every_secret_comes_from_outside():

@@ -1,6 +1,8 @@
 """Prose is true: paths exist, commands run, the tree is the tree, generated pages are current."""
 
+import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from typer.main import get_command
 from contracts.loader import all_contracts
 from pipeline import STAGES, cli, reference
 from pipeline.settings import Settings
-from tests.code_health.tree import PACKAGES, ROOT
+from tests.code_health.tree import PACKAGES, ROOT, python_files
 
 PAGES = sorted(
     path.relative_to(ROOT)
@@ -41,23 +43,56 @@ def test_every_path_that_a_page_names_exists(page: Path) -> None:
     assert not missing, f"{page} names {missing}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=str)
-def test_every_command_that_a_page_names_is_there(page: Path) -> None:
-    quoted = re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", _text(page), flags=re.DOTALL))
-    commands = [c for text in quoted for c in re.findall(r"nplusx ((?:[a-z]+ ?)+)", text)]
-    root = get_command(cli.assemble())
-    for words in commands:
-        command: object = root
-        for word in words.split():
-            inner = getattr(command, "commands", None)
-            if inner is None:
-                break
-            assert word in inner, f"{page} names `nplusx {words}`, and there is no {word!r}"
+def _spoken(path: Path) -> list[str]:
+    """List what a page, or a module in its strings and docstrings, has in backticks."""
+    text = _text(path)
+    if path.suffix == ".py":
+        text = "\n\n".join(_strings(ast.parse(text)))
+    text = re.sub(r"```\w*\n(.*?)```", _as_backticked_lines, text, flags=re.DOTALL)
+    return [quoted.replace("\n", " ") for quoted in re.findall(r"`([^`]+)`", text)]
+
+
+def _as_backticked_lines(block: re.Match[str]) -> str:
+    return "\n".join(f"`{line.split('#')[0].strip()}`" for line in block[1].splitlines() if line)
+
+
+def _strings(node: ast.AST) -> Iterator[str]:
+    """Give each text with `…` in the place of what is computed."""
+    if isinstance(node, ast.JoinedStr):
+        parts = [each.value if isinstance(each, ast.Constant) else "…" for each in node.values]
+        yield "".join(str(part) for part in parts)
+    elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield node.value
+    else:
+        for inner in ast.iter_child_nodes(node):
+            yield from _strings(inner)
+
+
+def _unknown(command: object, words: list[str]) -> str:
+    """Follow words down the command line; name the first word or option that is not there."""
+    for word in words:
+        inner = getattr(command, "commands", None)
+        if word.startswith("--"):
+            if not any(word in each.opts for each in getattr(command, "params", ())):
+                return word
+        elif inner is not None and re.fullmatch("[a-z]+", word):
+            if word not in inner:
+                return word
             command = inner[word]
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
-    for block in re.findall(r"`make ([a-z]+)|^make ([a-z]+)", _text(page), re.MULTILINE):
-        target = block[0] or block[1]
-        assert target in targets, f"{page} names `make {target}`"
+    return ""
+
+
+@pytest.mark.parametrize("path", [*PAGES, *python_files(*PACKAGES)], ids=str)
+def test_every_command_that_a_page_or_a_cure_names_is_there(path: Path) -> None:
+    root = get_command(cli.assemble())
+    targets = set(re.findall(r"^([a-z]+):", _text(Path("Makefile")), re.MULTILINE))
+    for said in _spoken(path):
+        program, *words = said.split() or [""]
+        if program == "nplusx":
+            wrong = _unknown(root, words)
+            assert not wrong, f"{path} names `{said}`, and there is no {wrong!r}"
+        elif program == "make" and words:
+            assert words[0] in targets, f"{path} names `{said}`, and there is no such target"
 
 
 def test_every_command_explains_itself() -> None:

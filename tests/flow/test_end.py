@@ -18,6 +18,12 @@ def test_ctrl_c_ends_every_process_and_a_second_start_repeats_nothing() -> None:
         made.wait_for(PLAYED, 400)
         first = decision(made.settings())
         assert made.process is not None
+        for words in (("demo", "--exit"), ("up",)):
+            second = made.run(*words)
+            assert second.returncode == 2
+            assert f"process {made.process.pid}" in second.stderr
+        assert made.run("status").returncode == 0
+        assert made.process.poll() is None
         made.process.send_signal(signal.SIGINT)
         assert made.process.wait(timeout=120) in {0, 130}
         assert made.leftovers() == []

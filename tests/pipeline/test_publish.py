@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import pytest
 
 from bus.envelope import read as read_envelope
 from bus.memory import MemoryBus
-from bus.ports import Reader, Received, Record, Sender
+from bus.ports import Bus, Reader, Received, Record, Sender
 from bus.topics import topic_of
 from connectors.config import AgentConfig, load_agent
 from kernel import canonical, clock
@@ -24,7 +25,7 @@ from kernel.errors import ConfigurationError, DependencyUnavailableError
 from kernel.evidence import SigningKey
 from kernel.ids import ContractId
 from pipeline.bodies import BODY_BYTES, ROWS, encode
-from pipeline.publish import Agent, publish_round, read_status, run_agent, watch
+from pipeline.publish import Agent, RoundReport, read_status, run_agent, watch
 from pipeline.settings import ROOT, read_settings
 
 USCC = "91330523719500014U"
@@ -151,6 +152,12 @@ def agent(site: Site, bus: MemoryBus) -> Iterator[Agent]:
     made.close()
 
 
+def one_round(config: AgentConfig, bus: Bus) -> RoundReport:
+    """Make one round, by itself, and let go of everything."""
+    with closing(Agent(config, bus, read_settings())) as made:
+        return made.round()
+
+
 def received(bus: MemoryBus, contract: str = "retrofit.invoice_line.v1") -> list[Received]:
     topic = topic_of(ContractId(contract))
     return [each for part in (0, 1) for each in bus.log_of(topic, part)]
@@ -273,23 +280,22 @@ def test_a_full_outbox_stops_reading_and_drops_nothing(site: Site) -> None:
 
 def test_a_round_by_itself_lets_go_of_the_outbox(site: Site, bus: MemoryBus) -> None:
     site.fill(3)
-    assert publish_round(site.config, bus).is_clean
-    assert publish_round(site.config, bus).streams[1].rows_read == 0
+    assert one_round(site.config, bus).is_clean
+    assert one_round(site.config, bus).streams[1].rows_read == 0
 
 
 def test_a_missing_key_says_how_to_make_one(site: Site, bus: MemoryBus) -> None:
     site.config.key_file.unlink()
     with pytest.raises(ConfigurationError, match="nplusx agent key"):
-        publish_round(site.config, bus)
+        one_round(site.config, bus)
 
 
 _ROUND = """
 import sys
 from pathlib import Path
 from connectors.config import load_agent
-from pipeline.publish import publish_round
-from tests.pipeline.test_publish import FileBus
-publish_round(load_agent(Path(sys.argv[1])), FileBus(Path(sys.argv[2])))
+from tests.pipeline.test_publish import FileBus, one_round
+one_round(load_agent(Path(sys.argv[1])), FileBus(Path(sys.argv[2])))
 """
 POINTS = ("publish.before_put", "publish.after_put", "publish.after_send", "publish.after_mark")
 

@@ -18,14 +18,14 @@ from tests.registry.samples import ACCEPTANCE, AT, FACTORY, LINE, LISTING, PROJE
 def county(registry: Registry) -> Registry:
     """Know a factory and its project."""
     people.save_enterprise(registry, FACTORY)
-    claims.save_project(registry, PROJECT, AT)
+    claims.save(registry, PROJECT, AT)
     return registry
 
 
 def test_a_claim_comes_back_as_it_was_saved(county: Registry) -> None:
-    claims.save_claim_line(county, LINE, AT)
-    claims.save_acceptance(county, ACCEPTANCE, AT)
-    claims.save_listing(county, LISTING, AT)
+    claims.save(county, LINE, AT)
+    claims.save(county, ACCEPTANCE, AT)
+    claims.save(county, LISTING, AT)
     assert claims.projects(county) == (PROJECT,)
     assert claims.claim_lines(county) == (LINE,)
     assert claims.acceptances(county) == (ACCEPTANCE,)
@@ -34,8 +34,8 @@ def test_a_claim_comes_back_as_it_was_saved(county: Registry) -> None:
 
 def test_saving_again_replaces_and_never_doubles(county: Registry) -> None:
     later = replace(PROJECT, finished_on=date(2024, 6, 30))
-    claims.save_project(county, later, AT + timedelta(days=1))
-    claims.save_project(county, later, AT + timedelta(days=1))
+    claims.save(county, later, AT + timedelta(days=1))
+    claims.save(county, later, AT + timedelta(days=1))
     assert claims.projects(county) == (later,)
     with county.reading() as session:
         row = session.get_one(ProjectRow, PROJECT.project_id)
@@ -44,7 +44,7 @@ def test_saving_again_replaces_and_never_doubles(county: Registry) -> None:
 
 def test_lines_come_in_the_order_of_their_numbers(county: Registry) -> None:
     for number in (10, 2, 1):
-        claims.save_claim_line(county, replace(LINE, line_no=number), AT)
+        claims.save(county, replace(LINE, line_no=number), AT)
     assert [line.line_no for line in claims.claim_lines(county)] == [1, 2, 10]
 
 
@@ -52,7 +52,7 @@ def test_lines_come_in_the_order_of_their_numbers(county: Registry) -> None:
     "amount", ["0.01", "0.10", "4503599627370497.03", "9999999999999999.99", "-0.05", "3"]
 )
 def test_money_survives_to_the_fen(county: Registry, amount: str) -> None:
-    claims.save_claim_line(county, replace(LINE, net_cny=Decimal(amount)), AT)
+    claims.save(county, replace(LINE, net_cny=Decimal(amount)), AT)
     assert claims.claim_lines(county)[0].net_cny == Decimal(amount)
     with county.reading() as session:
         stored = session.execute(text("select net_cny, typeof(net_cny) from claim_line")).one()
@@ -62,12 +62,12 @@ def test_money_survives_to_the_fen(county: Registry, amount: str) -> None:
 @pytest.mark.parametrize("amount", ["0.001", "10000000000000000.00", "NaN", "Infinity"])
 def test_what_is_no_amount_is_refused(county: Registry, amount: str) -> None:
     with pytest.raises(ConfigurationError, match="no amount"):
-        claims.save_claim_line(county, replace(LINE, net_cny=Decimal(amount)), AT)
+        claims.save(county, replace(LINE, net_cny=Decimal(amount)), AT)
 
 
 def test_instants_are_kept_in_utc(county: Registry) -> None:
     shanghai = datetime(2024, 6, 2, 7, 30, tzinfo=timezone(timedelta(hours=8)))
-    claims.save_project(county, PROJECT, shanghai)
+    claims.save(county, PROJECT, shanghai)
     with county.reading() as session:
         stored = session.execute(text("select updated_at from retrofit_project")).scalar_one()
         assert stored == "2024-06-01 23:30:00.000000"
@@ -77,4 +77,4 @@ def test_instants_are_kept_in_utc(county: Registry) -> None:
 
 def test_an_instant_without_a_zone_is_refused(county: Registry) -> None:
     with pytest.raises(ConfigurationError, match="no time zone"):
-        claims.save_project(county, PROJECT, datetime(2024, 6, 1))  # noqa: DTZ001  # the mistake under test
+        claims.save(county, PROJECT, datetime(2024, 6, 1))  # noqa: DTZ001  # the mistake under test

@@ -110,7 +110,7 @@ def test_a_refused_address_does_not_show_its_password() -> None:
 
 def test_writers_at_once_lose_nothing(registry: Registry) -> None:
     people.save_enterprise(registry, FACTORY)
-    claims.save_project(registry, PROJECT, AT)
+    claims.save(registry, PROJECT, AT)
     with registry.writing() as session:
         session.execute(text("update retrofit_project set granted_before_cny = '0.00'"))
 
@@ -134,7 +134,7 @@ def test_writers_at_once_lose_nothing(registry: Registry) -> None:
 
 def test_a_failed_writing_leaves_nothing(registry: Registry) -> None:
     people.save_enterprise(registry, FACTORY)
-    claims.save_project(registry, PROJECT, AT)
+    claims.save(registry, PROJECT, AT)
 
     def half() -> Iterator[None]:
         with registry.writing() as session:
@@ -148,7 +148,7 @@ def test_a_failed_writing_leaves_nothing(registry: Registry) -> None:
 
 
 def test_a_row_that_names_nothing_known_is_refused(registry: Registry) -> None:
-    with pytest.raises(ConfigurationError, match="save first"):
-        claims.save_claim_line(registry, LINE, AT)
+    with pytest.raises(ConfigurationError, match="enter first"):
+        claims.save(registry, LINE, AT)
     with registry.reading() as session:
         assert session.scalars(select(ClaimLineRow)).all() == []

@@ -74,7 +74,7 @@ def test_agents_and_keys_never_change_hands(county: Registry) -> None:
 def test_an_unknown_key_or_agent_is_named(county: Registry) -> None:
     with pytest.raises(ConfigurationError, match="no key 00"):
         keys.revoke_key(county, KeyId("00"), AT)
-    with pytest.raises(ConfigurationError, match="save first"):
+    with pytest.raises(ConfigurationError, match="nplusx registry agent nobody"):
         keys.save_key(county, AgentId("nobody"), OTHER, AT)
 
 

@@ -14,6 +14,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
+from kernel.errors import ConfigurationError
 from registry import claims, people
 from registry.database import Registry, migrate, open_registry
 from registry.models import Base
@@ -80,9 +81,15 @@ def test_migrations_make_the_tables_of_the_models(registry: Registry) -> None:
 def test_a_claim_comes_back_to_the_fen_and_is_replaced_not_doubled(registry: Registry) -> None:
     line = replace(LINE, net_cny=Decimal("9999999999999999.99"))
     people.save_enterprise(registry, FACTORY)
-    claims.save_project(registry, PROJECT, AT)
-    claims.save_claim_line(registry, LINE, AT)
-    claims.save_claim_line(registry, line, AT)
+    claims.save(registry, PROJECT, AT)
+    claims.save(registry, LINE, AT)
+    claims.save(registry, line, AT)
     assert people.enterprises(registry) == {FACTORY.uscc: FACTORY}
     assert claims.projects(registry) == (PROJECT,)
     assert claims.claim_lines(registry) == (line,)
+
+
+def test_a_text_that_does_not_fit_is_the_row_s_fault_not_the_database_s(registry: Registry) -> None:
+    people.save_enterprise(registry, FACTORY)
+    with pytest.raises(ConfigurationError, match=r"refuses this row.*too long"):
+        claims.save(registry, replace(PROJECT, title="长" * 201), AT)

@@ -32,12 +32,12 @@ def filled(folder: Path) -> str:
     )
     told = retrofit.dossier()
     project = {name: getattr(told.project, name) for name in told.project.__dataclass_fields__}
-    claims.save_project(registry, claims.Project(**project), AT)
+    claims.save(registry, claims.Project(**project), AT)
     for line in told.lines:
         values = {name: getattr(line, name) for name in line.__dataclass_fields__}
-        claims.save_claim_line(registry, claims.ClaimLine(**values), AT)
+        claims.save(registry, claims.ClaimLine(**values), AT)
     outcome = told.acceptance
-    claims.save_acceptance(
+    claims.save(
         registry,
         claims.Acceptance(
             outcome.project_id, outcome.accepted_on, outcome.outcome, outcome.reviewer
@@ -46,7 +46,7 @@ def filled(folder: Path) -> str:
     )
     for listing in told.listings:
         values = {name: getattr(listing, name) for name in listing.__dataclass_fields__}
-        claims.save_listing(registry, claims.Listing(**values), AT)
+        claims.save(registry, claims.Listing(**values), AT)
     registry.close()
     return url
 

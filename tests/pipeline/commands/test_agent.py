@@ -16,10 +16,10 @@ from connectors.config import load_agent
 from connectors.registry import find
 from kernel import clock
 from kernel.evidence import SigningKey
-from pipeline.publish import publish_round, read_status
+from pipeline.publish import read_status
 from pipeline.settings import ROOT
 from tests.broker import Broker, running_broker
-from tests.pipeline.test_publish import Site
+from tests.pipeline.test_publish import Site, one_round
 
 
 def nplusx(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
@@ -124,7 +124,7 @@ class TestRun:
         assert agent.wait(20) == 0
         assert nplusx("agent", "status", str(site.file)).returncode == 0
         # The outbox is free again, and its numbers stand for what the broker holds.
-        report = publish_round(load_agent(site.file), bus)
+        report = one_round(load_agent(site.file), bus)
         ends = bus.extents([topics[1]])[topics[1]].spans
         assert sum(end for _, end in ends.values()) >= report.streams[1].batches_ever
         bus.close()

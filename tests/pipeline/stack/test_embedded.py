@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
@@ -171,6 +171,69 @@ with stack.foreground():
     print("ready", flush=True)
     time.sleep(600)
 """
+
+
+@pytest.fixture
+def occupied(state: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run a stack in another process, as a demo does, for as long as the test lasts."""
+    command = [sys.executable, "-c", FOREGROUND, str(state), str(free_port())]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=ROOT
+    ) as process:
+        assert process.stdout
+        assert process.stdout.readline() == b"ready\n"
+        yield process
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+
+
+def test_a_second_start_in_the_folder_of_a_demo_leaves_the_first_alone(
+    state, settings_at, occupied
+):
+    second = Stack(settings_at(state))
+    before = running(second)
+    assert set(before) == {"source"}
+    known = rf"process {occupied.pid}.*portal \d+.*`nplusx down`"
+    with pytest.raises(ConfigurationError, match=known), second.foreground():
+        raise AssertionError("the block of a refused start must not run")
+    # Its other ports would have started the first one's programs anew.
+    with pytest.raises(ConfigurationError, match=known):
+        second.up(("source",))
+    assert occupied.poll() is None
+    assert running(second) == before
+
+
+def test_a_demo_does_not_take_over_what_up_started(state, stack_at):
+    first = stack_at(state)
+    first.up(("source",))
+    before = running(first)
+    supervisor = supervisor_pid(state)
+    with (
+        pytest.raises(ConfigurationError, match=rf"process {supervisor}.*`nplusx down`"),
+        Stack(first._settings).foreground(),
+    ):
+        raise AssertionError("the block of a refused start must not run")
+    assert running(first) == before
+
+
+def test_after_a_killed_demo_down_clears_the_way(state, settings_at, occupied):
+    occupied.kill()
+    occupied.wait(10)
+    stack = Stack(settings_at(state))
+    with pytest.raises(ConfigurationError, match="`nplusx down`"), stack.foreground():
+        raise AssertionError("the block of a refused start must not run")
+    stack.down()
+    with stack.foreground():
+        stack.up(("source",))
+        assert set(running(stack)) == {"source"}
+    assert processes.marked(state) == []
+
+
+def test_down_ends_a_demo_too(state, settings_at, occupied):
+    Stack(settings_at(state)).down(purge=True)
+    assert occupied.wait(30) != 0
+    assert processes.marked(state) == []
+    assert not state.exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -78,6 +78,8 @@ def test_every_setting_reaches_the_children(place, monkeypatch):
     assert told["NPLUSX_LAND_POLL_SECONDS"] == "2.5"
     assert told["NPLUSX_STATE_DIR"] == str(place.state)
     assert "NPLUSX_PORTAL_SECRET_FILE" not in told
+    # The file of the county's own agent names it, here as in compose.
+    assert told["NPLUSX_REGISTRY_URL"] == settings.registry_url
 
 
 def test_the_configuration_survives_odd_names_and_hides_the_environment(tmp_path):

@@ -1,0 +1,100 @@
+"""The page on onboarding is played from its own text: every command, every file."""
+
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from county import books, truth, u8, world
+from kernel import canonical
+from pipeline.settings import ROOT
+from pipeline.stack.embedded import Stack
+from tests.flow.stage import Demo
+
+pytestmark = [pytest.mark.kafka, pytest.mark.airflow, pytest.mark.real_system]
+PAGE = (ROOT / "docs/onboarding.md").read_text("utf-8")
+RESIDENT = "nplusx agent run factory.yaml\n"
+FILES = dict(re.findall(r"`(\w+\.yaml)`[^`]*?:\n\n```yaml\n(.*?)```", PAGE, re.DOTALL))
+SCRIPTS = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
+
+
+@pytest.fixture
+def county() -> Iterator[Demo]:
+    made = Demo()
+    try:
+        yield made
+    finally:
+        made.clear()
+
+
+def streams(county: Demo) -> dict[str, int]:
+    """Give the rows that landed, by enterprise and agent; empty while not all is accounted for."""
+    told = county.run("doctor", "--json")
+    if told.returncode:
+        return {}
+    landed: dict[str, int] = {}
+    for each in canonical.loads(told.stdout)["streams"]:
+        name = "/".join(each["stream"].split("/")[:2])
+        landed[name] = landed.get(name, 0) + each["landed"]
+    return landed
+
+
+def test_a_county_and_a_factory_start_from_nothing_by_the_page(county: Demo) -> None:
+    assert set(FILES) == {"county.yaml", "factory.yaml", "dossier.yaml"}
+    folder = county.base / "pc"
+    folder.mkdir()
+    settings = county.settings()
+    # Beside the console script of this environment, what the prose says to set.
+    environment = {
+        **county.environment,
+        "PATH": f"{Path(sys.executable).parent}:{county.environment['PATH']}",
+    }
+    resident = None
+    try:
+        for script in SCRIPTS:
+            if script == RESIDENT:
+                resident = subprocess.Popen(script.split(), cwd=folder, env=environment)
+                wait_for(county, {f"{world.FACTORY}/u8-pc": 1000})
+                continue
+            done = subprocess.run(
+                ["/bin/sh", "-eu", "-c", script],
+                cwd=folder, env=environment, capture_output=True, text=True, check=False,
+            )  # fmt: skip
+            assert done.returncode == 0, f"{script}{done.stdout}{done.stderr}"
+            if script is SCRIPTS[0]:
+                url = Stack(settings).source_url
+                u8.load(url, books.make_books(truth.SEED))
+                login, place = url.partition("://")[2].split("@")
+                user, environment["NPLUSX_U8_PASSWORD"] = login.split(":")
+                environment["NPLUSX_KAFKA_BOOTSTRAP_SERVERS"] = settings.bootstrap_servers
+                real = {"reader:": f"{user}:", "erp.example:5432/UFDATA_001_2024": place}
+                for name, text in FILES.items():
+                    (folder / name).write_text(as_it_is(text, real), "utf-8")
+        wait_for(county, {f"{world.authority_uscc()}/county": 4})
+    finally:
+        if resident is not None:
+            resident.terminate()
+            assert resident.wait(30) == 0
+    assert county.run("down").returncode == 0
+
+
+def as_it_is(text: str, real: dict[str, str]) -> str:
+    """Put what is there in the place of what the page made up."""
+    for written, meant in real.items():
+        text = text.replace(written, meant)
+    return text
+
+
+def wait_for(county: Demo, rows: dict[str, int]) -> None:
+    """Wait until so many rows landed and every row is accounted for."""
+    deadline = time.monotonic() + 300
+    while True:
+        landed = streams(county)
+        if all(landed.get(name, 0) >= least for name, least in rows.items()):
+            return
+        assert time.monotonic() < deadline, f"{rows} did not land: {landed}"
+        time.sleep(2)
