@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from contracts.schema import INSTANT
 from kernel import canonical
@@ -130,3 +131,10 @@ def newest_events(store: TableStore) -> dict[str, dict[str, object]]:
         return {}
     rows = store.open(EVENTS).dataset().to_table().sort_by("at").to_pylist()
     return {row["row_id"]: row for row in rows}
+
+
+def raw_of(store: TableStore, row: str) -> bytes:
+    """Give a row as it was sent."""
+    found = store.open(QUARANTINE).dataset().to_table(["raw"], filter=pc.field("id") == row)
+    raw: bytes = found["raw"][0].as_py()
+    return raw

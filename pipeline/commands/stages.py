@@ -25,7 +25,7 @@ def land(
     if quarantined:
         raise PartialSuccessError(
             f"{quarantined} rows went to quarantine; all others landed.",
-            cure="see the reasons on the portal's quarantine page.",
+            cure="see the reasons with `nplusx quarantine list`, or on the portal.",
         )
 
 

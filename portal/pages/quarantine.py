@@ -54,7 +54,9 @@ def refused_rows(request: Request, user: Reader, reason: str = "") -> Response:
 def _visible(store: TableStore, mine: str | None) -> pc.Expression:
     """Ask for the rows that exist, and of those for the reader's own."""
     decided = pc.field("attempt").isin(pa.array(sorted(attempts.decided(store)), pa.string()))
-    return decided if mine is None else decided & (pc.field("enterprise") == mine)
+    landed = pc.field("id").isin(pa.array(sorted(attempts.replayed(store)), pa.string()))
+    held = decided & ~landed
+    return held if mine is None else held & (pc.field("enterprise") == mine)
 
 
 def _by_reason(rows: pa.Table) -> list[tuple[str, str, int]]:
