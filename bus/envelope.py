@@ -129,7 +129,7 @@ def read(record: Received) -> Envelope:
     return Envelope(fields, tuple(faults), signature)
 
 
-def claimed_rows(record: Received) -> int:
+def claimed_rows(record: Received | Record) -> int:
     """Tell how many rows a record says that it holds, before anything else is read of it."""
     for name, value in record.headers:
         if name == "ce_rowcount":

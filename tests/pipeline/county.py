@@ -10,7 +10,7 @@ from contracts.loader import find
 from contracts.model import Contract
 from pipeline.admission import Known
 from pipeline.land import Landed, Lander
-from pipeline.settings import Settings, StateSettings
+from pipeline.settings import LandSettings, Settings, StateSettings
 from registry.keys import RegisteredKey
 from registry.people import Enterprise, EnterpriseKind
 from tests.rows import FACTORY, KEY, valid_row
@@ -25,9 +25,9 @@ CONTRACT = find("erp.payment.v1")
 class County:
     """A bus, tables and a registry with one factory in it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, land: LandSettings | None = None) -> None:
         self.bus = MemoryBus()
-        self.settings = Settings(state=StateSettings(dir=folder))
+        self.settings = Settings(state=StateSettings(dir=folder), land=land or LandSettings())
         self.store = DeltaStore(self.settings.lake_uri)
         self.keys = {
             KEY.public.id: RegisteredKey(KEY.public, "agent-1", FACTORY, LONG_AGO, None, None)
@@ -54,6 +54,10 @@ class County:
     def reasons(self) -> list[list[str]]:
         found = attempts.visible(self.store, quarantine.QUARANTINE, quarantine.SCHEMA)
         return found.sort_by("offset")["reasons"].to_pylist()
+
+    def repeats(self) -> int:
+        found = attempts.visible(self.store, RECORDS, RECORD_SCHEMA).to_pylist()
+        return sum(row["rows"] for row in found if row["verdict"] == "repeat")
 
     def verdicts(self) -> list[str]:
         found = attempts.visible(self.store, RECORDS, RECORD_SCHEMA)
