@@ -6,8 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, replace
 
-from bus.envelope import claimed_rows
-from bus.ports import Bus, Extent, Reader, Received
+from bus.ports import Bus, Extent
 from bus.topics import topic_of
 from contracts.loader import all_contracts, find
 from contracts.model import Contract
@@ -18,6 +17,7 @@ from kernel.ids import ContractId
 from kernel.log import logger
 from pipeline import replay, wiring
 from pipeline.admission import Known
+from pipeline.feed import Feed
 from pipeline.intake import Harvest, Intake
 from pipeline.sequences import Sequences, earlier_in, moved, sequence_mark
 from pipeline.settings import Settings, read_settings
@@ -27,7 +27,6 @@ from warehouse.store import ConflictError, TableStore
 
 # Each conflict means that another lander got on; so many in a row mean something else.
 _RETRIES = 20
-_EMPTY_POLL_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,8 +191,9 @@ class Lander:
             closing(self._bus.reader(self._topic, at.marks)) as reader,
             ThreadPoolExecutor(1, thread_name_prefix="land-write") as writer,
         ):
+            feed = Feed(reader, at.marks, self._settings)
             while at.is_behind:
-                records, positions = self._read(reader, at)
+                records, positions = feed.take(at)
                 sequences.begin(earlier_in(self._store))
                 # Asked anew for each step: a key may be revoked while a backlog is landed.
                 intake = Intake(
@@ -206,23 +206,6 @@ class Lander:
                 )
                 at = replace(at, marks=positions)
             counts.update(pending.result() if pending else {})
-
-    def _read(self, reader: Reader, at: Standing) -> tuple[list[Received], dict[int, int]]:
-        """Take records up to a step's size or age."""
-        records: list[Received] = []
-        positions = dict(at.marks)
-        rows, size, started = 0, 0, clock.monotonic()
-        while any(positions[part] < end for part, end in at.ends.items()):
-            polled = reader.poll(_EMPTY_POLL_SECONDS)
-            records += [replace(each, topic=at.topic) for each in polled.records]
-            positions.update(polled.positions)
-            rows += sum(claimed_rows(each) for each in polled.records)
-            size += sum(len(each.value or b"") for each in polled.records)
-            is_full = size > self._settings.commit_bytes or rows > self._settings.commit_rows
-            aged = clock.monotonic() - started > self._settings.commit_seconds
-            if records and (aged or is_full):
-                break
-        return records, positions
 
     def _write(
         self,

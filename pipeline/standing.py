@@ -45,8 +45,8 @@ class Standing:
 
     @property
     def is_behind(self) -> bool:
-        """Tell whether there is something to do."""
-        return self.marks != self.ends
+        """Tell whether there is something to read; a table may also have read on meanwhile."""
+        return any(self.marks[part] < end for part, end in self.ends.items())
 
     @property
     def start(self) -> dict[int, int]:

@@ -12,6 +12,7 @@ from bus.topics import topic_of
 from contracts.loader import find
 from kernel import canonical
 from kernel.evidence import SigningKey
+from pipeline.settings import LandSettings
 from tests.pipeline.county import LONG_AGO, County, payments
 from tests.rows import FACTORY, KEY, arrow_rows, ipc, record_of, valid_row
 from warehouse import attempts, quarantine
@@ -217,3 +218,37 @@ def test_a_contract_that_gained_a_column_lands_in_the_table_of_its_earlier_versi
     first, second = county.landed()
     assert (first["bank_reference"], second["bank_reference"]) == (None, "BR0001")
     assert first["_extra"] == '{"bank_reference":"BR0001"}'
+
+
+def test_a_record_that_comes_while_landing_is_landed_once_and_landing_ends(
+    county: County, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extents = county.bus.extents
+
+    def and_one_more(topics: list[str]) -> object:
+        found = extents(topics)
+        county.send(record_of(CONTRACT, payments(2), sequence=2))
+        return found
+
+    county.send(record_of(CONTRACT, payments(1)))
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(county.bus, "extents", and_one_more)
+        county.land()
+    county.land()
+    assert [row["payment_id"] for row in county.landed()] == ["PAY1", "PAY2"]
+    assert county.verdicts() == ["landed", "landed"]
+
+
+@pytest.mark.parametrize("rows", [1, 7, 1000])
+def test_a_step_holds_no_more_rows_than_it_may_and_a_record_stays_whole(
+    tmp_path: Path, rows: int
+) -> None:
+    county = County(tmp_path, land=LandSettings(commit_rows=rows))
+    county.send(
+        *(record_of(CONTRACT, payments(*range(n * 3, n * 3 + 3)), sequence=n + 1) for n in range(5))
+    )
+    county.land()
+    commits = county.store.open(CONTRACT.table).commits()
+    sizes = [each.facts["counts"]["rows"] for each in commits if "counts" in each.facts]
+    assert sum(sizes) == len(county.landed()) == 15
+    assert max(sizes) <= max(rows + 2, 3)

@@ -1,0 +1,53 @@
+"""Records of one topic in steps of a bounded size, and the position after each step."""
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import replace
+
+from bus.envelope import claimed_rows
+from bus.ports import Reader, Received
+from kernel import clock
+from pipeline.settings import LandSettings
+from pipeline.standing import Standing
+
+_EMPTY_POLL_SECONDS = 0.5
+
+
+class Feed:
+    """Reads on behind what was taken; what was read and does not fit a step waits for the next."""
+
+    def __init__(self, reader: Reader, marks: Mapping[int, int], limits: LandSettings) -> None:
+        self._reader, self._limits = reader, limits
+        self._waiting: deque[Received] = deque()
+        # Where the reader stands: behind markers and gaps too, for which no record comes.
+        self._read_to = dict(marks)
+
+    def take(self, at: Standing) -> tuple[list[Received], dict[int, int]]:
+        """Take records up to a step's size or age, and tell the positions behind them."""
+        records: list[Received] = []
+        positions = dict(at.marks)
+        rows, size, started = 0, 0, clock.monotonic()
+        while True:
+            while self._waiting and rows < self._limits.commit_rows:
+                record = self._waiting.popleft()
+                records.append(replace(record, topic=at.topic))
+                positions[record.partition] = record.offset + 1
+                rows += claimed_rows(record)
+                size += len(record.value or b"")
+                if size >= self._limits.commit_bytes:
+                    break
+            if self._waiting:
+                break
+            positions = dict(self._read_to)
+            is_aged = clock.monotonic() - started > self._limits.commit_seconds
+            is_full = rows >= self._limits.commit_rows or size >= self._limits.commit_bytes
+            if (records and (is_aged or is_full)) or _reached(positions, at.ends):
+                break
+            polled = self._reader.poll(_EMPTY_POLL_SECONDS)
+            self._waiting.extend(polled.records)
+            self._read_to = dict(polled.positions)
+        return records, positions
+
+
+def _reached(positions: Mapping[int, int], ends: Mapping[int, int]) -> bool:
+    return all(positions[part] >= end for part, end in ends.items())
