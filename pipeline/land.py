@@ -55,13 +55,17 @@ class Landed:
 def standings(settings: Settings, bus: Bus) -> dict[ContractId, Standing]:
     """Tell, per contract with a topic, where its table stands on it."""
     store = wiring.store(settings)
-    topics = {topic_of(identity): contract for identity, contract in all_contracts().items()}
-    found: dict[ContractId, Standing] = {}
-    for topic, extent in bus.extents(sorted(topics)).items():
-        contract = topics[topic]
-        handle = store.open(contract.table) if store.exists(contract.table) else None
-        found[contract.id] = standing(handle, topic, extent)
-    return found
+    # The tables first: what they have read must be on the bus when that is asked.
+    handles = {
+        contract: store.open(each.table) if store.exists(each.table) else None
+        for contract, each in all_contracts().items()
+    }
+    extents = bus.extents([topic_of(contract) for contract in handles])
+    return {
+        contract: standing(handle, topic, extents[topic])
+        for contract, handle in handles.items()
+        if (topic := topic_of(contract)) in extents
+    }
 
 
 def lag() -> dict[ContractId, Standing]:
@@ -126,9 +130,12 @@ class Lander:
     def drain(self) -> Landed:
         """Land until the table stands where the bus ended."""
         counts = Counter[str]()
+        # The table first: what it has read must be on the bus when that is asked.
+        handle = self._store.open(self._contract.table)
         extent = self._bus.extents([self._topic]).get(self._topic)
         if extent is None:
             return self._landed({}, {}, counts)
+        standing(handle, self._topic, extent).require_readable()
         start = at = self._settle(extent)
         conflicts = 0
         while at.is_behind:
@@ -151,7 +158,6 @@ class Lander:
         while True:
             handle = self._store.open(self._contract.table)
             at = standing(handle, self._topic, extent)
-            at.require_readable()
             if not at.news and not at.gaps:
                 return at
             marks = {mark_name(at.topic, part): offset for part, offset in at.start.items()}
