@@ -3,6 +3,7 @@
 from functools import cache
 from pathlib import Path
 
+from contracts.formats import FORMATS
 from contracts.model import (
     Contract,
     EnumValue,
@@ -95,6 +96,12 @@ def _property(node: Node, where: str) -> Property:
             f"{kind!r} is not a type used here.",
             where=here,
             cure="use one of " + ", ".join(LogicalType) + ".",
+        )
+    if custom.get("format", "uscc") not in FORMATS:
+        raise ConfigurationError(
+            f"{custom['format']!r} is not a format used here.",
+            where=here,
+            cure="use one of " + ", ".join(FORMATS) + ".",
         )
     position = node.get("primaryKeyPosition")
     examples = node.get("examples")

@@ -56,6 +56,7 @@ MISTAKES = {
     "a wrong id": ("id: erp.payment.v1", "id: Payment", "not a contract id"),
     "another major than the id's": ("version: 1.0.0", "version: 2.0.0", "major"),
     "an unknown type": ("logicalType: date", "logicalType: day", "not a type used here"),
+    "an unknown format": ("value: uscc", "value: usc", "not a format used here"),
     "a column without Chinese title": ("businessName: 币种", "label: 币种", "businessName"),
     "a list for a mapping": ("description:\n  purpose", "description:\n  - purpose", "mapping"),
     "a mapping for a list": ("    properties:\n", "    properties: {a: 1}\n    items:\n", "list"),
