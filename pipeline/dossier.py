@@ -18,7 +18,7 @@ from policy.verification.dossier import (
     Payment,
     Project,
 )
-from warehouse.tables import Engine, core_tables, in_order, mart_tables
+from warehouse.tables import Engine, core_tables, mart_tables, needed_for
 
 # What a dossier is made of: one mart table for each kind of fact.
 MARTS = (
@@ -37,7 +37,7 @@ Fact = TypeVar("Fact", Acceptance, ClaimLine, InvoiceLine, LedgerEntry, Listing,
 def marts(engine: Engine, landing: Mapping[str, pa.Table]) -> Marts:
     """Compute the dossier's marts from landing rows alone, as a pack's reader must."""
     tables: dict[str, pa.Table] = dict(landing)
-    for table in in_order([*core_tables(), *mart_tables()]):
+    for table in needed_for(MARTS, [*core_tables(), *mart_tables()]):
         tables[table.name] = engine.run(table.query, {name: tables[name] for name in table.reads})
     return {name: tables[name] for name in MARTS}
 
