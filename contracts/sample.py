@@ -1,6 +1,7 @@
 """Sample rows of a contract: valid ones, and ones that break one promise each."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -27,11 +28,25 @@ def valid_row(contract: Contract, number: int = 0) -> Row:
     return {each.name: _value(each, number) for each in contract.properties}
 
 
-def bad_row(contract: Contract, number: int) -> tuple[Row, str]:
-    """Give a row that breaks exactly one promise, and its reason; numbers take turns."""
-    found = [case for case in cases(contract) if len(case.reasons) == 1]
-    case = found[number % len(found)]
-    return {**valid_row(contract, number), case.column: case.value}, case.reasons[0]
+def samples(contract: Contract, rows: int, bad: int) -> Iterator[tuple[Row, str]]:
+    """Give rows for one batch: valid ones, then ones that break exactly the promise beside them."""
+    for number in range(rows):
+        yield valid_row(contract, number), ""
+    turns = _in_turns(contract)
+    for turn in range(bad):
+        case = turns[turn % len(turns)]
+        yield {**valid_row(contract, rows + turn), case.column: case.value}, case.reasons[0]
+
+
+def _in_turns(contract: Contract) -> Sequence[Case]:
+    """Order what breaks one promise so that each column has its first turn before any a second."""
+    turn: Counter[str] = Counter()
+    placed: list[tuple[int, Case]] = []
+    for case in cases(contract):
+        if len(case.reasons) == 1:
+            placed.append((turn[case.column], case))
+            turn[case.column] += 1
+    return [case for _, case in sorted(placed, key=lambda each: each[0])]
 
 
 def cases(contract: Contract) -> Iterator[Case]:
