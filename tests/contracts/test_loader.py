@@ -12,11 +12,17 @@ from kernel.errors import ConfigurationError
 PAYMENT = (FOLDER / "erp" / "payment.v1.odcs.yaml").read_text("utf-8")
 
 
+NUMBER = "        logicalType: number\n"
+LIMIT = "        logicalTypeOptions: {minimum: x}\n"
 MISTAKES = {
     "no id": ("id: erp.payment.v1", "identity: x", "`id` must be a text"),
     "a wrong id": ("id: erp.payment.v1", "id: Payment", "not a contract id"),
     "another major than the id's": ("version: 1.0.0", "version: 2.0.0", "major"),
     "an unknown type": ("logicalType: date", "logicalType: day", "not a type used here"),
+    "a day that is none": ("minimum: '2000-01-01'", "minimum: '2000-13-01'", "cannot be read"),
+    "an edge that is no number": (NUMBER, NUMBER + LIMIT, "cannot be read"),
+    "an edge of a text": ("pattern: '^[A-Z]{3}$'", "minimum: 1", "cannot be read"),
+    "a pattern that is none": ("'^[A-Z]{3}$'", "'^[A-Z{3}$'", "cannot be read"),
     "an unknown format": ("value: uscc", "value: usc", "not a format used here"),
     "a column without Chinese title": ("businessName: 币种", "label: 币种", "businessName"),
     "a list for a mapping": ("description:\n  purpose", "description:\n  - purpose", "mapping"),
