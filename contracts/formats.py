@@ -91,3 +91,24 @@ FORMATS = {
         "^(19|20)[0-9]{2}(-(0[1-9]|1[0-2]))?$",
     ),
 }
+
+
+# The year comes first in each: no day can be taken for another.
+_DAYS = (
+    # A month or a day of one digit gets its second.
+    (r"^([0-9]{4}[/.年])([0-9][/.月])", r"\10\2"),
+    (r"^([0-9]{4}[/.年][0-9]{2}[/.月])([0-9]日?)$", r"\10\2"),
+    (r"^([0-9]{4})([0-9]{2})([0-9]{2})$", r"\1-\2-\3"),
+    (r"^([0-9]{4})/([0-9]{2})/([0-9]{2})$", r"\1-\2-\3"),
+    (r"^([0-9]{4})\.([0-9]{2})\.([0-9]{2})$", r"\1-\2-\3"),
+    (r"^([0-9]{4})年([0-9]{2})月([0-9]{2})日$", r"\1-\2-\3"),
+    # Databases without a type for days give midnights.
+    (r"^([0-9]{4}-[0-9]{2}-[0-9]{2})[ T]00:00:00(?:\.0+)?$", r"\1"),
+)
+
+
+def iso_days(texts: pa.Array) -> pa.Array:
+    """Spell days as ISO does: 20240305, 2024/3/5, 2024.3.5, 2024年3月5日, a day at midnight."""
+    for pattern, replacement in _DAYS:
+        texts = pc.replace_substring_regex(texts, pattern, replacement)
+    return texts

@@ -1,9 +1,11 @@
 """Formats: each accepts what is so, refuses what is nearly so, and judges alike one by one."""
 
+import re
+
 import pyarrow as pa
 import pytest
 
-from contracts.formats import FORMATS
+from contracts.formats import FORMATS, iso_days
 
 GOOD = {
     "uscc": ["91330523719500014U", "91110000600037341L", "91330521MA2B3K7P07"],
@@ -54,3 +56,30 @@ def test_a_format_is_ascii_and_ends_where_it_ends(name: str) -> None:
 def test_nothing_is_no_fault_of_a_format(name: str) -> None:
     assert masks(name, [None, GOOD[name][0]])[0] in {None, False}
     assert masks(name, []) == []
+
+
+def days(*texts: str | None) -> list[str | None]:
+    found: list[str | None] = iso_days(pa.array(texts, pa.string())).to_pylist()
+    return found
+
+
+def test_days_as_chinese_systems_write_them_are_read() -> None:
+    written = (
+        "2024-03-05", "20240305", "2024/3/5", "2024/03/05", "2024.3.5", "2024年3月5日",
+        "2024年03月05日", "2024-03-05 00:00:00", "2024-03-05T00:00:00.000",
+    )  # fmt: skip
+    assert days(*written) == ["2024-03-05"] * len(written)
+    assert days("20241231", "2024/12/31", "2024年12月31日", None) == ["2024-12-31"] * 3 + [None]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "3/5/2024", "2024/3", "2024/3-5", "2024/3.5", "240305", "2024年3月5", "2024-003-05",
+        "2024-03-05 08:00:00", "2024/3/5\n", "202403051", "2024/003/5", "2024\uff0f3\uff0f5", "",
+    ],
+)  # fmt: skip
+def test_what_could_be_another_day_or_none_does_not_become_one(text: str) -> None:
+    (found,) = days(text)
+    assert found is not None
+    assert not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", found)
