@@ -22,7 +22,7 @@ CLASSES = frozenset({"public", "internal", "personal", "secret"})
 UNITS = frozenset(
     {
         "yuan", "ratio", "piece", "kg", "t", "tce", "tco2e", "kwh", "kw", "gj", "m2", "m3", "mu",
-        "km", "second", "minute", "person", "point",
+        "km", "second", "minute", "person", "point", "usd",
     }
 )  # fmt: skip
 _OF_COLUMN = re.compile(r"(?:yuan|unit) of `([a-z_]+)`")
