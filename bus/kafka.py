@@ -4,6 +4,7 @@ import logging
 import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, NoReturn, TypeVar
@@ -319,12 +320,10 @@ class KafkaBus:
             "replication_factor": self._replication,
             "configs": _TOPIC,
         }
-        for topic in missing:
-            try:
-                admin.create_topics({topic: wanted}, wait_for_metadata=True)
-            except TopicAlreadyExistsError:
-                # Somebody else made it in between.
-                continue
+        # Somebody else may make some in between; a request is judged topic by topic.
+        with suppress(TopicAlreadyExistsError):
+            admin.create_topics(dict.fromkeys(missing, wanted))
+        admin.wait_for_topics(missing)
 
     def extents(self, topics: Sequence[str]) -> Mapping[str, Extent]:
         """Tell how far each of the topics that exist reaches."""

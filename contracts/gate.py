@@ -8,10 +8,10 @@ from decimal import Decimal
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from contracts.formats import FORMATS
 from contracts.model import Contract, Property
 from contracts.schema import arrow_type
 from contracts.violations import Kind, Violation
-from kernel.ids import is_uscc
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +112,8 @@ def _misspelt(column: Property, values: pa.Array) -> Iterator[tuple[Kind, pa.Arr
     if limits.pattern is not None:
         matches = pc.match_substring_regex(values, limits.pattern)
         yield Kind.PATTERN, _but_null(values, pc.invert(matches))
-    if column.format == "uscc":
-        # Few enterprises, many rows: check each code once.
-        wrong = [code for code in pc.unique(values).to_pylist() if code and not is_uscc(code)]
-        wrong_codes = pa.array([*wrong, ""], type=pa.string())
-        yield Kind.FORMAT, _but_null(values, pc.is_in(values, value_set=wrong_codes))
+    if column.format is not None:
+        yield Kind.FORMAT, _but_null(values, FORMATS[column.format].broken(values))
 
 
 def _repeated(rows: pa.Table, contract: Contract, batches: pa.Array | None) -> list[int]:

@@ -1,8 +1,13 @@
 """Reads ODCS files: the only place that knows how a contract is spelt."""
 
+import re
+from collections.abc import Callable
+from datetime import date, datetime
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 
+from contracts.formats import FORMATS
 from contracts.model import (
     Contract,
     EnumValue,
@@ -78,6 +83,34 @@ def _limits(node: Node, where: str) -> Limits:
     )
 
 
+# How an edge is spelt; a text has lengths and a boolean has nothing.
+_EDGES: dict[LogicalType, Callable[[str], object]] = {
+    LogicalType.INTEGER: int,
+    LogicalType.NUMBER: Decimal,
+    LogicalType.DATE: date.fromisoformat,
+    LogicalType.TIMESTAMP: datetime.fromisoformat,
+}
+
+
+def _legible(limits: Limits, kind: LogicalType, where: str) -> Limits:
+    """Refuse an edge that is no value of its column's type, and a pattern that cannot be read."""
+    edges = (
+        limits.minimum, limits.maximum, limits.exclusive_minimum, limits.exclusive_maximum
+    )  # fmt: skip
+    try:
+        for edge in edges:
+            if edge is not None:
+                _EDGES[kind](edge)
+        re.compile(limits.pattern or "")
+    except (ArithmeticError, KeyError, ValueError, re.error) as broken:
+        raise ConfigurationError(
+            f"A limit of a {kind} cannot be read: {broken}.",
+            where=where,
+            cure="write a number, a day, an instant with its zone, or an anchored pattern.",
+        ) from broken
+    return limits
+
+
 def _reference(node: Node, where: str) -> Reference | None:
     for each in _nodes(node.get("relationships"), where):
         target = _custom(each, where).get("contract", "")
@@ -96,6 +129,12 @@ def _property(node: Node, where: str) -> Property:
             where=here,
             cure="use one of " + ", ".join(LogicalType) + ".",
         )
+    if custom.get("format", "uscc") not in FORMATS:
+        raise ConfigurationError(
+            f"{custom['format']!r} is not a format used here.",
+            where=here,
+            cure="use one of " + ", ".join(FORMATS) + ".",
+        )
     position = node.get("primaryKeyPosition")
     examples = node.get("examples")
     return Property(
@@ -106,7 +145,7 @@ def _property(node: Node, where: str) -> Property:
         required=node.get("required") is True,
         key_position=position if isinstance(position, int) else None,
         classification=_text(node, "classification", here),
-        limits=_limits(node, here),
+        limits=_legible(_limits(node, here), LogicalType(kind), here),
         enum=tuple(
             EnumValue(str(each.get("value", "")), str(each.get("label", each.get("value", ""))))
             for each in _nodes(node.get("enum"), here)

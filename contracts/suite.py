@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from contracts.formats import FORMATS
 from contracts.model import Contract, LogicalType, Property
 from contracts.schema import arrow_type
 from contracts.violations import Kind
-from kernel.ids import is_uscc
 
 _ROW = "_audit_row"
 # Kinds that both gate and suite judge; types are Arrow's business, whole records the lander's.
@@ -102,9 +102,9 @@ def _spelling(column: Property) -> Iterator[Promise]:
         # Python's $ also matches before a final newline; RE2's does not.
         regex = limits.pattern.removesuffix("$") + r"\Z"
         yield Promise(column.name, Kind.PATTERN, "ExpectColumnValuesToMatchRegex", {"regex": regex})
-    if column.format == "uscc":
+    if column.format is not None:
         yield Promise(
-            f"{column.name}", Kind.FORMAT, "ExpectColumnValuesToBeInSet", {"value_set": [True]}
+            column.name, Kind.FORMAT, "ExpectColumnValuesToBeInSet", {"value_set": [True]}
         )
 
 
@@ -187,7 +187,8 @@ def _frame(rows: pa.Table, contract: Contract) -> object:
             columns[column.name] = pd.Series(values.to_pylist(), dtype=object)
         else:
             columns[column.name] = pd.Series(_counted(column, values), dtype="Int64")
-        if column.format == "uscc":
-            valid = [None if code is None else is_uscc(code) for code in values.to_pylist()]
+        if column.format is not None:
+            holds = FORMATS[column.format].holds
+            valid = [None if code is None else holds(code) for code in values.to_pylist()]
             columns[f"{column.name}__is_valid"] = pd.Series(valid, dtype=object)
     return pd.DataFrame(columns)

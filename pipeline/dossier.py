@@ -18,7 +18,7 @@ from policy.verification.dossier import (
     Payment,
     Project,
 )
-from warehouse.tables import Engine, Source, core_tables, in_order, mart_tables
+from warehouse.tables import Engine, Source, core_tables, mart_tables, needed_for
 
 # What a dossier is made of: one mart table for each kind of fact.
 MARTS = (
@@ -37,7 +37,7 @@ Fact = TypeVar("Fact", Acceptance, ClaimLine, InvoiceLine, LedgerEntry, Listing,
 def marts(engine: Engine, landing: Mapping[str, Source]) -> Marts:
     """Compute the dossier's marts from landing rows alone, as a pack's reader must."""
     made: dict[str, pa.Table] = {}
-    for table in in_order([*core_tables(), *mart_tables()]):
+    for table in needed_for(MARTS, [*core_tables(), *mart_tables()]):
         reads = {name: made[name] if name in made else landing[name] for name in table.reads}
         made[table.name] = engine.run(table.query, reads)
     return {name: made[name] for name in MARTS}

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from pydantic_core import PydanticUndefined
 
+from bus.topics import topic_of
+from contracts.formats import FORMATS
 from contracts.loader import all_contracts
 from contracts.model import Contract, Property
 from contracts.violations import TITLES
@@ -110,15 +112,23 @@ def _tables() -> str:
     )
 
 
-def _contract(contract: Contract) -> str:
-    facts = [
+COLUMNS = ("column", "中文", "English", "type", "promises", "class")
+
+
+def contract_facts(contract: Contract) -> Sequence[tuple[str, str]]:
+    """Tell what a contract is called in every part of the house."""
+    return [
         ("version", contract.version),
-        ("topic", f"`nplusx.{contract.id}`"),
+        ("topic", f"`{topic_of(contract.id)}`"),
         ("landing table", f"`{contract.table}`"),
         ("published by", contract.publisher),
         ("key", ", ".join(f"`{name}`" for name in contract.key)),
     ]
-    rows = [
+
+
+def contract_rows(contract: Contract) -> Sequence[Sequence[str]]:
+    """Tell, per column, what is promised."""
+    return [
         (
             f"`{each.name}`",
             each.title.zh,
@@ -129,12 +139,28 @@ def _contract(contract: Contract) -> str:
         )
         for each in contract.properties
     ]
+
+
+def with_servers(contract: Contract, brokers: str) -> str:
+    """Give the file with the broker of one deployment in it; the file itself is everybody's."""
+    servers = [
+        "servers:",
+        "  - server: bus",
+        "    type: kafka",
+        f"    host: '{brokers}'",
+        "    format: json",
+    ]
+    head, found, rest = contract.text.partition("\nschema:\n")
+    return head + "\n" + "\n".join(servers) + found + rest
+
+
+def _contract(contract: Contract) -> str:
     return _page(
         f"{contract.id} · {contract.title.zh}",
         f"`contracts/{'/'.join(contract.id.split('.', 1))}.odcs.yaml`",
         contract.purpose,
-        _grid(("", ""), facts),
-        _grid(("column", "中文", "English", "type", "promises", "class"), rows),
+        _grid(("", ""), contract_facts(contract)),
+        _grid(COLUMNS, contract_rows(contract)),
     )
 
 
@@ -149,7 +175,7 @@ def _promises(column: Property) -> str:
         f"< {limits.exclusive_maximum}" if limits.exclusive_maximum else "",
         f"{limits.min_length or 0}–{limits.max_length} characters" if limits.max_length else "",
         f"`{limits.pattern}`" if limits.pattern else "",
-        f"format {column.format}" if column.format else "",
+        f"format {column.format}: {FORMATS[column.format].title.en}" if column.format else "",
         f"in {column.unit}" if column.unit else "",
         f"→ `{column.reference.contract}.{column.reference.column}`" if column.reference else "",
     ]

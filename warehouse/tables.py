@@ -147,3 +147,16 @@ def in_order(tables: Iterable[SqlTable]) -> tuple[SqlTable, ...]:
         {each.name: [read for read in each.reads if read in by_name] for each in by_name.values()}
     )
     return tuple(by_name[name] for name in sorter.static_order())
+
+
+def needed_for(names: Iterable[str], tables: Iterable[SqlTable]) -> tuple[SqlTable, ...]:
+    """List, in order, those of the tables on which the named ones rest, and these themselves."""
+    by_name = {each.name: each for each in tables}
+    wanted: dict[str, SqlTable] = {}
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        if name in by_name and name not in wanted:
+            wanted[name] = by_name[name]
+            waiting += by_name[name].reads
+    return in_order(wanted.values())

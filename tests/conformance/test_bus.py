@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from kafka import KafkaAdminClient
@@ -10,6 +11,7 @@ from bus.kafka import RECORD_BYTES, KafkaBus
 from bus.memory import MemoryBus, partition_of
 from bus.ports import Bus, Polled, Received, Record
 from kernel.errors import DependencyUnavailableError
+from tests.broker import Broker
 
 PARTITIONS = 2
 
@@ -79,6 +81,23 @@ def test_reading_resumes_where_the_position_says(bus: Bus, topic: str) -> None:
     assert polled.positions == {home: 10}
     assert drain(bus, topic, {home: 10}) == Polled((), {home: 10})
     sender.close()
+
+
+@pytest.mark.kafka
+def test_several_that_make_the_same_topics_at_once_all_find_them(
+    broker: Broker, topic: str
+) -> None:
+    topics = [topic.replace(".v1", f"{n}.v1") for n in range(12)]
+    buses = [KafkaBus(broker.bootstrap, PARTITIONS, 1, 15.0) for _ in range(4)]
+
+    def make(bus: KafkaBus) -> set[str]:
+        bus.ensure_topics(topics)
+        return set(bus.extents(topics))
+
+    with ThreadPoolExecutor() as pool:
+        assert list(pool.map(make, buses)) == [set(topics)] * len(buses)
+    for bus in buses:
+        bus.close()
 
 
 def test_extents_leave_out_what_does_not_exist(bus: Bus, topic: str) -> None:

@@ -36,8 +36,9 @@ def judged(url: str) -> tuple[dict[str, int], dict[str, int], set[tuple[str, str
             if page.rows is None:
                 continue
             # The mapping gives the contract's own columns in its own types.
-            wanted = {field.name: field.type for field in batch_schema(contract)}
-            assert {f.name: f.type for f in page.rows.schema if f.name != "_op"} == wanted
+            promised = {field.name: field.type for field in batch_schema(contract)}
+            mapped = {f.name: f.type for f in page.rows.schema if f.name != "_op"}
+            assert mapped.items() <= promised.items()
             for body in encode(page.rows, plan.version):
                 decoded = decode_arrow(body.body, contract)
                 verdict = judge(decoded.rows, contract, decoded.faults)

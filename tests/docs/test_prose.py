@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 import typer
 from typer.main import get_command
+from typer.testing import CliRunner
 
+from contracts.formats import FORMATS
 from contracts.loader import all_contracts
 from pipeline import STAGES, cli, reference
 from pipeline.settings import Settings
@@ -93,6 +96,27 @@ def test_every_command_that_a_page_or_a_cure_names_is_there(path: Path) -> None:
             assert not wrong, f"{path} names `{said}`, and there is no {wrong!r}"
         elif program == "make" and words:
             assert words[0] in targets, f"{path} names `{said}`, and there is no such target"
+
+
+@pytest.mark.parametrize(
+    "line", re.findall(r"^\$ nplusx (contract .*)$", _text(Path("docs/contracts.md")), re.MULTILINE)
+)
+def test_every_command_of_the_page_on_contracts_runs(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    ended = CliRunner().invoke(
+        cli.assemble(), line.split(), env={"NPLUSX_STATE_DIR": str(tmp_path)}
+    )
+    # The command pointed the log to what the runner captured.
+    structlog.reset_defaults()
+    assert ended.exit_code == 0, ended.output
+    assert ended.output
+
+
+def test_the_page_on_contracts_lists_every_format() -> None:
+    listed = re.findall(r"^\| `([a-z]+)` \|", _text(Path("docs/contracts.md")), re.MULTILINE)
+    assert listed == list(FORMATS)
 
 
 def test_every_command_explains_itself() -> None:

@@ -14,7 +14,13 @@ from contracts.schema import landing_schema
 from kernel import yaml
 from kernel.ids import ContractId
 from warehouse.engines.duck import DuckEngine
-from warehouse.tables import SqlTable, core_tables, in_order, mart_tables, metric_tables
+from warehouse.tables import (
+    SqlTable,
+    core_tables,
+    mart_tables,
+    metric_tables,
+    needed_for,
+)
 
 HERE = Path(__file__).parent
 ALL = {table.name: table for table in (*core_tables(), *mart_tables(), *metric_tables())}
@@ -58,13 +64,21 @@ def test_a_query_runs_on_empty_tables_and_its_keys_are_columns(name: str) -> Non
     assert set(ALL[name].keys) <= set(made.column_names)
 
 
+def test_only_what_a_table_rests_on_is_computed_for_it() -> None:
+    found = [each.name for each in needed_for(["mart__claim_listing"], ALL.values())]
+    assert found[-1] == "mart__claim_listing"
+    assert "core__gov_enterprise" in found
+    assert "core__mes_work_order" not in found
+    assert {name for each in found for name in ALL[each].reads if name in ALL} <= set(found)
+
+
 def _compute(given: dict[str, list[dict[str, object]]], wanted: SqlTable) -> pa.Table:
     """Compute a table from given ones; what is not given comes from empty landing."""
     tables: dict[str, pa.Table] = {
         each.table: landing_schema(each).empty_table() for each in all_contracts().values()
     }
     engine = DuckEngine()
-    for table in in_order(ALL.values()):
+    for table in needed_for([wanted.name, *given], ALL.values()):
         made = engine.run(table.query, {name: tables[name] for name in table.reads})
         tables[table.name] = (
             _filled(made.schema, given[table.name]) if table.name in given else made

@@ -1,0 +1,103 @@
+"""From a contract to a JSON Schema of one row: what a vendor's own tools can check."""
+
+from contracts.formats import FORMATS
+from contracts.model import Contract, LogicalType, Property
+from contracts.sample import scale_of
+
+Node = dict[str, object]
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_DAY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+# A zone is not optional: an instant without one says nothing of when it was.
+_INSTANT = (
+    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?"
+    r"(Z|[+-][0-9]{2}:?[0-9]{2})$"
+)
+
+
+def json_schema(contract: Contract) -> Node:
+    """Describe one row; the gate alone judges edges of numbers sent as text, days and repeats."""
+    required = [each.name for each in contract.properties if each.required]
+    return {
+        "$schema": _DIALECT,
+        "$id": f"urn:nplusx:{contract.id}:{contract.version}",
+        "title": f"{contract.title.zh} {contract.title.en}",
+        "description": contract.purpose,
+        "type": "object",
+        "properties": {
+            **{each.name: _column(each) for each in contract.properties},
+            "_op": {"enum": ["upsert", "delete"], "description": "What to do; upsert if absent."},
+        },
+        # A delete names its key; it need not carry the rest.
+        "if": {"properties": {"_op": {"const": "delete"}}, "required": ["_op"]},
+        "then": {"required": list(contract.key)},
+        "else": {"required": required},
+    }
+
+
+def _column(column: Property) -> Node:
+    one: Node = {"title": column.title.zh, "description": _description(column)}
+    kinds = {
+        LogicalType.STRING: _text,
+        LogicalType.INTEGER: _number,
+        LogicalType.NUMBER: _number,
+        LogicalType.BOOLEAN: _boolean,
+        LogicalType.DATE: _time,
+        LogicalType.TIMESTAMP: _time,
+    }
+    value = kinds[column.type](column)
+    if column.required:
+        return {**one, **value}
+    return {**one, "anyOf": [value, {"type": "null"}]}
+
+
+def _description(column: Property) -> str:
+    said = [column.title.en, f"In {column.unit}." if column.unit else ""]
+    limits = column.limits
+    if column.type in {LogicalType.DATE, LogicalType.TIMESTAMP} and limits.minimum:
+        said.append(f"Not before {limits.minimum}.")
+    return " ".join(each for each in said if each)
+
+
+def _text(column: Property) -> Node:
+    limits = column.limits
+    if column.enum:
+        return {"enum": [each.value for each in column.enum]}
+    patterns = [limits.pattern, FORMATS[column.format].pattern if column.format else None]
+    told = {
+        "minLength": limits.min_length,
+        "maxLength": limits.max_length,
+        "pattern": next((each for each in patterns if each), None),
+    }
+    return {"type": "string", **{key: value for key, value in told.items() if value is not None}}
+
+
+def _number(column: Property) -> Node:
+    limits, scale = column.limits, scale_of(column)
+    told = {
+        "minimum": limits.minimum,
+        "maximum": limits.maximum,
+        "exclusiveMinimum": limits.exclusive_minimum,
+        "exclusiveMaximum": limits.exclusive_maximum,
+    }
+    edges = {
+        key: float(value) if "." in value else int(value)
+        for key, value in told.items()
+        if value is not None
+    }
+    low = limits.minimum or limits.exclusive_minimum
+    sign = "" if low is not None and float(low) >= 0 else "-?"
+    digits = "[0-9]+" + (rf"(\.[0-9]{{1,{scale}}})?" if scale else "")
+    kind = "number" if scale else "integer"
+    return {
+        "anyOf": [{"type": kind, **edges}, {"type": "string", "pattern": f"^{sign}{digits}$"}],
+    }
+
+
+def _boolean(_: Property) -> Node:
+    return {"type": "boolean"}
+
+
+def _time(column: Property) -> Node:
+    if column.type is LogicalType.DATE:
+        return {"type": "string", "format": "date", "pattern": _DAY}
+    return {"type": "string", "format": "date-time", "pattern": _INSTANT}

@@ -1,0 +1,168 @@
+"""Sample rows of a contract: valid ones, and ones that break one promise each."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+
+from contracts.model import Contract, LogicalType, Property
+from contracts.violations import Kind
+from kernel.ids import uscc_check_character
+
+Row = dict[str, object]
+_DAYS_OF_TEN_YEARS = 3650
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A value of a column at, just within or just beyond an edge, and the reasons it gives."""
+
+    column: str
+    value: object
+    reasons: tuple[str, ...] = ()
+
+
+def valid_row(contract: Contract, number: int = 0) -> Row:
+    """Give a row that keeps every promise; each number gives another key."""
+    return {each.name: _value(each, number) for each in contract.properties}
+
+
+def samples(contract: Contract, rows: int, bad: int) -> Iterator[tuple[Row, str]]:
+    """Give rows for one batch: valid ones, then ones that break exactly the promise beside them."""
+    for number in range(rows):
+        yield valid_row(contract, number), ""
+    turns = _in_turns(contract)
+    for turn in range(bad):
+        case = turns[turn % len(turns)]
+        yield {**valid_row(contract, rows + turn), case.column: case.value}, case.reasons[0]
+
+
+def _in_turns(contract: Contract) -> Sequence[Case]:
+    """Order what breaks one promise so that each column has its first turn before any a second."""
+    turn: Counter[str] = Counter()
+    placed: list[tuple[int, Case]] = []
+    for case in cases(contract):
+        if len(case.reasons) == 1:
+            placed.append((turn[case.column], case))
+            turn[case.column] += 1
+    return [case for _, case in sorted(placed, key=lambda each: each[0])]
+
+
+def cases(contract: Contract) -> Iterator[Case]:
+    """List every promise of every column: kept at its edge, and broken just beyond it."""
+    for column in contract.properties:
+        yield Case(column.name, None, _code(column, Kind.REQUIRED) if column.required else ())
+        yield Case(column.name, _of_another_type(column), _code(column, Kind.TYPE))
+        yield from _choices(column)
+        yield from _edges(column)
+        yield from _lengths(column)
+        yield from _spellings(column)
+
+
+def _code(column: Property, *kinds: Kind) -> tuple[str, ...]:
+    return tuple(f"{column.name}.{kind}" for kind in kinds)
+
+
+def _value(column: Property, number: int) -> object:
+    example = column.examples[number % len(column.examples)]
+    if column.type is LogicalType.BOOLEAN:
+        return (example == "True") != (number % 2 == 1)
+    if column.enum:
+        return column.enum[number % len(column.enum)].value if number else example
+    if number and (column.key_position is not None or column.name == "updated_at"):
+        return _other(column, example, number)
+    return int(example) if column.type is LogicalType.INTEGER else example
+
+
+def _other(column: Property, example: str, number: int) -> object:
+    """Give the value of a key that belongs to a number."""
+    if column.type is LogicalType.INTEGER:
+        low, high = int(column.limits.minimum or 0), int(column.limits.maximum or 10**9)
+        return low + number % (high - low + 1)
+    if column.type is LogicalType.DATE:
+        day = date.fromisoformat(example) + timedelta(days=number % _DAYS_OF_TEN_YEARS)
+        return day.isoformat()
+    if column.type is LogicalType.TIMESTAMP:
+        return (datetime.fromisoformat(example) + timedelta(seconds=number)).isoformat()
+    if column.format == "uscc":
+        body = f"{example[:8]}{number % 10**9:09d}"
+        return body + uscc_check_character(body)
+    # Few spellings fit a pattern: such a key keeps its example, and `updated_at` tells rows apart.
+    return example if column.limits.pattern or column.format else f"{example}-{number}"
+
+
+def _of_another_type(column: Property) -> object:
+    return 17 if column.type is LogicalType.STRING else "neither number nor time"
+
+
+def _choices(column: Property) -> Iterator[Case]:
+    for each in column.enum:
+        yield Case(column.name, each.value)
+    if column.enum:
+        yield Case(column.name, "nothing like it", _code(column, Kind.ENUM))
+
+
+def _edges(column: Property) -> Iterator[Case]:
+    limits = column.limits
+    for text, inward, kind in (
+        (limits.minimum, 1, Kind.MINIMUM),
+        (limits.maximum, -1, Kind.MAXIMUM),
+    ):
+        if text is not None:
+            yield Case(column.name, _moved(column, text, 0))
+            yield Case(column.name, _moved(column, text, inward))
+            yield Case(column.name, _moved(column, text, -inward), _code(column, kind))
+    for text, inward, kind in (
+        (limits.exclusive_minimum, 1, Kind.MINIMUM),
+        (limits.exclusive_maximum, -1, Kind.MAXIMUM),
+    ):
+        if text is not None:
+            yield Case(column.name, _moved(column, text, 0), _code(column, kind))
+            yield Case(column.name, _moved(column, text, inward))
+            yield Case(column.name, _moved(column, text, -inward), _code(column, kind))
+
+
+def _moved(column: Property, text: str, steps: int) -> str:
+    """Move an edge by the smallest steps that the column can hold."""
+    if column.type is LogicalType.DATE:
+        return (date.fromisoformat(text) + timedelta(days=steps)).isoformat()
+    if column.type is LogicalType.TIMESTAMP:
+        return (datetime.fromisoformat(text) + timedelta(microseconds=steps)).isoformat()
+    step = Decimal(steps).scaleb(-scale_of(column))
+    return format(Decimal(text) + step, "f")
+
+
+def scale_of(column: Property) -> int:
+    """Give the decimal places of a column."""
+    return int(column.physical.rstrip(")").split(",")[1]) if "decimal" in column.physical else 0
+
+
+def _lengths(column: Property) -> Iterator[Case]:
+    limits = column.limits
+    # A text of another length also breaks a format, never the other way round.
+    kinds = (Kind.LENGTH, Kind.FORMAT) if column.format else (Kind.LENGTH,)
+    broken = _code(column, *kinds)
+    if limits.max_length is not None:
+        if not column.format:
+            yield Case(column.name, "字" * limits.max_length)
+            yield Case(column.name, "字" * (limits.max_length - 1))
+        yield Case(column.name, "字" * (limits.max_length + 1), broken)
+    if limits.min_length:
+        yield Case(column.name, "字" * (limits.min_length - 1), broken)
+
+
+def _spellings(column: Property) -> Iterator[Case]:
+    """Spell the example wrongly; a last line feed is what careless patterns let pass."""
+    if column.limits.pattern is None and column.format is None:
+        return
+    kind = Kind.PATTERN if column.limits.pattern else Kind.FORMAT
+    for example in column.examples:
+        yield Case(column.name, example)
+        if column.limits.max_length is None:
+            yield Case(column.name, example + "\n", _code(column, kind))
+            yield Case(column.name, example[:-1] + "\uff11", _code(column, kind))
+    if column.format == "uscc":
+        right = column.examples[0]
+        wrong = right[:-1] + ("0" if right[-1] != "0" else "1")
+        yield Case(column.name, wrong, _code(column, Kind.FORMAT))

@@ -1,0 +1,99 @@
+"""Differences: what narrows a promise breaks somebody, what widens it does not."""
+
+import pytest
+
+from contracts.diff import changes
+from contracts.loader import FOLDER, all_contracts, parse
+from contracts.model import Contract
+
+LINE = (FOLDER / "erp" / "sales_order_line.v1.odcs.yaml").read_text("utf-8")
+ORDER = (FOLDER / "erp" / "sales_order.v1.odcs.yaml").read_text("utf-8")
+LIMITED = LINE.replace("exclusiveMinimum: 0", "exclusiveMinimum: 0\n          maximum: 900")
+CODE = "        logicalTypeOptions:\n          maxLength: 64\n        examples: ['CH-100']"
+NOTE = """      - name: note
+        businessName: 备注
+        description: "Remark."
+        logicalType: string
+        physicalType: string
+        classification: internal
+        examples: ['x']
+"""
+UPDATED = "      - name: updated_at\n"
+REQUIRED = NOTE.replace("        class", "        required: true\n        class")
+
+
+def read(text: str) -> Contract:
+    return parse(text, "here.yaml")
+
+
+@pytest.mark.parametrize("contract", all_contracts().values(), ids=lambda each: each.id)
+def test_a_contract_does_not_differ_from_itself(contract: Contract) -> None:
+    assert changes(contract, read(contract.text)) == []
+
+
+# The file, what is changed in it, into what, and what is narrower: the column and what of it.
+LOW, FLAG = "exclusiveMinimum: 0", "logicalType: boolean\n        physicalType: boolean"
+TEXT = "logicalType: string\n        physicalType: string"
+NAME = f'the customer."\n        {TEXT}\n        classification: '
+NARROWER = {
+    "a minimum": (LINE, LOW, "exclusiveMinimum: 1", "ordered_qty", "exclusive_minimum"),
+    "a finer one": (LINE, LOW, "exclusiveMinimum: 0.5", "ordered_qty", "exclusive_minimum"),
+    "a new maximum": (LINE, LOW, LOW + "\n          maximum: 9", "ordered_qty", "maximum"),
+    "a maximum": (LIMITED, "maximum: 900", "maximum: 899", "ordered_qty", "maximum"),
+    "a first day": (LINE, "'2000-01-01'", "'2000-01-02'", "promised_on", "minimum"),
+    "a length": (LINE, CODE, CODE.replace("64", "63"), "product_code", "max_length"),
+    "a pattern": (LINE, "'^[A-Z]{3}$'", "'^CN[A-Z]$'", "currency", "pattern"),
+    "fewer digits": (LINE, "decimal(18,4)", "decimal(17,4)", "ordered_qty", "type"),
+    "fewer places": (LINE, "decimal(18,4)", "decimal(18,3)", "ordered_qty", "type"),
+    "places for digits": (LINE, "decimal(18,4)", "decimal(18,5)", "ordered_qty", "type"),
+    "another type": (LINE, FLAG, TEXT, "is_closed", "type"),
+    "another unit": (LINE, "value: piece", "value: kg", "ordered_qty", "unit"),
+    "a value less": (ORDER, "          - {value: draft, label: 草稿}\n", "", "status", "enum"),
+    "another name": (LINE, "name: is_closed", "name: is_done", "is_closed", "renamed"),
+    "no column": (LINE.replace(UPDATED, NOTE + UPDATED), NOTE, "", "note", "removed"),
+    "a new required column": (LINE, UPDATED, REQUIRED + UPDATED, "note", "added"),
+    "personal data": (ORDER, NAME + "internal", NAME + "personal", "customer_name", "class"),
+    "a reference": (LINE, "sales_order.order_id", "sales_order.order_no", "order_id", "reference"),
+    "another publisher": (LINE, "value: factory", "value: authority", "", "publisher"),
+    "another key": (LINE, "primaryKeyPosition: 1", "primaryKeyPosition: ", "", "key"),
+}
+
+
+@pytest.mark.parametrize("case", NARROWER)
+def test_what_narrows_a_promise_breaks_and_the_way_back_is_told_too(case: str) -> None:
+    text, before, after, column, what = NARROWER[case]
+    assert before in text
+    old, new = read(text), read(text.replace(before, after, 1))
+    assert (column, what, True) in [(c.column, c.what, c.is_breaking) for c in changes(old, new)]
+    assert changes(new, old)
+
+
+OPTIONS = "        logicalTypeOptions:\n          "
+MUST = "        required: true\n        classification: internal\n"
+WIDER = {
+    "a minimum": (LINE, LOW, "exclusiveMinimum: -1"),
+    "no minimum": (LINE, OPTIONS + LOW + "\n", ""),
+    "a maximum": (LIMITED, "maximum: 900", "maximum: 901"),
+    "a first day": (LINE, "'2000-01-01'", "'1999-12-31'"),
+    "a length": (LINE, CODE, CODE.replace("64", "65")),
+    "no pattern": (LINE, OPTIONS + "pattern: '^[A-Z]{3}$'\n", ""),
+    "more digits": (LINE, "decimal(18,4)", "decimal(20,5)"),
+    "a value more": (ORDER, "        enum:\n", "        enum:\n          - {value: new}\n"),
+    "a new optional column": (LINE, UPDATED, NOTE + UPDATED),
+    "no longer required": (LINE, MUST + CODE, MUST[23:] + CODE),
+}
+
+
+@pytest.mark.parametrize("case", WIDER)
+def test_what_widens_a_promise_breaks_nobody(case: str) -> None:
+    text, before, after = WIDER[case]
+    assert before in text
+    found = changes(read(text), read(text.replace(before, after, 1)))
+    assert found
+    assert not any(each.is_breaking for each in found), found
+
+
+def test_titles_and_examples_are_no_change() -> None:
+    assert (
+        changes(read(LINE), read(LINE.replace("产品编码", "物料编码").replace("CH-100", "A"))) == []
+    )
