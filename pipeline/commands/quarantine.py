@@ -8,7 +8,6 @@ import typer
 
 from kernel import canonical, clock
 from kernel.errors import ConfigurationError, PartialSuccessError
-from pipeline import wiring
 from pipeline.console import facts, say, table
 from pipeline.settings import read_settings
 
@@ -18,6 +17,7 @@ Contract = Annotated[str, typer.Option(help="Of one contract.")]
 
 
 def _waiting(contract: str = "", reason: str = "", state: str = "") -> list[dict[str, object]]:
+    from pipeline import wiring
     from warehouse import attempts
 
     rows = attempts.waiting(wiring.store(read_settings()), clock.now())
@@ -82,6 +82,7 @@ def show_list(
 def show(row: Annotated[str, typer.Argument(help="Id, or its beginning.")]) -> None:
     """Show a row as it was sent, with every reason in words."""
     from contracts.violations import title_of
+    from pipeline import wiring
     from warehouse import quarantine
 
     (held,) = _named([row])
