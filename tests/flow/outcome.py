@@ -16,6 +16,8 @@ def tables(settings: Settings) -> dict[str, list[str]]:
     store = wiring.store(settings)
     found: dict[str, list[str]] = {}
     for table in core_tables():
+        if not store.exists(table.name):
+            continue
         rows = store.open(table.name).dataset().to_table()
         said = rows.drop_columns([name for name in rows.column_names if name in _PLACES])
         found[table.name] = sorted(canonical.dumps(row).decode() for row in said.to_pylist())
