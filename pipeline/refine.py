@@ -4,15 +4,24 @@ from kernel.log import logger
 from pipeline import wiring
 from pipeline.settings import Settings, read_settings
 from warehouse.rebuild import ensure_landing, rebuild
-from warehouse.tables import core_tables, mart_tables
+from warehouse.store import TableStore
+from warehouse.tables import SqlTable, core_tables, mart_tables, needed_for
 
 
 def refine(settings: Settings | None = None) -> dict[str, object]:
     """Compute the core and mart tables whose inputs have changed."""
     settings = settings or read_settings()
     store = wiring.store(settings)
-    ensure_landing(store)
-    built = rebuild(store, wiring.engine(), [*core_tables(), *mart_tables()])
+    tables = wanted(store)
+    ensure_landing(store, tables)
+    built = rebuild(store, wiring.engine(), tables)
     renewed = {each.name: each.version for each in built if each.is_new}
     logger("refine").info("refined", tables=len(built), renewed=len(renewed))
     return {"tables": {each.name: each.version for each in built}, "renewed": sorted(renewed)}
+
+
+def wanted(store: TableStore) -> tuple[SqlTable, ...]:
+    """List the marts with all that they read, and the current state of whatever has landed."""
+    known = [*core_tables(), *mart_tables()]
+    landed = [each.name for each in core_tables() if store.exists(each.reads[0])]
+    return needed_for([*landed, *(each.name for each in mart_tables())], known)

@@ -41,10 +41,12 @@ def newest_facts(handle: TableHandle) -> Facts:
     return commits[-1].facts if commits else {}
 
 
-def ensure_landing(store: TableStore) -> None:
-    """Make the landing tables that no record has reached yet, so that every query can read."""
+def ensure_landing(store: TableStore, tables: Iterable[SqlTable]) -> None:
+    """Make the landing tables that a query reads and no record has reached; widen those there."""
+    read = {name for table in tables for name in table.reads}
     for contract in all_contracts().values():
-        store.create(contract.table, landing_schema(contract), ("_month",))
+        if contract.table in read or store.exists(contract.table):
+            store.create(contract.table, landing_schema(contract), ("_month",))
 
 
 def rebuild(store: TableStore, engine: Engine, tables: Iterable[SqlTable]) -> tuple[Built, ...]:

@@ -63,3 +63,13 @@ def test_returns_count_against_what_was_delivered(world: World) -> None:
     refine()
     (line,) = _core(world, "mart__order_line_delivery")
     assert line["on_time_qty"] == Decimal(6)
+
+
+def test_a_contract_that_nobody_sends_and_no_mart_reads_makes_no_table(world: World) -> None:
+    refine()
+    assert not world.store.exists("landing__mes_work_order_v1")
+    assert world.store.exists("mart__order_line_delivery")
+    world.send("mes.work_order.v1", row("mes.work_order.v1"))
+    world.land()
+    assert refine()["renewed"] == ["core__mes_work_order"]
+    assert [each["work_order_id"] for each in _core(world, "core__mes_work_order")] == ["WO1"]

@@ -6,8 +6,10 @@ from types import ModuleType
 
 import pytest
 
+from pipeline.standing import Standing
+
 pytestmark = pytest.mark.airflow
-Lag = dict[str, tuple[dict[str, int], dict[str, int]]]
+Lag = dict[str, Standing]
 
 
 class Bus:
@@ -29,7 +31,7 @@ class Bus:
 
 
 def at(end: int, mark: int, name: str = "erp.payment.v1") -> Lag:
-    return {name: ({"0": end}, {"0": mark})}
+    return {name: Standing(f"nplusx.{name}", {0: end}, {0: mark}, (), {}, is_first=False)}
 
 
 @pytest.fixture
