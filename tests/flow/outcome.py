@@ -15,19 +15,15 @@ def tables(settings: Settings) -> dict[str, list[str]]:
     """Give every table's rows without their places on the bus."""
     store = wiring.store(settings)
     found: dict[str, list[str]] = {}
-<<<<<<< HEAD
-    for name in [*(each.name for each in (*core_tables(), *mart_tables())), "metric"]:
+    computed = [each.name for each in (*core_tables(), *mart_tables()) if store.exists(each.name)]
+    for name in [*computed, "metric"]:
         rows = store.open(name).dataset().to_table()
-=======
-    for table in core_tables():
-        if not store.exists(table.name):
-            continue
-        rows = store.open(table.name).dataset().to_table()
->>>>>>> af3860d83a950064d1cb3091935e17981dee517e
         said = rows.drop_columns([name for name in rows.column_names if name in _PLACES])
         found[name] = sorted(canonical.dumps(row).decode() for row in said.to_pylist())
     for table in core_tables():
         (landing,) = table.reads
+        if not store.exists(landing):
+            continue
         counted = store.open(landing).dataset().to_table(["_stream", "_sequence", "_row"])
         found[landing] = sorted(canonical.dumps(row).decode() for row in counted.to_pylist())
     refused = attempts.visible(store, quarantine.QUARANTINE, quarantine.SCHEMA)
