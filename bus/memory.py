@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing_extensions import override
 
 from bus.ports import Extent, Polled, Reader, Received, Record, Sender
+from kernel import clock
 from kernel.errors import DependencyUnavailableError
 
 _START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -159,6 +160,8 @@ class _MemoryReader(Reader):
                 )
             records += log[position:]
             self._positions[partition] = len(log)
+        if not records:
+            clock.sleep(min(seconds, 0.01))
         return Polled(tuple(records), dict(self._positions))
 
     @override

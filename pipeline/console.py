@@ -1,10 +1,11 @@
 """What a person sees of a command: tables and colour on a terminal, plain text in a pipe."""
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from kernel import canonical
@@ -52,6 +53,32 @@ def facts(title: str, values: Mapping[str, object]) -> None:
         for name, value in values.items()
     ]
     table(title, ("", ""), rows)
+
+
+@contextmanager
+def progress(title: str, unit: str) -> Iterator[Callable[[Mapping[str, int]], None]]:
+    """Show on a terminal how much is done and how quickly; in a pipe, nothing."""
+    if not sys.stderr.isatty():
+        yield lambda _counts: None
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        SpinnerColumn(),
+        TextColumn("{task.completed:,} {task.fields[unit]} · {task.fields[rows]:,} rows"),
+        TextColumn("{task.fields[rate]:,.0f} rows/s"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(title, total=None, unit=unit, rows=0, rate=0.0)
+        rows = 0
+
+        def advance(counts: Mapping[str, int]) -> None:
+            nonlocal rows
+            rows += counts["rows"]
+            elapsed = bar.tasks[0].elapsed or 1.0
+            bar.update(task, advance=counts[unit], rows=rows, rate=rows / elapsed)
+
+        yield advance
 
 
 @contextmanager

@@ -22,8 +22,12 @@ class Feed:
         # Where the reader stands: behind markers and gaps too, for which no record comes.
         self._read_to = dict(marks)
 
-    def take(self, at: Standing) -> tuple[list[Received], dict[int, int]]:
-        """Take records up to a step's size or age, and tell the positions behind them."""
+    def take(self, at: Standing, *, live: bool) -> tuple[list[Received], dict[int, int]]:
+        """Take records up to a step's size or age, and tell the positions behind them.
+
+        Until the ends that were known; or live, what comes within a moment, which may be nothing.
+        """
+        patience = self._limits.follow_seconds if live else self._limits.commit_seconds
         records: list[Received] = []
         positions = dict(at.marks)
         rows, size, started = 0, 0, clock.monotonic()
@@ -39,11 +43,13 @@ class Feed:
             if self._waiting:
                 break
             positions = dict(self._read_to)
-            is_aged = clock.monotonic() - started > self._limits.commit_seconds
+            is_aged = clock.monotonic() - started > patience
             is_full = rows >= self._limits.commit_rows or size >= self._limits.commit_bytes
-            if (records and (is_aged or is_full)) or _reached(positions, at.ends):
+            if (is_aged and live) or (records and (is_aged or is_full)):
                 break
-            polled = self._reader.poll(_EMPTY_POLL_SECONDS)
+            if not live and _reached(positions, at.ends):
+                break
+            polled = self._reader.poll(patience if live else _EMPTY_POLL_SECONDS)
             self._waiting.extend(polled.records)
             self._read_to = dict(polled.positions)
         return records, positions

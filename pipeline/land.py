@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, replace
+from threading import Event
 
 from bus.ports import Bus, Extent
 from bus.topics import topic_of
@@ -27,6 +28,7 @@ from warehouse.store import ConflictError, TableStore
 
 # Each conflict means that another lander got on; so many in a row mean something else.
 _RETRIES = 20
+OnCommit = Callable[[Mapping[str, int]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,22 +96,25 @@ def _topics() -> list[str]:
     return [topic_of(identity) for identity in all_contracts()]
 
 
-def land(contract: str) -> dict[str, object]:
+def known(settings: Settings) -> Callable[[], Known]:
+    """Give what asks the registry anew for whom to believe."""
+    return lambda: Known(wiring.keys(settings), wiring.enterprises(settings))
+
+
+def land(contract: str, on_commit: OnCommit | None = None) -> dict[str, object]:
     """Land what the bus holds of a contract now; safe to run twice, at once, or after a kill."""
     settings = read_settings()
-
-    def known() -> Known:
-        return Known(wiring.keys(settings), wiring.enterprises(settings))
-
     found, store = find(contract), wiring.store(settings)
     if replay.is_due(store, found):
         replay.replay(contract, settings=settings)
     with closing(wiring.bus(settings)) as bus:
-        return Lander(settings, found, bus, store, known).drain().as_extra()
+        lander = Lander(settings, found, bus, store, known(settings))
+        lander.on_commit = on_commit
+        return lander.drain().as_extra()
 
 
 class Lander:
-    """Lands one contract; `drain` follows the bus to where it ended when it was called."""
+    """Lands one contract: `drain` to where the bus ended when it was called, `follow` for ever."""
 
     def __init__(
         self,
@@ -125,6 +130,8 @@ class Lander:
         self._bus = bus
         self._store = store
         self._known = known
+        # Told of each commit's counts.
+        self.on_commit: OnCommit | None = None
         self._step = Step(store, contract, settings.crash.dir)
 
     def drain(self) -> Landed:
@@ -141,7 +148,7 @@ class Lander:
         while at.is_behind:
             before = sum(counts.values())
             try:
-                self._run(at, counts)
+                self._run(at, counts, lambda: False)
             except ConflictError as quicker:
                 conflicts = 0 if sum(counts.values()) > before else conflicts + 1
                 if conflicts > _RETRIES:
@@ -152,6 +159,16 @@ class Lander:
                     ) from quicker
             at = self._settle(extent)
         return self._landed(start.marks, at.marks, counts)
+
+    def follow(self, stop: Event) -> None:
+        """Land what comes, as it comes, until told to stop; what was begun is finished."""
+        while not stop.is_set():
+            handle = self._store.open(self._contract.table)
+            extent = self._bus.extents([self._topic])[self._topic]
+            standing(handle, self._topic, extent).require_readable()
+            at = self._settle(extent)
+            with suppress(ConflictError):
+                self._run(at, Counter(), lambda: not stop.is_set())
 
     def _settle(self, extent: Extent) -> Standing:
         """Find where to go on; what can no longer be read is told in a commit of its own."""
@@ -188,8 +205,15 @@ class Lander:
             dict(counts),
         )
 
-    def _run(self, at: Standing, counts: Counter[str]) -> None:
-        """Go from a standing to the ends: while one step is written, the next is judged."""
+    def _run(self, at: Standing, counts: Counter[str], is_live: Callable[[], bool]) -> None:
+        """Go from a standing on: while one step is written, the next is judged."""
+
+        def settle(written: Future[dict[str, int]] | None) -> None:
+            if written is not None:
+                counts.update(written.result())
+                if self.on_commit is not None:
+                    self.on_commit(written.result())
+
         first = self._store.open(self._contract.table)
         sequences = Sequences(lambda *of: first.mark(sequence_mark(*of)))
         pending: Future[dict[str, int]] | None = None
@@ -198,20 +222,24 @@ class Lander:
             ThreadPoolExecutor(1, thread_name_prefix="land-write") as writer,
         ):
             feed = Feed(reader, at.marks, self._settings)
-            while at.is_behind:
-                records, positions = feed.take(at)
+            while (live := is_live()) or at.is_behind:
+                records, positions = feed.take(at, live=live)
+                if not records and positions == at.marks:
+                    settle(pending)
+                    pending = None
+                    continue
                 sequences.begin(earlier_in(self._store))
                 # Asked anew for each step: a key may be revoked while a backlog is landed.
                 intake = Intake(
                     self._contract, self._known(), self._settings.record_bytes, sequences
                 )
                 harvest = intake.take(records)
-                counts.update(pending.result() if pending else {})
+                settle(pending)
                 pending = writer.submit(
                     self._write, harvest, (at, positions), dict(sequences.seen), sequences.holes
                 )
                 at = replace(at, marks=positions)
-            counts.update(pending.result() if pending else {})
+            settle(pending)
 
     def _write(
         self,

@@ -130,6 +130,9 @@ class LandSettings(BaseModel):
     commit_seconds: float = Field(
         5.0, gt=0, description="Age of the oldest record that forces a commit."
     )
+    follow_seconds: float = Field(
+        0.3, gt=0, description="How long `land --follow` gathers records for a commit."
+    )
     record_bytes: int = Field(4 << 20, ge=1 << 16, description="Largest record that is accepted.")
     poll_seconds: float = Field(
         1.0, gt=0, description="How often the lag trigger looks at the bus."

@@ -1,25 +1,34 @@
 """`nplusx land | refine | measure | assess | seal`: a stage by hand, as its DAG calls it."""
 
+import signal
 from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
 from kernel.errors import PartialSuccessError
-from pipeline.console import facts
+from pipeline.console import facts, progress
 
 Stage = Callable[[], dict[str, object]]
 
 
 def land(
-    contract: Annotated[str, typer.Option(help="One contract; left out: all behind.")] = "",
+    contract: Annotated[str, typer.Option(help="One contract; left out: all.")] = "",
+    follow: Annotated[
+        bool, typer.Option("--follow/--drain", help="Go on with what comes, until Ctrl-C.")
+    ] = False,
 ) -> None:
     """Land what the bus holds: every row once, or in quarantine with its reasons."""
+    from contracts.loader import all_contracts
     from pipeline import land as stage
 
+    if follow:
+        _follow([contract] if contract else list(all_contracts()))
+        return
     quarantined = 0
     for identity in [contract] if contract else stage.behind():
-        landed = stage.land(identity)
+        with progress(f"落地 land · {identity}", "records") as on_commit:
+            landed = stage.land(identity, on_commit)
         facts(f"落地 land · {identity}", landed)
         quarantined += int(str(landed["rows_quarantined"]))
     if quarantined:
@@ -27,6 +36,18 @@ def land(
             f"{quarantined} rows went to quarantine; all others landed.",
             cure="see the reasons with `nplusx quarantine list`, or on the portal.",
         )
+
+
+def _follow(contracts: list[str]) -> None:
+    from threading import Event
+
+    from pipeline.follow import follow
+
+    stop = Event()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, lambda *_: stop.set())
+    with progress("落地 land", "records") as on_commit:
+        follow(contracts, stop, on_commit)
 
 
 def refine() -> None:

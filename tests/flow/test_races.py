@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -20,9 +22,13 @@ from pipeline.settings import read_settings
 from registry.keys import save_agent, save_key
 from registry.people import Enterprise, EnterpriseKind, save_enterprise
 from tests.broker import Broker, running_broker
+from tests.code_health.tree import ROOT
 from tests.flow.nursery import nursery
 from tests.pipeline.county import LONG_AGO, County
 from tests.rows import FACTORY, KEY, record_of, stream_of, valid_row
+from warehouse import attempts
+from warehouse.landing import RECORD_SCHEMA, RECORDS
+from warehouse.store import TableStore
 
 pytestmark = [pytest.mark.kafka, pytest.mark.real_system]
 CONTRACT = find("erp.payment.v1")
@@ -113,6 +119,30 @@ def _empty_topic(broker: Broker) -> Iterator[None]:
     while topic_of(CONTRACT.id) in admin.list_topics():
         time.sleep(0.05)
     admin.close()
+
+
+def test_following_is_a_command_that_ends_when_it_is_told(
+    variables: dict[str, str], broker: Broker, tmp_path: Path
+) -> None:
+    records = batches(20)
+    send(broker, records[:10])
+    words = ["land", "--follow", "--contract", CONTRACT.id]
+    with subprocess.Popen([sys.executable, "-m", "pipeline.cli", *words], cwd=ROOT) as follower:
+        store = wiring.store(read_settings())
+        for wanted, more in ((10, records[10:]), (20, [])):
+            deadline = time.monotonic() + 60
+            while wanted > landed_records(store):
+                assert follower.poll() is None
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+            send(broker, more)
+        follower.send_signal(signal.SIGTERM)
+        assert follower.wait(30) == 0
+    must_be_as_in_one_go(records, tmp_path / "quiet")
+
+
+def landed_records(store: TableStore) -> int:
+    return attempts.visible(store, RECORDS, RECORD_SCHEMA).num_rows
 
 
 @pytest.mark.parametrize("point", POINTS)

@@ -41,11 +41,14 @@ class County:
         sender = self.bus.sender()
         assert set(sender.send(records)) <= {""}
 
-    def land(self, contract: Contract = CONTRACT) -> Landed:
+    def lander(self, contract: Contract = CONTRACT) -> Lander:
         def known() -> Known:
             return Known(self.keys, self.enterprises)
 
-        return Lander(self.settings, contract, self.bus, self.store, known).drain()
+        return Lander(self.settings, contract, self.bus, self.store, known)
+
+    def land(self, contract: Contract = CONTRACT) -> Landed:
+        return self.lander(contract).drain()
 
     def landed(self) -> list[dict[str, object]]:
         rows = self.store.open(CONTRACT.table).dataset().to_table().to_pylist()

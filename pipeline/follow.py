@@ -1,0 +1,49 @@
+"""Follow: land what comes as it comes, a lander for each contract, until told to stop."""
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import closing
+from threading import Event
+
+from contracts.loader import find
+from contracts.model import Contract
+from kernel.errors import DependencyUnavailableError
+from kernel.log import logger
+from pipeline import replay, wiring
+from pipeline.land import Lander, known, prepare_topics
+from pipeline.settings import Settings, read_settings
+
+OnCommit = Callable[[Mapping[str, int]], None]
+# How long a lander waits before it tries again what did not answer.
+_PAUSE_SECONDS = 2.0
+
+
+def follow(contracts: Sequence[str], stop: Event, on_commit: OnCommit) -> None:
+    """Land the contracts side by side; a kill at any moment costs nothing but time."""
+    settings = read_settings()
+    found = [find(each) for each in contracts]
+    prepare_topics(settings)
+    with ThreadPoolExecutor(max(1, len(found)), thread_name_prefix="follow") as pool:
+        running = [pool.submit(_follow, settings, each, stop, on_commit) for each in found]
+        try:
+            wait(running, return_when=FIRST_EXCEPTION)
+        finally:
+            # One that fails for good must not be unseen behind the others.
+            stop.set()
+    for each in running:
+        each.result()
+
+
+def _follow(settings: Settings, contract: Contract, stop: Event, on_commit: OnCommit) -> None:
+    store = wiring.store(settings)
+    while not stop.is_set():
+        try:
+            if replay.is_due(store, contract):
+                replay.replay(contract.id, settings=settings)
+            with closing(wiring.bus(settings)) as bus:
+                lander = Lander(settings, contract, bus, store, known(settings))
+                lander.on_commit = on_commit
+                lander.follow(stop)
+        except DependencyUnavailableError as silent:
+            logger("land").warning("will try again", contract=contract.id, why=str(silent))
+            stop.wait(_PAUSE_SECONDS)
