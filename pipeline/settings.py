@@ -145,6 +145,30 @@ class AuditSettings(BaseModel):
     rows: int = Field(50_000, ge=1, description="Rows that one audit of one table looks at.")
 
 
+class MaintainSettings(BaseModel):
+    """How tables are kept small and quick."""
+
+    retention_hours: int = Field(
+        168, ge=1, description="How long a reader may go on with an older version of a table."
+    )
+    attempt_hours: int = Field(
+        24, ge=1, description="Age after which rows of a landing that came to nothing are cleared."
+    )
+    file_bytes: int = Field(
+        128 << 20, ge=1 << 20, description="Size up to which small files are merged into one."
+    )
+
+    @property
+    def retention(self) -> timedelta:
+        """Give the span."""
+        return timedelta(hours=self.retention_hours)
+
+    @property
+    def attempt_age(self) -> timedelta:
+        """Give the span."""
+        return timedelta(hours=self.attempt_hours)
+
+
 class DoctorSettings(BaseModel):
     """What the doctor puts up with."""
 
@@ -195,6 +219,7 @@ class Settings(BaseSettings):
     source: SourceSettings = Field(default_factory=SourceSettings)
     land: LandSettings = Field(default_factory=LandSettings)
     audit: AuditSettings = Field(default_factory=AuditSettings)
+    maintain: MaintainSettings = Field(default_factory=MaintainSettings)
     doctor: DoctorSettings = Field(default_factory=DoctorSettings)
     log: LogSettings = Field(default_factory=LogSettings)
     crash: CrashSettings = Field(default_factory=CrashSettings)
