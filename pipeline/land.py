@@ -16,7 +16,7 @@ from kernel import clock
 from kernel.errors import DependencyUnavailableError
 from kernel.ids import ContractId
 from kernel.log import logger
-from pipeline import replay, wiring
+from pipeline import lineage, replay, wiring
 from pipeline.admission import Known
 from pipeline.intake import Harvest, Intake
 from pipeline.sequences import Sequences, earlier_in, moved, sequence_mark
@@ -99,10 +99,13 @@ def land(contract: str) -> dict[str, object]:
         return Known(wiring.keys(settings), wiring.enterprises(settings))
 
     found, store = find(contract), wiring.store(settings)
-    if replay.is_due(store, found):
-        replay.replay(contract, settings=settings)
-    with closing(wiring.bus(settings)) as bus:
-        return Lander(settings, found, bus, store, known).drain().as_extra()
+    with lineage.told(settings, "land.land_one") as run:
+        if replay.is_due(store, found):
+            replay.replay(contract, settings=settings)
+        with closing(wiring.bus(settings)) as bus:
+            landed = Lander(settings, found, bus, store, known).drain().as_extra()
+        run.landed(topic_of(found.id), landed)
+    return landed
 
 
 class Lander:

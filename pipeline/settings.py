@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 _OTHERS_MAY_PASS = 0o001
 _PREFIX = "NPLUSX_"
 _BROKER = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([1-9][0-9]{0,4})")
+_WEB = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+(?:/[!-~]*)?")
 _LAST_PORT = 65_535
 # How alike two names are when one is taken for a slip of the other.
 _ALIKE = 0.8
@@ -107,6 +108,10 @@ class PortalSettings(BaseModel):
     secret_file: Path | None = Field(
         None, description="File with the key of session cookies; empty: made in the state folder."
     )
+    metrics_token_file: Path | None = Field(
+        None,
+        description="File with the bearer token of `/prometheus`; empty: made in the state folder.",
+    )
     secure_cookie: bool = Field(
         default=False, description="Send cookies over HTTPS only; on behind a TLS proxy."
     )
@@ -182,6 +187,26 @@ class DoctorSettings(BaseModel):
         return timedelta(seconds=self.patience_seconds)
 
 
+class LineageSettings(BaseModel):
+    """Who is told what each run read and wrote."""
+
+    url: str = Field(
+        "",
+        description="Where OpenLineage events are posted, `http(s)://…/api/v1/lineage`; empty: "
+        "`lineage` in the state folder, a file a month.",
+    )
+    token_file: Path | None = Field(
+        None, description="File with the receiver's bearer token; empty: none."
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _address(cls, url: str) -> str:
+        if url and not _WEB.fullmatch(url):
+            raise ValueError("it is not http(s)://host/path, without a user")
+        return url
+
+
 class LogSettings(BaseModel):
     """What is written down while it runs."""
 
@@ -221,6 +246,7 @@ class Settings(BaseSettings):
     audit: AuditSettings = Field(default_factory=AuditSettings)
     maintain: MaintainSettings = Field(default_factory=MaintainSettings)
     doctor: DoctorSettings = Field(default_factory=DoctorSettings)
+    lineage: LineageSettings = Field(default_factory=LineageSettings)
     log: LogSettings = Field(default_factory=LogSettings)
     crash: CrashSettings = Field(default_factory=CrashSettings)
 
