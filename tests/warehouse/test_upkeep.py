@@ -15,20 +15,20 @@ from deltalake import DeltaTable
 from warehouse.delta import DeltaHandle, DeltaStore
 from warehouse.store import ConflictError
 
-SCHEMA = pa.schema([("a", pa.int64()), ("attempt", pa.string()), ("m", pa.string())])
+SCHEMA = pa.schema([("a", pa.int64()), ("attempt", pa.string()), ("_month", pa.string())])
 TARGET = 1 << 20
 NONE = timedelta(0)
 
 
 def rows(*numbers: int) -> pa.Table:
     columns = {"a": list(numbers), "attempt": [f"x{n}" for n in numbers]}
-    return pa.table({**columns, "m": ["2024-01"] * len(numbers)}, schema=SCHEMA)
+    return pa.table({**columns, "_month": ["2024-01"] * len(numbers)}, schema=SCHEMA)
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> DeltaStore:
     made = DeltaStore(str(tmp_path / "lake"))
-    made.create("t", SCHEMA, ["m"])
+    made.create("t", SCHEMA, ["_month"])
     for number in range(6):
         made.open("t").append(rows(number), {"land/x/0": number}, {"attempt": f"x{number}"})
     return made
@@ -122,7 +122,7 @@ def test_a_reader_of_an_older_version_goes_on_for_the_time_and_a_kept_one_after(
 def test_a_file_that_a_killed_writer_left_goes_and_one_being_written_stays(
     store: DeltaStore, tmp_path: Path
 ) -> None:
-    old, new = (tmp_path / f"lake/t/m=2024-01/{name}.parquet" for name in ("old", "new"))
+    old, new = (tmp_path / f"lake/t/_month=2024-01/{name}.parquet" for name in ("old", "new"))
     old.write_bytes(b"half")
     new.write_bytes(b"half")
     os.utime(old, (0, 0))
