@@ -124,8 +124,10 @@ def _repeated(rows: pa.Table, contract: Contract, batches: pa.Array | None) -> l
     keyed = rows.select([*names, "_op"])
     if batches is not None:
         keyed = keyed.append_column("_batch", batches)
-    if keyed.group_by(keyed.column_names).aggregate([]).num_rows == keyed.num_rows:
-        return []
+    # The key alone nearly always settles it, and few columns are quickly grouped.
+    for columns in (list(contract.key), keyed.column_names):
+        if keyed.group_by(columns).aggregate([]).num_rows == keyed.num_rows:
+            return []
     numbered = keyed.append_column("_n", pa.array(range(keyed.num_rows)))
     first = numbered.group_by(keyed.column_names).aggregate([("_n", "min")])["_n_min"]
     again = pc.invert(pc.is_in(numbered["_n"], value_set=first.combine_chunks()))

@@ -16,7 +16,7 @@ from kernel import clock
 from kernel.errors import DependencyUnavailableError
 from kernel.ids import ContractId
 from kernel.log import logger
-from pipeline import replay, wiring
+from pipeline import lineage, replay, wiring
 from pipeline.admission import Known
 from pipeline.feed import Feed
 from pipeline.intake import Harvest, Intake
@@ -105,12 +105,15 @@ def land(contract: str, on_commit: OnCommit | None = None) -> dict[str, object]:
     """Land what the bus holds of a contract now; safe to run twice, at once, or after a kill."""
     settings = read_settings()
     found, store = find(contract), wiring.store(settings)
-    if replay.is_due(store, found):
-        replay.replay(contract, settings=settings)
-    with closing(wiring.bus(settings)) as bus:
-        lander = Lander(settings, found, bus, store, known(settings))
-        lander.on_commit = on_commit
-        return lander.drain().as_extra()
+    with lineage.told(settings, "land.land_one") as run:
+        if replay.is_due(store, found):
+            replay.replay(contract, settings=settings)
+        with closing(wiring.bus(settings)) as bus:
+            lander = Lander(settings, found, bus, store, known(settings))
+            lander.on_commit = on_commit
+            landed = lander.drain().as_extra()
+        run.landed(topic_of(found.id), landed)
+    return landed
 
 
 class Lander:

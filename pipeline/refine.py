@@ -1,7 +1,7 @@
 """Refine: from landing to current state and marts, deterministic, at any time again."""
 
 from kernel.log import logger
-from pipeline import wiring
+from pipeline import lineage, wiring
 from pipeline.settings import Settings, read_settings
 from warehouse.rebuild import ensure_landing, rebuild
 from warehouse.store import TableStore
@@ -13,8 +13,10 @@ def refine(settings: Settings | None = None) -> dict[str, object]:
     settings = settings or read_settings()
     store = wiring.store(settings)
     tables = wanted(store)
-    ensure_landing(store, tables)
-    built = rebuild(store, wiring.engine(), tables)
+    with lineage.told(settings, "refine.refine") as run:
+        ensure_landing(store, tables)
+        built = rebuild(store, wiring.engine(), tables)
+        run.computed(store, built)
     renewed = {each.name: each.version for each in built if each.is_new}
     logger("refine").info("refined", tables=len(built), renewed=len(renewed))
     return {"tables": {each.name: each.version for each in built}, "renewed": sorted(renewed)}

@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 _OTHERS_MAY_PASS = 0o001
 _PREFIX = "NPLUSX_"
 _BROKER = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([1-9][0-9]{0,4})")
+_WEB = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+(?:/[!-~]*)?")
 _LAST_PORT = 65_535
 # How alike two names are when one is taken for a slip of the other.
 _ALIKE = 0.8
@@ -107,6 +108,10 @@ class PortalSettings(BaseModel):
     secret_file: Path | None = Field(
         None, description="File with the key of session cookies; empty: made in the state folder."
     )
+    metrics_token_file: Path | None = Field(
+        None,
+        description="File with the bearer token of `/prometheus`; empty: made in the state folder.",
+    )
     secure_cookie: bool = Field(
         default=False, description="Send cookies over HTTPS only; on behind a TLS proxy."
     )
@@ -148,6 +153,30 @@ class AuditSettings(BaseModel):
     rows: int = Field(50_000, ge=1, description="Rows that one audit of one table looks at.")
 
 
+class MaintainSettings(BaseModel):
+    """How tables are kept small and quick."""
+
+    retention_hours: int = Field(
+        168, ge=1, description="How long a reader may go on with an older version of a table."
+    )
+    attempt_hours: int = Field(
+        24, ge=1, description="Age after which rows of a landing that came to nothing are cleared."
+    )
+    file_bytes: int = Field(
+        128 << 20, ge=1 << 20, description="Size up to which small files are merged into one."
+    )
+
+    @property
+    def retention(self) -> timedelta:
+        """Give the span."""
+        return timedelta(hours=self.retention_hours)
+
+    @property
+    def attempt_age(self) -> timedelta:
+        """Give the span."""
+        return timedelta(hours=self.attempt_hours)
+
+
 class DoctorSettings(BaseModel):
     """What the doctor puts up with."""
 
@@ -159,6 +188,26 @@ class DoctorSettings(BaseModel):
     def patience(self) -> timedelta:
         """Give the span."""
         return timedelta(seconds=self.patience_seconds)
+
+
+class LineageSettings(BaseModel):
+    """Who is told what each run read and wrote."""
+
+    url: str = Field(
+        "",
+        description="Where OpenLineage events are posted, `http(s)://…/api/v1/lineage`; empty: "
+        "`lineage` in the state folder, a file a month.",
+    )
+    token_file: Path | None = Field(
+        None, description="File with the receiver's bearer token; empty: none."
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _address(cls, url: str) -> str:
+        if url and not _WEB.fullmatch(url):
+            raise ValueError("it is not http(s)://host/path, without a user")
+        return url
 
 
 class LogSettings(BaseModel):
@@ -198,7 +247,9 @@ class Settings(BaseSettings):
     source: SourceSettings = Field(default_factory=SourceSettings)
     land: LandSettings = Field(default_factory=LandSettings)
     audit: AuditSettings = Field(default_factory=AuditSettings)
+    maintain: MaintainSettings = Field(default_factory=MaintainSettings)
     doctor: DoctorSettings = Field(default_factory=DoctorSettings)
+    lineage: LineageSettings = Field(default_factory=LineageSettings)
     log: LogSettings = Field(default_factory=LogSettings)
     crash: CrashSettings = Field(default_factory=CrashSettings)
 

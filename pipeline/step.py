@@ -1,6 +1,7 @@
 """One step over several tables, one decision: the landing commit, which names the attempt."""
 
 import secrets
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -48,15 +49,19 @@ class Step:
             rows = quarantine.table_of(harvest.refused, attempt)
             self._store.open(quarantine.QUARANTINE).append(rows, {}, {"attempt": attempt})
         crash_here(self._crash, "land.before_commit")
-        common = {
+        common: dict[str, object] = {
             "contract": self._contract.id,
             "contract_version": self._contract.version,
             "contract_digest": self._contract.digest,
             "attempt": attempt,
             "batch_digest": canonical.digest_of([each.digest for each in harvest.taken]),
             "counts": harvest.counts(),
+            "verdicts": dict(Counter(each.verdict for each in harvest.taken)),
             "landed_at": clock.now().isoformat(),
         }
+        if harvest.taken:
+            oldest = min(each.record.broker_at for each in harvest.taken)
+            common["oldest_at"] = oldest.isoformat()
         empty = landing_schema(self._contract).empty_table()
         handle.append(pa.concat_tables([empty, *harvest.landed]), marks, {**common, **facts})
         crash_here(self._crash, "land.after_commit")

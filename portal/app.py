@@ -50,6 +50,7 @@ def create_app() -> FastAPI:
     app.state.ended = {}
     app.state.throttle = Throttle()
     app.state.examined = Examined(settings)
+    app.state.metrics_token = metrics_token(settings)
     app.mount("/static", StaticFiles(directory=FOLDER / "static"), name="static")
     for page in modules_in(portal.pages).values():
         app.include_router(page.router)
@@ -71,10 +72,20 @@ def create_app() -> FastAPI:
 def session_secret(settings: Settings) -> str:
     """Give the key of session cookies; a weak one would let anybody be anybody."""
     path = settings.portal.secret_file or settings.state_dir / "keys/portal.secret"
+    return _strong(path, "The key of session cookies")
+
+
+def metrics_token(settings: Settings) -> str:
+    """Give the token that a scraper of metrics shows."""
+    path = settings.portal.metrics_token_file or settings.state_dir / "keys/metrics.token"
+    return _strong(path, "The token of metrics")
+
+
+def _strong(path: Path, what: str) -> str:
     secret = wiring.secret(path)
     if len(secret) < _SHORTEST_SECRET:
         raise ConfigurationError(
-            f"The key of session cookies is shorter than {_SHORTEST_SECRET} characters.",
+            f"{what} is shorter than {_SHORTEST_SECRET} characters.",
             where=str(path),
             cure="put a longer random text there, or remove the file to have one made.",
         )

@@ -2,7 +2,11 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+import secrets
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -16,14 +20,21 @@ from pyarrow import fs
 from typing_extensions import override
 
 from kernel.errors import ConfigurationError, DependencyUnavailableError
-from warehouse.store import Commit, ConflictError, Facts, TableHandle, TableStore
+from warehouse.store import Commit, ConflictError, Facts, Files, TableHandle, TableStore
 
 _FACTS = "nplusx"
 _REPLACED = "replaced"
+_FENCE = "nplusx.fence"
 _COMMIT = re.compile(r"(\d{20})\.json$")
-_Mode = Literal["append", "overwrite"]
-# Commit facts are evidence: they must outlive Delta's own thirty days.
-_TABLE_PROPERTIES = {"delta.logRetentionDuration": "interval 3650 days"}
+_CHECKPOINT = re.compile(r"(\d{20})\.checkpoint\..*parquet$")
+# So many commits are read one by one when a table is opened, before a checkpoint saves that.
+_CHECKPOINT_AFTER = 20
+# Commit facts are evidence. Delta removes them after a time that it tells by the dates of files,
+# and a restored folder may bear any dates: it must remove none.
+_TABLE_PROPERTIES = {
+    "delta.logRetentionDuration": "interval 3650 days",
+    "delta.enableExpiredLogCleanup": "false",
+}
 
 
 class DeltaHandle(TableHandle):
@@ -65,7 +76,7 @@ class DeltaHandle(TableHandle):
             app_transactions=[Transaction(name, number) for name, number in sorted(marks.items())],
             custom_metadata={_FACTS: dict(facts)},
         )
-        try:
+        with self._writing():
             # Through the handle, not the address: an address would be read anew.
             write_deltalake(
                 self._table,
@@ -75,6 +86,11 @@ class DeltaHandle(TableHandle):
                 schema_mode="overwrite" if mode == "overwrite" else None,
                 commit_properties=properties,
             )
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
         except CommitFailedError as conflict:
             raise ConflictError(str(conflict)) from conflict
         except (OSError, DeltaError) as failed:
@@ -93,27 +109,113 @@ class DeltaHandle(TableHandle):
     def commits(self) -> Sequence[Commit]:
         # delta-rs's own history numbers commits wrongly on a handle that is not the newest, so
         # the log is read by the protocol: a commit's file is named by its version.
+        found = (
+            _commit(self._table.table_uri, version, path)
+            for version, path in sorted(self._log(_COMMIT).items())
+            if version <= self.version
+        )
+        return tuple(each for each in found if each is not None)
+
+    def _log(self, pattern: re.Pattern[str]) -> dict[int, str]:
+        """List files of the log by the version that names them."""
         system, log = _place(f"{self._table.table_uri.rstrip('/')}/_delta_log")
         names = [each.path for each in system.get_file_info(fs.FileSelector(log))]
-        numbered = {int(m[1]): path for path in names if (m := _COMMIT.search(path))}
-        return tuple(
-            Commit(version, facts)
-            for version, path in sorted(numbered.items())
-            if version <= self.version
-            and (facts := _facts(self._table.table_uri, path)) is not None
+        return {int(m[1]): path for path in names if (m := pattern.search(path))}
+
+    @override
+    def files(self) -> Files:
+        sizes = [size for _, size in self._files()]
+        return Files(len(sizes), sum(sizes))
+
+    def _files(self) -> list[tuple[tuple[object, ...], int]]:
+        """List the partition and the size of each file."""
+        added = pa.table(self._table.get_add_actions(flatten=True))
+        parts = [name for name in added.column_names if name.startswith("partition.")]
+        keys = zip(*(added[name].to_pylist() for name in parts), strict=True)
+        sizes = added["size_bytes"].to_pylist()
+        return list(zip(keys if parts else [()] * len(sizes), sizes, strict=True))
+
+    @override
+    def compact(self, target_bytes: int) -> bool:
+        small = Counter(part for part, size in self._files() if size < target_bytes // 2)
+        if max(small.values(), default=0) <= 1:
+            return False
+        with self._writing():
+            self._fenced().optimize.compact(target_size=target_bytes)
+        return True
+
+    @override
+    def clear(self, column: str, values: Sequence[str], facts: Facts) -> int:
+        listed = ", ".join("'" + each.replace("'", "''") + "'" for each in values)
+        with self._writing():
+            done = self._fenced().delete(
+                f"{column} in ({listed})",
+                commit_properties=CommitProperties(custom_metadata={_FACTS: dict(facts)}),
+            )
+        return int(done["num_deleted_rows"])
+
+    @override
+    def fence(self) -> None:
+        with self._writing():
+            self._fenced()
+
+    def _fenced(self) -> DeltaTable:
+        """Give a handle of its own after a change that stops whoever opened the table before.
+
+        delta-rs lets two compactions of the same files through, and then every row is there twice;
+        a changed property is the one thing that it holds against every commit.
+        """
+        token = secrets.token_hex(8)
+        self._table.alter.set_table_properties(
+            {**_TABLE_PROPERTIES, _FENCE: token}, raise_if_not_exists=False
         )
+        if self._table.metadata().configuration.get(_FENCE) != token:
+            raise ConflictError("another fence was set in the same moment")
+        return self._table
+
+    @override
+    def sweep(self, retention: timedelta, keep: Sequence[int]) -> int:
+        hours = int(retention / timedelta(hours=1))
+        with self._writing():
+            # It lists files that an earlier sweep removed too, and writes two commits each time.
+            listed = self._vacuum(hours, keep, dry_run=True)
+            system, folder = _place(self._table.table_uri)
+            found = system.get_file_info([f"{folder}/{path}" for path in listed])
+            there = len([each for each in found if each.type == fs.FileType.File])
+            if there:
+                self._vacuum(hours, keep, dry_run=False)
+        return there
+
+    def _vacuum(self, hours: int, keep: Sequence[int], *, dry_run: bool) -> list[str]:
+        listed: list[str] = self._table.vacuum(
+            hours,
+            dry_run=dry_run,
+            enforce_retention_duration=False,
+            full=True,
+            keep_versions=list(keep) or None,
+        )
+        return listed
+
+    @override
+    def checkpoint(self) -> bool:
+        if self.version - max(self._log(_CHECKPOINT), default=0) < _CHECKPOINT_AFTER:
+            return False
+        with self._writing():
+            self._table.create_checkpoint()
+        return True
 
 
 @lru_cache(maxsize=100_000)
-def _facts(table_uri: str, path: str) -> Facts | None:
+def _commit(table_uri: str, version: int, path: str) -> Commit | None:
     """Read what was said with a commit; a commit never changes, so it is read once."""
     system, _ = fs.FileSystem.from_uri(table_uri)
     with system.open_input_stream(path) as log:
         lines = log.read().splitlines()
     for line in lines:
-        said = json.loads(line).get("commitInfo", {}).get(_FACTS)
+        info = json.loads(line).get("commitInfo", {})
+        said = info.get(_FACTS)
         if isinstance(said, dict):
-            return said
+            return Commit(version, said, datetime.fromtimestamp(info["timestamp"] / 1000, UTC))
     return None
 
 

@@ -1,6 +1,7 @@
 """Quarantine: refused rows with every reason, and the events that tell each one's state."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,7 +11,7 @@ import pyarrow.compute as pc
 from contracts.schema import INSTANT
 from kernel import canonical
 from warehouse.landing import month_of
-from warehouse.store import TableStore
+from warehouse.store import ConflictError, TableStore
 
 QUARANTINE = "quarantine"
 EVENTS = "quarantine_event"
@@ -122,7 +123,12 @@ def tell(store: TableStore, states: Sequence[tuple[str, str]], word: Word) -> No
          "at": word.at}
         for row, state in states
     ]  # fmt: skip
-    store.open(EVENTS).append(pa.Table.from_pylist(events, schema=EVENT_SCHEMA), {}, {})
+    told = pa.Table.from_pylist(events, schema=EVENT_SCHEMA)
+    while True:
+        # Only a fence of `maintain` can come between, once.
+        with suppress(ConflictError):
+            store.open(EVENTS).append(told, {}, {})
+            return
 
 
 def newest_events(store: TableStore) -> dict[str, dict[str, object]]:

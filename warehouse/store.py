@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Protocol
 
 import pyarrow as pa
@@ -21,6 +22,15 @@ class Commit:
 
     version: int
     facts: Facts
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """How many files hold the rows of a version, and their bytes."""
+
+    count: int
+    bytes: int
 
 
 class TableHandle(Protocol):
@@ -49,6 +59,33 @@ class TableHandle(Protocol):
 
     def commits(self) -> Sequence[Commit]:
         """List the versions that carry facts of ours, oldest first."""
+        ...
+
+    def files(self) -> Files:
+        """Count the files of this version."""
+        ...
+
+    def fence(self) -> None:
+        """Stop whoever opened the table before and has not written yet: it gets ConflictError."""
+        ...
+
+    def compact(self, target_bytes: int) -> bool:
+        """Merge small files behind a fence; tell whether there were any. Not for computed tables.
+
+        A `replace` that comes meanwhile would not take away the merged rows.
+        """
+        ...
+
+    def clear(self, column: str, values: Sequence[str], facts: Facts) -> int:
+        """Remove the rows with these values, behind a fence; give how many."""
+        ...
+
+    def sweep(self, retention: timedelta, keep: Sequence[int]) -> int:
+        """Remove the files that no version of that time, nor one to keep, needs; count them."""
+        ...
+
+    def checkpoint(self) -> bool:
+        """Write the state of this version whole if opening has become slow; tell whether it had."""
         ...
 
 
