@@ -178,15 +178,18 @@ def parse(text: str, where: str) -> Contract:
             where=where,
             cure="use one of " + ", ".join(Publisher) + ".",
         )
+    properties = tuple(_property(each, where) for each in _nodes(schemas[0]["properties"], where))
+    if not any(each.key_position for each in properties):
+        raise ConfigurationError(
+            "A contract has a key.", where=where, cure="give a column `primaryKeyPosition: 1`."
+        )
     return Contract(
         id=identity,
         version=version,
         title=Title(custom.get("titleZh", identity), custom.get("titleEn", identity)),
         purpose=_text(_node(root.get("description"), where), "purpose", where),
         publisher=Publisher(publisher),
-        properties=tuple(
-            _property(each, where) for each in _nodes(schemas[0]["properties"], where)
-        ),
+        properties=properties,
         digest=canonical.digest(text.encode()),
         text=text,
     )

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from contracts.model import Contract, LogicalType, Property
 from contracts.violations import Kind
+from kernel.errors import ConfigurationError
 from kernel.ids import uscc_check_character
 
 Row = dict[str, object]
@@ -65,6 +66,12 @@ def _code(column: Property, *kinds: Kind) -> tuple[str, ...]:
 
 
 def _value(column: Property, number: int) -> object:
+    if not column.examples:
+        raise ConfigurationError(
+            "There is no example to make a row of.",
+            where=f"column {column.name}",
+            cure="give one; `nplusx contract lint` lists all that a contract lacks.",
+        )
     example = column.examples[number % len(column.examples)]
     if column.type is LogicalType.BOOLEAN:
         return (example == "True") != (number % 2 == 1)

@@ -32,6 +32,8 @@ def test_a_contract_does_not_differ_from_itself(contract: Contract) -> None:
 
 
 # The file, what is changed in it, into what, and what is narrower: the column and what of it.
+MUST = "        required: true\n        classification: internal\n"
+KEY = "        primaryKey: true\n        primaryKeyPosition: 2\n"
 LOW, FLAG = "exclusiveMinimum: 0", "logicalType: boolean\n        physicalType: boolean"
 TEXT = "logicalType: string\n        physicalType: string"
 NAME = f'the customer."\n        {TEXT}\n        classification: '
@@ -55,7 +57,7 @@ NARROWER = {
     "personal data": (ORDER, NAME + "internal", NAME + "personal", "customer_name", "class"),
     "a reference": (LINE, "sales_order.order_id", "sales_order.order_no", "order_id", "reference"),
     "another publisher": (LINE, "value: factory", "value: authority", "", "publisher"),
-    "another key": (LINE, "primaryKeyPosition: 1", "primaryKeyPosition: ", "", "key"),
+    "another key": (LINE, MUST, MUST + KEY, "", "key"),
 }
 
 
@@ -69,7 +71,6 @@ def test_what_narrows_a_promise_breaks_and_the_way_back_is_told_too(case: str) -
 
 
 OPTIONS = "        logicalTypeOptions:\n          "
-MUST = "        required: true\n        classification: internal\n"
 WIDER = {
     "a minimum": (LINE, LOW, "exclusiveMinimum: -1"),
     "no minimum": (LINE, OPTIONS + LOW + "\n", ""),

@@ -19,6 +19,7 @@ MISTAKES = {
     "a wrong id": ("id: erp.payment.v1", "id: Payment", "not a contract id"),
     "another major than the id's": ("version: 1.0.0", "version: 2.0.0", "major"),
     "an unknown type": ("logicalType: date", "logicalType: day", "not a type used here"),
+    "no key": ("primaryKeyPosition: 1", "primaryKeyPosition: x", "has a key"),
     "a day that is none": ("minimum: '2000-01-01'", "minimum: '2000-13-01'", "cannot be read"),
     "an edge that is no number": (NUMBER, NUMBER + LIMIT, "cannot be read"),
     "an edge of a text": ("pattern: '^[A-Z]{3}$'", "minimum: 1", "cannot be read"),

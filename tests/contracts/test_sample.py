@@ -7,10 +7,11 @@ import pytest
 from contracts import sample
 from contracts.decode import decode_json
 from contracts.gate import judge
-from contracts.loader import all_contracts, find
+from contracts.loader import all_contracts, find, parse
 from contracts.model import Contract
 from contracts.suite import COVERED, promises
 from kernel import canonical
+from kernel.errors import ConfigurationError
 
 CONTRACTS = all_contracts().values()
 
@@ -53,3 +54,9 @@ def test_each_column_is_broken_once_before_any_is_broken_twice() -> None:
     made = list(sample.samples(contract, 0, len(columns)))
     assert [reason.partition(".")[0] for _, reason in made] == columns
     assert made == list(sample.samples(contract, 0, len(columns)))
+
+
+def test_a_column_without_an_example_is_named() -> None:
+    text = find("erp.payment.v1").text.replace("        examples: ['BR0001']\n", "")
+    with pytest.raises(ConfigurationError, match="bank_reference"):
+        sample.valid_row(parse(text, "here.yaml"))
