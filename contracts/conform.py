@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from contracts.formats import iso_days
 from contracts.model import Contract
 from contracts.schema import arrow_type
 from contracts.violations import Kind, Violation
@@ -114,6 +115,11 @@ def _cast_parts(given: pa.Array, wanted: pa.DataType) -> pa.Array:
     try:
         return given.cast(wanted)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        if pa.types.is_date(wanted) and _is_text(given.type):
+            # Dear, so only for days that ISO does not spell; what it has spelt it leaves alone.
+            spelt = iso_days(given)
+            if not spelt.equals(given):
+                return _cast_parts(spelt, wanted)
         if len(given) == 1:
             return pa.nulls(1, wanted)
         half = len(given) // 2

@@ -1,6 +1,7 @@
 """Bodies from anywhere: what cannot be read is refused whole, what does not fit is named."""
 
 import io
+from datetime import date
 from decimal import Decimal
 
 import pyarrow as pa
@@ -295,3 +296,18 @@ def test_the_quick_reader_leaves_alone_what_is_not_plain(odd: bytes) -> None:
     together, apart = settle([quick], CONTRACT), settle(one_by_one, CONTRACT)
     assert together.rows == apart.rows
     assert together.faults == apart.faults
+
+
+DAYS = ["2024-03-05", "20240305", "2024/3/5", "2024.3.5", "2024年3月5日", "2024-03-05 00:00:00"]
+
+
+@pytest.mark.parametrize("day", [*DAYS, "2024-3-32", "5/3/2024", "２０２４-03-05", ""])
+def test_a_day_is_read_as_chinese_systems_write_it(day: str) -> None:
+    line = canonical.dumps(valid_row(CONTRACT, paid_on=day))
+    good = canonical.dumps(valid_row(CONTRACT))
+    decoded = decode_json(good + b"\n" + line, CONTRACT, lines=True)
+    if day in DAYS:
+        assert decoded.faults == {}
+        assert decoded.rows["paid_on"].to_pylist()[1] == date(2024, 3, 5)
+    else:
+        assert faults(decoded) == {1: ["paid_on.type"]}
