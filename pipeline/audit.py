@@ -34,30 +34,84 @@ SCHEMA = pa.schema(
         ("gate", pa.list_(pa.string())),
         ("second_opinion", pa.list_(pa.string())),
         ("found_at", INSTANT),
+        # The newest word on a row counts: closed once both agree, or when a person took it on.
+        ("is_open", pa.bool_()),
+        ("who", pa.string()),
+        ("why", pa.string()),
     ]
 )
 Place = tuple[str, int, int, int]
 
 
 def audit(settings: Settings | None = None) -> dict[str, object]:
-    """Check what came since the last audit; fails as long as a disagreement is on record."""
+    """Check what came since the last audit; fails as long as a disagreement is open."""
     settings = settings or read_settings()
     store = wiring.store(settings)
     store.create(TABLE, SCHEMA)
-    audited = {
-        contract.id: _audit(settings, store, contract)
-        for contract in all_contracts().values()
-        if store.exists(contract.table)
-    }
-    open_findings = store.open(TABLE).dataset().count_rows()
-    logger("audit").info("audited", rows=sum(audited.values()), findings=open_findings)
-    if open_findings:
+    audited: dict[str, int] = {}
+    for contract in all_contracts().values():
+        if store.exists(contract.table):
+            _recheck(settings, store, contract)
+            audited[contract.id] = _audit(settings, store, contract)
+    left = open_findings(store)
+    logger("audit").info("audited", rows=sum(audited.values()), findings=len(left))
+    if left:
+        first = left[0]
         raise ChecksFailedError(
-            f"Gate and second opinion disagree on {open_findings} rows.",
-            where=TABLE,
-            cure="read the findings; mend gate, suite or contract.",
+            f"Gate and second opinion disagree on {len(left)} rows; of the first the gate says"
+            f" {first['gate']}, the second opinion {first['second_opinion']}.",
+            where=f"{TABLE}, {'/'.join(map(str, _place_of(first)))}",
+            cure="mend gate, suite or contract and audit again, or take it on with"
+            " `nplusx audit --accept --who … --why …`.",
         )
-    return {"rows": audited, "findings": open_findings}
+    return {"rows": audited, "findings": len(left)}
+
+
+def open_findings(store: TableStore) -> list[dict[str, object]]:
+    """List the disagreements on which the last word was not that they are settled."""
+    if not store.exists(TABLE):
+        return []
+    rows = store.open(TABLE).dataset().to_table().sort_by("found_at").to_pylist()
+    newest = {_place_of(row): row for row in rows}
+    return [row for row in newest.values() if row["is_open"] is not False]
+
+
+def accept(who: str, why: str, settings: Settings | None = None) -> int:
+    """Settle every open finding by a person's word; the rows stay where they are."""
+    settings = settings or read_settings()
+    store = wiring.store(settings)
+    said = {"is_open": False, "who": who, "why": why, "found_at": clock.now()}
+    settled = [{**row, **said} for row in open_findings(store)]
+    if settled:
+        store.create(TABLE, SCHEMA)
+        store.open(TABLE).append(pa.Table.from_pylist(settled, schema=SCHEMA), {}, {})
+    return len(settled)
+
+
+def _place_of(row: Mapping[str, object]) -> Place:
+    part, offset, number = (int(str(row[name])) for name in ("partition", "offset", "row"))
+    return str(row["topic"]), part, offset, number
+
+
+def _recheck(settings: Settings, store: TableStore, contract: Contract) -> None:
+    """Look again at rows in dispute; those on which both agree by now are settled."""
+    disputed = {_place_of(r) for r in open_findings(store) if r["contract"] == contract.id}
+    if not disputed:
+        return
+    offsets = pa.array(sorted({offset for _, _, offset, _ in disputed}), pa.int64())
+    landed = store.open(contract.table).dataset().to_table(filter=pc.field("_offset").isin(offsets))
+    refused = attempts.quarantined(store, quarantine.SCHEMA)
+    landed, refused = (
+        rows.filter(pa.array([place in disputed for place in _places(rows, prefix)], pa.bool_()))
+        for rows, prefix in ((landed, "_"), (refused, ""))
+    )
+    settled = [
+        {**_finding(contract, place, mine, theirs), "is_open": False, "why": "both agree now"}
+        for place, mine, theirs, differ in _opinions(settings, contract, landed, refused)
+        if not differ
+    ]
+    if settled:
+        store.open(TABLE).append(pa.Table.from_pylist(settled, schema=SCHEMA), {}, {})
 
 
 def docs_folder(settings: Settings) -> Path:
@@ -78,14 +132,22 @@ def _audit(settings: Settings, store: TableStore, contract: Contract) -> int:
         rows = _slice(landing, here, settings.audit.rows)
         if rows.num_rows >= settings.audit.rows:
             here = replace(here, end=int(pc.max(rows["_offset"]).as_py()) + 1)
+        held = _refused(store, contract, here).sort_by("offset")
+        if held.num_rows > settings.audit.rows:
+            # As many refused rows are looked at as landed ones, and whole records of both.
+            here = replace(here, end=int(held["offset"][settings.audit.rows - 1].as_py()) + 1)
+            rows = rows.filter(pc.field("_offset") < here.end)
+            held = held.filter(pc.field("offset") < here.end)
         if here.end > first:
             marks[mark] = here.end
             landed.append(rows)
-            refused.append(_refused(store, contract, here))
+            refused.append(held)
     if not marks:
         return 0
-    found = _compare(settings, contract, pa.concat_tables(landed), pa.concat_tables(refused))
-    findings.append(found, marks, {"contract": contract.id})
+    opinions = _opinions(settings, contract, pa.concat_tables(landed), pa.concat_tables(refused))
+    found = [_finding(contract, *each[:3]) for each in opinions if each[3]]
+    rows = pa.Table.from_pylist(found, schema=SCHEMA)
+    findings.append(rows, marks, {"contract": contract.id})
     return sum(each.num_rows for each in (*landed, *refused))
 
 
@@ -140,10 +202,10 @@ def _refused(store: TableStore, contract: Contract, span: _Span) -> pa.Table:
     return rows.filter(pa.array(readable, pa.bool_()))
 
 
-def _compare(
+def _opinions(
     settings: Settings, contract: Contract, landed: pa.Table, refused: pa.Table
-) -> pa.Table:
-    """Put both opinions side by side; a row is named by its place on the bus."""
+) -> list[tuple[Place, set[str], set[str], bool]]:
+    """Put both opinions on each row side by side, and tell whether they differ."""
     columns = batch_schema(contract).names
     again = decode.decode_json(
         b"[" + b",".join(refused["raw"].to_pylist()) + b"]", contract, lines=False
@@ -159,12 +221,10 @@ def _compare(
     gate: list[set[str]] = [set() for _ in range(landed.num_rows)]
     gate += [set(reasons) for reasons in refused["reasons"].to_pylist()]
     places = [*_places(landed, "_"), *_places(refused, "")]
-    found = [
-        _finding(contract, place, mine, theirs)
+    return [
+        (place, mine, theirs, _differ(mine, theirs, contract, is_delete=is_delete))
         for place, mine, theirs, is_delete in zip(places, gate, opinions, deletes, strict=True)
-        if _differ(mine, theirs, contract, is_delete=is_delete)
     ]
-    return pa.Table.from_pylist(found, schema=SCHEMA)
 
 
 def _differ(mine: set[str], theirs: set[str], contract: Contract, *, is_delete: bool) -> bool:
@@ -198,4 +258,5 @@ def _finding(
         "gate": sorted(mine),
         "second_opinion": sorted(theirs),
         "found_at": clock.now(),
+        "is_open": True,
     }

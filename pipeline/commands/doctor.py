@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from kernel import canonical
-from pipeline.console import say, table
+from kernel.errors import ConfigurationError
+from pipeline.console import facts, say, table
 
 
 def doctor(
@@ -37,6 +38,27 @@ def doctor(
     health.require()
 
 
+def audit(
+    accept: Annotated[
+        bool, typer.Option("--accept", help="Take on every open disagreement; asks who and why.")
+    ] = False,
+    who: Annotated[str, typer.Option(help="Who takes it on.")] = "",
+    why: Annotated[str, typer.Option(help="For what reason.")] = "",
+) -> None:
+    """Let Great Expectations judge what the gate judged; exit 1 while they disagree on a row."""
+    from pipeline import audit as stage
+
+    if accept:
+        if not (who and why):
+            raise ConfigurationError(
+                "Nobody took it on.", where="--accept", cure="give --who and --why."
+            )
+        facts("审计 audit", {"settled": stage.accept(who, why)})
+        return
+    facts("审计 audit", stage.audit())
+
+
 def register(app: typer.Typer) -> None:
     """Add the command to the command line."""
     app.command()(doctor)
+    app.command()(audit)

@@ -301,7 +301,7 @@ def test_the_quick_reader_leaves_alone_what_is_not_plain(odd: bytes) -> None:
 DAYS = ["2024-03-05", "20240305", "2024/3/5", "2024.3.5", "2024年3月5日", "2024-03-05 00:00:00"]
 
 
-@pytest.mark.parametrize("day", [*DAYS, "2024-3-32", "5/3/2024", "\uff12\uff10\uff12\uff14-03-05", ""])
+@pytest.mark.parametrize("day", [*DAYS, "2024-3-32", "5/3/2024", "\uff12024-03-05", ""])
 def test_a_day_is_read_as_chinese_systems_write_it(day: str) -> None:
     line = canonical.dumps(valid_row(CONTRACT, paid_on=day))
     good = canonical.dumps(valid_row(CONTRACT))

@@ -45,8 +45,52 @@ def test_a_disagreement_is_a_finding_and_the_task_stays_red(
     for _ in range(2):
         with pytest.raises(ChecksFailedError, match="disagree on 1 rows"):
             audit()
-    (finding,) = world.store.open(auditing.TABLE).dataset().to_table().to_pylist()
+    (finding,) = auditing.open_findings(world.store)
     assert (finding["gate"], finding["second_opinion"]) == ([], ["net_amount.minimum"])
+    # The suite is mended: both agree, and what was found is settled by itself.
+    monkeypatch.undo()
+    monkeypatch.setenv("NPLUSX_STATE_DIR", str(world.settings.state_dir))
+    assert audit()["findings"] == 0
+    assert auditing.open_findings(world.store) == []
+
+
+def test_a_person_may_take_a_disagreement_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.send(INVOICE, row(INVOICE))
+    world.land()
+    monkeypatch.setattr(
+        auditing, "second_opinion", lambda rows, *_: [{"net_amount.minimum"}] * rows.num_rows
+    )
+    with pytest.raises(ChecksFailedError, match=r"net_amount\.minimum"):
+        audit()
+    assert auditing.accept("auditor", "a rounding of the source") == 1
+    assert audit()["findings"] == 0
+    assert auditing.accept("auditor", "again") == 0
+
+
+def test_what_gx_misses_and_the_gate_does_not_is_a_disagreement(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A value that is missing is forgiven only where the gate found one of another type."""
+    world.send(INVOICE, row(INVOICE, line_no=0))
+    world.land()
+    monkeypatch.setattr(
+        auditing, "second_opinion",
+        lambda rows, *_: [{"line_no.minimum", "tax_rate.required"}] * rows.num_rows,
+    )  # fmt: skip
+    with pytest.raises(ChecksFailedError, match=r"tax_rate\.required"):
+        audit()
+
+
+def test_many_refused_rows_are_audited_in_bounded_slices(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NPLUSX_AUDIT_ROWS", "3")
+    for number in range(4):
+        world.send(INVOICE, *(row(INVOICE, invoice_id=f"I{number}-{n}", line_no=0) for n in "ab"))
+    world.land()
+    looked = [sum(audit()["rows"].values()) for _ in range(4)]
+    assert sum(looked) == 8
+    assert max(looked) <= 4
 
 
 def test_a_quarantined_row_keeps_all_its_reasons_and_its_key(world: World) -> None:
