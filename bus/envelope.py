@@ -14,6 +14,8 @@ ARROW_STREAM = "application/vnd.apache.arrow.stream"
 NDJSON = "application/x-ndjson"
 JSON = "application/json"
 CONTENT_TYPES = (ARROW_STREAM, NDJSON, JSON)
+# How a body may be folded besides; nothing is the usual case.
+ENCODINGS = ("", "gzip", "zstd")
 
 # CloudEvents compares extensions as text, so the number is padded to sort as it counts.
 _SEQUENCE_DIGITS = 20

@@ -100,6 +100,20 @@ def settle(parts: Sequence[Loose], contract: Contract) -> Decoded:
     return Decoded(rows, extra, found, raw)
 
 
+def unfolded(body: bytes, encoding: str) -> bytes:
+    """Undo the content encoding of a body, as far as a body may unfold."""
+    if not encoding:
+        return body
+    try:
+        with pa.CompressedInputStream(pa.BufferReader(body), encoding) as stream:
+            found: bytes = stream.read(_LARGEST_UNFOLDED + 1)
+    except (OSError, ValueError, pa.ArrowException) as broken:
+        raise UndecodableError(str(broken)) from broken
+    if len(found) > _LARGEST_UNFOLDED:
+        raise UndecodableError(f"the body unfolds to more than {_LARGEST_UNFOLDED} bytes")
+    return found
+
+
 def read_arrow(body: bytes, contract: Contract) -> Loose:
     """Read an Arrow IPC stream."""
     try:

@@ -48,7 +48,10 @@ def form_faults(
     faults: list[Kind] = []
     if envelope.faults or not envelope.get("ce_source").startswith("/"):
         faults.append(Kind.HEADERS)
-    if envelope.get("content-type") not in envelopes.CONTENT_TYPES:
+    if (
+        envelope.get("content-type") not in envelopes.CONTENT_TYPES
+        or envelope.get("content-encoding") not in envelopes.ENCODINGS
+    ):
         faults.append(Kind.CONTENT_TYPE)
     if envelope.get("ce_contractid") != contract.id or contract_of(record.topic) != contract.id:
         faults.append(Kind.CONTRACT)

@@ -186,7 +186,7 @@ class Intake:
         singles: list[Taken] = []
         for each in admitted:
             kind = each.envelope.get("content-type")
-            if kind == envelopes.ARROW_STREAM:
+            if kind == envelopes.ARROW_STREAM or each.envelope.get("content-encoding"):
                 yield from self._read_one(each)
             else:
                 singles.append(each)

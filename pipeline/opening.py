@@ -16,7 +16,8 @@ from warehouse.landing import Origin, with_lineage
 
 def opened(received: Received, envelope: Envelope, contract: Contract) -> Loose:
     """Read a record's body as its content type says."""
-    body, kind = received.value or b"", envelope.get("content-type")
+    kind = envelope.get("content-type")
+    body = decode.unfolded(received.value or b"", envelope.get("content-encoding"))
     if kind == envelopes.ARROW_STREAM:
         return decode.read_arrow(body, contract)
     return decode.read_json(body, contract, lines=kind == envelopes.NDJSON)

@@ -1,5 +1,6 @@
 """Landing: every record once in its table, once in quarantine with reasons, or a proven repeat."""
 
+import gzip
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -14,7 +15,7 @@ from kernel import canonical
 from kernel.evidence import SigningKey
 from pipeline.settings import LandSettings
 from tests.pipeline.county import LONG_AGO, County, payments
-from tests.rows import FACTORY, KEY, arrow_rows, ipc, record_of, valid_row
+from tests.rows import FACTORY, KEY, arrow_rows, ipc, record_of, stream_of, valid_row
 from warehouse import attempts, quarantine
 from warehouse.landing import RECORD_SCHEMA, RECORDS
 
@@ -252,3 +253,35 @@ def test_a_step_holds_no_more_rows_than_it_may_and_a_record_stays_whole(
     sizes = [each.facts["counts"]["rows"] for each in commits if "counts" in each.facts]
     assert sum(sizes) == len(county.landed()) == 15
     assert max(sizes) <= max(rows + 2, 3)
+
+
+def folded(body: bytes, encoding: str) -> Record:
+    """Send lines of JSON, folded, as a vendor may."""
+    stream = stream_of(CONTRACT).id
+    headers = {
+        "ce_source": "/" + stream.rsplit("/", 1)[0],
+        "ce_contractid": CONTRACT.id,
+        "content-type": "application/x-ndjson",
+        "content-encoding": encoding,
+    }
+    pairs = tuple((name, text.encode()) for name, text in headers.items())
+    return Record(topic_of(CONTRACT.id), stream.encode(), body, pairs)
+
+
+def test_a_folded_body_is_unfolded_as_far_as_it_may(county: County) -> None:
+    county.enterprises[FACTORY] = replace(county.enterprises[FACTORY], accepts_unsigned=True)
+    line = canonical.dumps(payments(1)[0])
+    county.send(
+        folded(gzip.compress(line), "gzip"),
+        folded(pa.compress(line, "zstd", asbytes=True), "zstd"),
+        folded(line, "gzip"),
+        folded(line, "br"),
+        folded(gzip.compress(b" " * (70 << 20)), "gzip"),
+        folded(gzip.compress(line)[:-4], "gzip"),
+    )
+    county.land()
+    assert county.verdicts() == ["landed", "landed", *["refused"] * 4]
+    assert county.reasons() == [
+        ["record.undecodable"], ["record.content_type"], ["record.undecodable"],
+        ["record.undecodable"],
+    ]  # fmt: skip
