@@ -22,7 +22,7 @@ PAGES = sorted(
     for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
     if "reference" not in path.parts
 )
-_NOT_A_FILE = re.compile(r"[<*…]|^docs/reference$|\.state|PACK|FILE")
+_NOT_A_FILE = re.compile(r"^application/|[<*…]|^docs/reference$|\.state|PACK|FILE")
 
 
 def _text(page: Path) -> str:

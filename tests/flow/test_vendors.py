@@ -55,7 +55,8 @@ def test_rows_of_foreign_clients_land_by_the_page(
     path = f"{shim.parent}:{Path(sys.executable).parent}:{os.environ['PATH']}"
     for script in SCRIPTS:
         done = subprocess.run(
-            ["/bin/sh", "-e", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False,
+            ["/bin/sh", "-e", "-c", script],
+            cwd=tmp_path, capture_output=True, text=True, check=False,
             env={**os.environ, **variables, "BROKER": broker.bootstrap, "PATH": path}, timeout=300,
         )  # fmt: skip
         assert done.returncode == 0, f"{script}\n{done.stdout}\n{done.stderr}"
