@@ -31,7 +31,6 @@ _OUTCOMES = {
     REPEAT: "repeated",
     TOMBSTONE: "tombstone",
 }
-_ROWS = {"landed": "landed", "quarantined": "quarantined", "repeats": "repeated"}
 Labels = tuple[tuple[str, str], ...]
 
 
@@ -84,12 +83,14 @@ def _rows(commits: Commits) -> _Family:
     for contract, made in commits.items():
         total = Counter[str]()
         for commit in made:
-            counts = _mapping(commit.facts.get("counts"))
+            total["landed"] += int(str(commit.facts.get("added", 0)))
+        for commit in _first_judged(made):
             # A row that is judged anew went to quarantine before.
-            names = ["landed"] if "replayed" in commit.facts else list(_ROWS)
-            total.update({name: int(str(counts.get(name, 0))) for name in names})
-        for name, outcome in _ROWS.items():
-            found.add(total[name], contract=contract, outcome=outcome)
+            counts = _mapping(commit.facts.get("counts"))
+            total["quarantined"] += int(str(counts.get("quarantined", 0)))
+            total["repeated"] += int(str(counts.get("repeats", 0)))
+        for outcome in ("landed", "quarantined", "repeated"):
+            found.add(total[outcome], contract=contract, outcome=outcome)
     return found
 
 

@@ -56,6 +56,8 @@ class Step:
             "attempt": attempt,
             "batch_digest": canonical.digest_of([each.digest for each in harvest.taken]),
             "counts": harvest.counts(),
+            # What this commit adds: the counts of a record that is judged anew are of all its rows.
+            "added": sum(each.num_rows for each in harvest.landed),
             "verdicts": dict(Counter(each.verdict for each in harvest.taken)),
             "landed_at": clock.now().isoformat(),
         }
