@@ -1,6 +1,7 @@
 """Verify: a sound pack recomputes to the same bytes, and every forgery is noticed."""
 
 import base64
+import re
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -71,8 +72,9 @@ def test_the_drill_flips_a_byte_of_every_file_and_names_the_check_that_noticed(
     by_seal = {pack.MANIFEST, pack.SEALER}
     for name in noticed.keys() - by_seal:
         assert noticed[name] == "This file is not what was sealed."
+    # Half of the flips leave base64 that still reads, and then the signature does not fit.
     for name in by_seal:
-        assert "seal" in noticed[name] or "signature" in noticed[name]
+        assert re.search("seal|signature|not of its form", noticed[name]), noticed[name]
 
 
 @pytest.mark.parametrize("share", [0, 0.3, 0.6, 1])
