@@ -1,5 +1,6 @@
 """The one door to Kafka: kafka-python for producing and administration, librdkafka for reading."""
 
+import gc
 import logging
 import socket
 import threading
@@ -38,6 +39,7 @@ _TOPIC = {
 # How long a record may wait for news of its topic: a missing one must not hold up the others.
 _TOPIC_SECONDS = 5.0
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST_MILLISECOND = int(datetime(9999, 1, 1, tzinfo=UTC).timestamp() * 1000)
 _Answer = TypeVar("_Answer")
 
 
@@ -133,10 +135,26 @@ class KafkaSender:
         self._producer.close(timeout=self._timeout)
 
 
+# In the place of headers one name of which is no text: the record is refused for them.
+_UNREADABLE_HEADERS: Headers = (("", b"\xff"),)
+
+
 def _headers(message: "Message") -> Headers:
-    """Give the headers as bytes; librdkafka's types allow a text and a null value."""
-    found = message.headers() or []
-    pairs = found.items() if isinstance(found, dict) else found
+    """Give the headers as bytes; librdkafka's types allow a text and a null value.
+
+    For a name that is not UTF-8 the binding leaves a place empty, the touch of which ends the
+    process, and its error may come up only at the next call.
+    """
+    try:
+        found = message.headers() or []
+        pairs = list(found.items()) if isinstance(found, dict) else found
+        # The collector counts what is there without a touch.
+        if len(gc.get_referents(pairs)) != len(pairs):
+            return _UNREADABLE_HEADERS
+        if len(gc.get_referents(*pairs)) != 2 * len(pairs):
+            return _UNREADABLE_HEADERS
+    except (SystemError, UnicodeDecodeError):
+        return _UNREADABLE_HEADERS
     return tuple(
         (name, value.encode() if isinstance(value, str) else value or b"") for name, value in pairs
     )
@@ -240,6 +258,8 @@ class KafkaReader:
         self._at_end.discard(partition)
         self._positions[partition] = offset + 1
         _, milliseconds = message.timestamp()
+        # Only a topic that others made lets senders choose the time; then any number may come.
+        milliseconds = min(max(milliseconds, 0), _LAST_MILLISECOND)
         return Received(
             self._topic,
             partition,

@@ -50,8 +50,6 @@ def _where(mask: pa.Array) -> list[int]:
 
 def _cast(given: pa.Array, wanted: pa.DataType) -> tuple[pa.Array, list[int]]:
     """Cast a column whole; only when that fails look for the values at fault."""
-    if pa.types.is_dictionary(given.type):
-        given = given.dictionary_decode()
     if not _is_safe(given.type, wanted):
         return pa.nulls(len(given), wanted), _where(pc.is_valid(given))
     whole = given
@@ -70,9 +68,7 @@ def _cast(given: pa.Array, wanted: pa.DataType) -> tuple[pa.Array, list[int]]:
 
 def _is_text(given: pa.DataType) -> bool:
     types = pa.types
-    return bool(
-        types.is_string(given) or types.is_large_string(given) or types.is_string_view(given)
-    )
+    return bool(types.is_string(given) or types.is_large_string(given))
 
 
 def _is_safe(given: pa.DataType, wanted: pa.DataType) -> bool:

@@ -7,8 +7,10 @@ import struct
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import json as pj
 
 from contracts.conform import OP, WRONG, Faults, conform
@@ -20,6 +22,8 @@ from kernel import canonical
 
 # A body of 4 MiB may be a fold of much more than any memory holds.
 _LARGEST_UNFOLDED = 64 << 20
+# An agent sends 5,000; what costs a sender nothing, a row of nulls, must not cost us the memory.
+_MOST_ROWS = 50_000
 _SPACE = re.compile(r"[ \t\n\r]*")
 # Python reads longer ones in time that grows with their square; no column holds them.
 _INT_DIGITS = 18
@@ -121,7 +125,10 @@ def read_arrow(body: bytes, contract: Contract) -> Loose:
             raise UndecodableError(f"the body unfolds to more than {_LARGEST_UNFOLDED} bytes")
         with pa.ipc.open_stream(io.BytesIO(body)) as stream:
             table = stream.read_all()
+        if table.num_rows > _MOST_ROWS:
+            raise UndecodableError(f"the body holds more than {_MOST_ROWS} rows")
         table.validate(full=True)
+        table = _undictionaried(table)
     except (pa.ArrowException, OSError, ValueError, struct.error) as broken:
         raise UndecodableError(str(broken).splitlines()[0]) from broken
     names = table.column_names
@@ -146,6 +153,8 @@ def read_json(body: bytes, contract: Contract, *, lines: bool) -> Loose:
     except UnicodeDecodeError as broken:
         raise UndecodableError(str(broken)) from broken
     pieces = [line for line in text.split("\n") if line.strip()] if lines else _elements(text)
+    if len(pieces) > _MOST_ROWS:
+        raise UndecodableError(f"the body holds more than {_MOST_ROWS} rows")
     rows = [_object(piece) for piece in pieces]
     texts = {each.name: each.type is LogicalType.STRING for each in contract.properties}
     columns = {
@@ -165,6 +174,41 @@ def read_json(body: bytes, contract: Contract, *, lines: bool) -> Loose:
         tuple(_extra(each) for each in spare) if any(spare) else None,
         tuple(place for place, row in enumerate(rows) if row is None),
         raw,
+    )
+
+
+def _undictionaried(table: pa.Table) -> pa.Table:
+    """Write dictionary columns out, as far as a body may unfold."""
+    for at, field in enumerate(table.schema):
+        if not pa.types.is_dictionary(field.type):
+            continue
+        wide = pa.types.is_large_string(field.type.value_type) or pa.types.is_string(
+            field.type.value_type
+        )
+        if wide:
+            size = sum(
+                pc.sum(pc.binary_length(chunk.dictionary).take(chunk.indices)).as_py() or 0
+                for chunk in table.column(at).chunks
+            )
+            if size > _LARGEST_UNFOLDED:
+                raise UndecodableError(f"{field.name} unfolds to more than a body may")
+        elif not _is_plain(field.type.value_type):
+            raise UndecodableError(f"{field.name} is of a type that is not read")
+        table = table.set_column(at, field.name, table.column(at).cast(field.type.value_type))
+    return table
+
+
+def _is_plain(given: pa.DataType) -> bool:
+    """Tell types whose values are as large as their bytes; others may stand for far more."""
+    types = pa.types
+    return bool(
+        types.is_null(given)
+        or types.is_primitive(given)
+        or types.is_decimal(given)
+        or types.is_string(given)
+        or types.is_large_string(given)
+        or types.is_binary(given)
+        or types.is_large_binary(given)
     )
 
 
@@ -252,7 +296,7 @@ def _elements(text: str) -> list[str]:
         if _object(text) is None:
             raise UndecodableError("the body is no JSON object")
         return [text]
-    return list(_walk(text))
+    return list(islice(_walk(text), _MOST_ROWS + 1))
 
 
 def _walk(text: str) -> Iterator[str]:
@@ -294,6 +338,10 @@ def _as_text(value: object, *, text: bool) -> str | None:
 
 def _readable(table: pa.Table) -> list[dict[str, object]]:
     """Give rows in a form that JSON can hold, whatever their types and however far their values."""
+    for at, field in enumerate(table.schema):
+        if not _is_plain(field.type):
+            told = pa.scalar(f"({field.type}, not readable)")
+            table = table.set_column(at, field.name, pa.repeat(told, table.num_rows))
     try:
         rows: list[dict[str, object]] = table.to_pylist()
         canonical.dumps(rows)

@@ -102,8 +102,9 @@ def examine(settings: Settings | None = None) -> Health:
     except DependencyUnavailableError as refused:
         silent = refused
         found.append(str(refused))
-    records = attempts.records(store, _COUNTED)
-    streams = _streams(store, records)
+    moment = attempts.Moment(store)
+    records = attempts.records(store, _COUNTED, at=moment)
+    streams = _streams(store, records, moment)
     landed = [contract for contract, lag in behind.items() if not lag]
     findings = [
         *_equations(streams),
@@ -151,7 +152,7 @@ def diagnose() -> dict[str, object]:
     return {"streams": len(health.streams), "lag": sum(health.lag.values())}
 
 
-def _streams(store: TableStore, records: pa.Table) -> tuple[StreamHealth, ...]:
+def _streams(store: TableStore, records: pa.Table, at: attempts.Moment) -> tuple[StreamHealth, ...]:
     """Count each stream's rows three ways: as sent, as landed, as quarantined."""
     found: dict[Stream, StreamHealth] = {}
 
@@ -163,13 +164,13 @@ def _streams(store: TableStore, records: pa.Table) -> tuple[StreamHealth, ...]:
         health.produced += row["rows"]
         health.repeats += row["rows"] if row["verdict"] == REPEAT else 0
         health.last_seen = max(health.last_seen or row["broker_at"], row["broker_at"])
-    refused = attempts.quarantined(store, _REFUSED)
+    refused = attempts.quarantined(store, _REFUSED, at)
     for row in refused.to_pylist():
         of(row["stream"], row["contract"]).quarantined += row["rows"]
     for contract in all_contracts().values():
-        if not store.exists(contract.table):
+        handle = at.handles.get(contract.table)
+        if handle is None:
             continue
-        handle = store.open(contract.table)
         counts = Counter(handle.dataset().to_table(["_stream"])["_stream"].to_pylist())
         for stream, count in counts.items():
             of(stream, contract.id).landed += count

@@ -151,7 +151,7 @@ class _Trail:
         commit = next(
             each
             for each in self._store.open(place.table, version).commits()
-            if commit_covers(each.facts, place.partition, place.offset)
+            if commit_covers(each.facts, place.topic, place.partition, place.offset)
         )
         agent = str(record["stream"]).split("/")[1]
         signed = (

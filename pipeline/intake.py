@@ -79,7 +79,9 @@ class Taken:
         """Refuse the record as a whole."""
         self.faults = tuple(dict.fromkeys((*self.faults, *kinds)))
         self.verdict = REFUSED
-        self.rows = self.refused_rows = self.envelope.row_count or 1
+        # What nobody proven to be somebody claims counts for one.
+        claimed = self.envelope.row_count if self.sender.enterprise else None
+        self.rows = self.refused_rows = claimed or 1
 
     def origin(self) -> Origin:
         """Tell where its rows come from."""
@@ -216,7 +218,8 @@ class Intake:
             taken.faults = (Kind.UNDECODABLE,)
             return
         _count(taken, loose.count)
-        yield _Part(loose, [taken], [loose.count])
+        if not taken.faults:
+            yield _Part(loose, [taken], [loose.count])
 
     def _judge(self, parts: list[_Part]) -> Iterator[pa.Table]:
         try:

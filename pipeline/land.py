@@ -20,7 +20,7 @@ from pipeline import lineage, replay, wiring
 from pipeline.admission import Known
 from pipeline.feed import Feed
 from pipeline.intake import Harvest, Intake
-from pipeline.sequences import Sequences, earlier_in, moved, sequence_mark
+from pipeline.sequences import Sequences, earlier_in, sequence_mark
 from pipeline.settings import Settings, read_settings
 from pipeline.standing import Standing, mark_name, standing
 from pipeline.step import Step, judged
@@ -28,6 +28,8 @@ from warehouse.store import ConflictError, TableStore
 
 # Each conflict means that another lander got on; so many in a row mean something else.
 _RETRIES = 20
+# How often one that follows looks for new partitions, and for a topic made anew.
+_LOOK_AGAIN_SECONDS = 30.0
 OnCommit = Callable[[Mapping[str, int]], None]
 
 
@@ -83,7 +85,12 @@ def behind(settings: Settings | None = None) -> list[str]:
     with closing(wiring.bus(settings)) as bus:
         bus.ensure_topics(_topics())
         found = standings(settings, bus)
-    return sorted(contract for contract, at in found.items() if at.is_behind)
+    store = wiring.store(settings)
+    return sorted(
+        contract
+        for contract, at in found.items()
+        if at.is_behind or replay.is_due(store, find(contract))
+    )
 
 
 def prepare_topics(settings: Settings) -> None:
@@ -114,6 +121,10 @@ def land(contract: str, on_commit: OnCommit | None = None) -> dict[str, object]:
             landed = lander.drain().as_extra()
         run.landed(topic_of(found.id), landed)
     return landed
+
+
+def _live(stop: Event, until: float) -> Callable[[], bool]:
+    return lambda: not stop.is_set() and clock.monotonic() < until
 
 
 class Lander:
@@ -167,11 +178,15 @@ class Lander:
         """Land what comes, as it comes, until told to stop; what was begun is finished."""
         while not stop.is_set():
             handle = self._store.open(self._contract.table)
-            extent = self._bus.extents([self._topic])[self._topic]
+            extent = self._bus.extents([self._topic]).get(self._topic)
+            if extent is None:
+                self._bus.ensure_topics([self._topic])
+                continue
             standing(handle, self._topic, extent).require_readable()
             at = self._settle(extent)
+            until = clock.monotonic() + _LOOK_AGAIN_SECONDS
             with suppress(ConflictError):
-                self._run(at, Counter(), lambda: not stop.is_set())
+                self._run(at, Counter(), _live(stop, until))
 
     def _settle(self, extent: Extent) -> Standing:
         """Find where to go on; what can no longer be read is told in a commit of its own."""
@@ -219,6 +234,8 @@ class Lander:
 
         first = self._store.open(self._contract.table)
         sequences = Sequences(lambda *of: first.mark(sequence_mark(*of)))
+        # What the table must say of the streams that this run has met.
+        believed: dict[str, int | None] = {}
         pending: Future[dict[str, int]] | None = None
         with (
             closing(self._bus.reader(self._topic, at.marks)) as reader,
@@ -231,16 +248,20 @@ class Lander:
                     settle(pending)
                     pending = None
                     continue
-                sequences.begin(earlier_in(self._store))
+                sequences.begin(earlier_in(self._store, self._contract.id))
                 # Asked anew for each step: a key may be revoked while a backlog is landed.
                 intake = Intake(
                     self._contract, self._known(), self._settings.record_bytes, sequences
                 )
                 harvest = intake.take(records)
                 settle(pending)
+                marks = sequences.marks()
+                for name in marks:
+                    believed.setdefault(name, first.mark(name))
                 pending = writer.submit(
-                    self._write, harvest, (at, positions), dict(sequences.seen), sequences.holes
+                    self._write, harvest, (at, positions), (dict(believed), marks), sequences.holes
                 )
+                believed |= marks
                 at = replace(at, marks=positions)
             settle(pending)
 
@@ -248,7 +269,7 @@ class Lander:
         self,
         harvest: Harvest,
         span: tuple[Standing, Mapping[int, int]],
-        seen: Mapping[tuple[str, str], int],
+        streams: tuple[Mapping[str, int | None], Mapping[str, int]],
         holes: list[dict[str, object]],
     ) -> dict[str, int]:
         """Commit a step if the table still stands where it was judged to stand."""
@@ -257,11 +278,14 @@ class Lander:
         for part, mark in before.marks.items():
             if (handle.mark(mark_name(before.topic, part)) or 0) != mark:
                 raise ConflictError("another lander was here first")
+        believed, numbers = streams
+        if any(handle.mark(name) != believed[name] for name in numbers):
+            raise ConflictError("a replay numbered in the same stream")
         marks = {mark_name(before.topic, part): offset for part, offset in after.items()}
         facts = {
             "topic": before.topic,
             "offsets": {str(part): [before.marks[part], after[part]] for part in after},
             "holes": holes,
         }
-        self._step.write(handle, harvest, marks | moved(handle, seen), facts)
+        self._step.write(handle, harvest, {**marks, **numbers}, facts)
         return harvest.counts()

@@ -18,7 +18,7 @@ from kernel.log import logger
 from pipeline import wiring
 from pipeline.admission import Known
 from pipeline.intake import Harvest, Intake
-from pipeline.sequences import Arrival, Earlier, Sequences, earlier_in, moved, sequence_mark
+from pipeline.sequences import Arrival, Earlier, Sequences, earlier_in, sequence_mark
 from pipeline.settings import Settings, read_settings
 from pipeline.step import Step, judged
 from warehouse import attempts, quarantine
@@ -28,7 +28,7 @@ from warehouse.store import ConflictError, TableHandle, TableStore
 
 _MARK = "replay"
 # Bodies are judged so many records at a time.
-_PORTION = 500
+_PORTION = 100
 Place = tuple[str, int, int]
 Row = Mapping[str, object]
 
@@ -58,13 +58,23 @@ def replay(
             if (row["id"] in ids if ids else row["state"] != quarantine.WAIVED)
         }
     )
-    waiting = [row for row in held if _place(row) in places]
+    wanted = set(places)
+    waiting = [row for row in held if _place(row) in wanted]
+    by_place: dict[Place, list[Row]] = {}
+    for row in waiting:
+        by_place.setdefault(_place(row), []).append(row)
     accepted: set[str] = set()
     for start in range(0, len(places), _PORTION):
-        some = set(places[start : start + _PORTION])
-        accepted |= work.judge([row for row in waiting if _place(row) in some])
-    work.note_judged()
-    told = [(str(row["id"]), str(row["id"]) in accepted) for row in waiting]
+        some = places[start : start + _PORTION]
+        accepted |= work.judge([row for place in some for row in by_place[place]])
+    if not ids:
+        work.note_judged()
+    asked = [row for row in waiting if not ids or row["id"] in ids]
+    told = [
+        (str(row["id"]), str(row["id"]) in accepted)
+        for row in asked
+        if row["state"] != quarantine.WAIVED or row["id"] in accepted
+    ]
     why = f"judged by {contract.id} {contract.version}"
     quarantine.tell(
         store,
@@ -118,7 +128,8 @@ class _Replay:
         """Land what is good now; give the ids of the rows that no longer wait."""
         while True:
             handle = self._store.open(self._contract.table)
-            left = [row for row in waiting if row["id"] not in attempts.replayed_in(handle)]
+            gone = attempts.replayed_in(handle)
+            left = [row for row in waiting if row["id"] not in gone]
             done = {str(row["id"]) for row in waiting} - {str(row["id"]) for row in left}
             try:
                 return done | self._once(handle, left)
@@ -139,7 +150,7 @@ class _Replay:
             (*place, WHOLE_RECORD) for place in whole
         }
         sequences = Sequences(lambda *of: handle.mark(sequence_mark(*of)))
-        sequences.begin(_but(earlier_in(self._store), whole))
+        sequences.begin(_but(earlier_in(self._store, self._contract.id), whole))
         largest = self._settings.land.record_bytes
         intake = Intake(self._contract, self._known, largest, sequences)
         anew = intake.take(self._records(whole))
@@ -163,7 +174,7 @@ class _Replay:
         if accepted:
             harvest = Harvest(taken, [*anew.landed, good], refused)
             facts = {"replayed": sorted(accepted), "holes": sequences.holes}
-            marks = {_MARK: (handle.mark(_MARK) or 0) + 1, **moved(handle, sequences.seen)}
+            marks = {_MARK: (handle.mark(_MARK) or 0) + 1, **sequences.marks()}
             self._step.write(handle, harvest, marks, facts)
         return accepted
 

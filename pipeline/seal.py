@@ -203,7 +203,7 @@ def _commits(store: TableStore, rows: Mapping[ContractId, pa.Table]) -> bytes:
     found: list[dict[str, object]] = []
     for contract_id, landed in rows.items():
         table = all_contracts()[contract_id].table
-        places = set(zip(*(landed[n].to_pylist() for n in ("_partition", "_offset")), strict=True))
+        places = set(_records_of(landed))
         found += [
             {"table": table, "version": commit.version, "facts": commit.facts}
             for commit in store.open(table).commits()
@@ -212,8 +212,8 @@ def _commits(store: TableStore, rows: Mapping[ContractId, pa.Table]) -> bytes:
     return canonical.dumps(found)
 
 
-def commit_covers(facts: Facts, partition: int, offset: int) -> bool:
+def commit_covers(facts: Facts, topic: str, partition: int, offset: int) -> bool:
     """Tell whether a landing commit took in a place on the bus."""
-    offsets = facts.get("offsets")
+    offsets = facts.get("offsets") if facts.get("topic") == topic else None
     span = offsets.get(str(partition)) if isinstance(offsets, dict) else None
     return span is not None and int(span[0]) <= offset < int(span[1])

@@ -1,6 +1,6 @@
 """A record's place in its stream: news, a repeat or a fork; and the numbers that never came."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from bus.ports import Headers
 from warehouse import attempts
 from warehouse.landing import JUDGED, RECORDS
-from warehouse.store import TableHandle, TableStore
+from warehouse.store import TableStore
 
 # Where every stream begins to count: a later first number is a hole.
 FIRST = 1
@@ -48,6 +48,8 @@ class Sequences:
     last: Callable[[str, str], int | None]
     seen: dict[tuple[str, str], int] = field(default_factory=dict)
     holes: list[dict[str, object]] = field(default_factory=list)
+    # The streams in which this step gave numbers away.
+    touched: set[tuple[str, str]] = field(default_factory=set)
     _earlier: Earlier = lambda *_: ()
     _arrived: dict[tuple[str, str, int], list[Arrival]] = field(default_factory=dict)
     _before: dict[tuple[str, str, int], list[Arrival]] = field(default_factory=dict)
@@ -57,6 +59,14 @@ class Sequences:
         self._earlier = earlier
         self._before, self._arrived = self._arrived, {}
         self.holes = []
+        self.touched = set()
+
+    def marks(self) -> dict[str, int]:
+        """Give the watermarks of the streams that this step met, moved or not.
+
+        Two that number in one stream at once must conflict, also when neither moves its mark.
+        """
+        return {sequence_mark(*stream): self.seen[stream] for stream in sorted(self.touched)}
 
     def place(self, stream: str, epoch: str, sequence: int, came: Arrival) -> Place:
         """Compare a record with what came under its number before."""
@@ -80,6 +90,7 @@ class Sequences:
         if sequence > expected:
             hole = {"stream": stream, "epoch": epoch, "from": expected, "to": sequence - 1}
             self.holes.append(hole)
+        self.touched.add((stream, epoch))
         self.seen[stream, epoch] = sequence if last is None else max(last, sequence)
         self._arrived.setdefault((stream, epoch, sequence), []).append(came)
 
@@ -93,13 +104,7 @@ def sequence_mark(stream: str, epoch: str) -> str:
     return f"seq/{stream}/{epoch}"
 
 
-def moved(handle: TableHandle, seen: Mapping[tuple[str, str], int]) -> dict[str, int]:
-    """Give the watermarks of streams, as far as they moved."""
-    marks = {sequence_mark(*stream): number for stream, number in seen.items()}
-    return {name: number for name, number in marks.items() if handle.mark(name) != number}
-
-
-def earlier_in(store: TableStore) -> Earlier:
+def earlier_in(store: TableStore, contract: str) -> Earlier:
     """Look up what came under a number in the records that landing kept; asked only of repeats."""
     decided: list[frozenset[str]] = []
     windows: dict[tuple[str, str], tuple[range, dict[int, list[Arrival]]]] = {}
@@ -110,7 +115,7 @@ def earlier_in(store: TableStore) -> Earlier:
             if not decided:
                 decided.append(attempts.decided(store))
             numbers = range(sequence, sequence + _WINDOW)
-            found = _read(store, stream, epoch, numbers, decided[0])
+            found = _read(store, (contract, stream, epoch), numbers, decided[0])
             windows[stream, epoch] = numbers, found
         return found.get(sequence, ())
 
@@ -118,10 +123,12 @@ def earlier_in(store: TableStore) -> Earlier:
 
 
 def _read(
-    store: TableStore, stream: str, epoch: str, numbers: range, decided: frozenset[str]
+    store: TableStore, of: tuple[str, str, str], numbers: range, decided: frozenset[str]
 ) -> dict[int, list[Arrival]]:
+    contract, stream, epoch = of
     wanted = (
-        (pc.field("stream") == stream)
+        (pc.field("contract") == contract)
+        & (pc.field("stream") == stream)
         & (pc.field("epoch") == epoch)
         & (pc.field("sequence") >= numbers.start)
         & (pc.field("sequence") < numbers.stop)

@@ -1,5 +1,6 @@
 """One record, one decision: which rows of quarantine and signed records count."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 import pyarrow as pa
@@ -12,20 +13,34 @@ from warehouse.store import TableHandle, TableStore
 LANDING = "landing__"
 
 
-def decisions(store: TableStore) -> dict[str, int]:
-    """Name the attempts that a landing commit stands behind, with the version that it made."""
-    return {
-        str(commit.facts["attempt"]): commit.version
-        for name in store.names()
-        if name.startswith(LANDING)
-        for commit in store.open(name).commits()
-        if "attempt" in commit.facts
-    }
+class Moment:
+    """The landing tables as they are at one moment: what they decided until then, and no more.
+
+    Records and refused rows are written before the commit that decides on them, so whatever is
+    read of those later holds all that this moment counts.
+    """
+
+    def __init__(self, store: TableStore) -> None:
+        names = [name for name in store.names() if name.startswith(LANDING)]
+        self.handles: Mapping[str, TableHandle] = {name: store.open(name) for name in names}
+
+    def decisions(self) -> dict[str, int]:
+        """Name the attempts that a landing commit stands behind, with the version it made."""
+        return {
+            str(commit.facts["attempt"]): commit.version
+            for handle in self.handles.values()
+            for commit in handle.commits()
+            if "attempt" in commit.facts
+        }
+
+    def replayed(self) -> frozenset[str]:
+        """Name the quarantined rows, by id, that landed after all."""
+        return frozenset(each for handle in self.handles.values() for each in replayed_in(handle))
 
 
 def decided(store: TableStore) -> frozenset[str]:
-    """Name the attempts that count; rows of others do not exist."""
-    return frozenset(decisions(store))
+    """Name the attempts that count now; rows of others do not exist."""
+    return frozenset(Moment(store).decisions())
 
 
 def replayed_in(handle: TableHandle) -> frozenset[str]:
@@ -39,32 +54,35 @@ def replayed_in(handle: TableHandle) -> frozenset[str]:
 
 
 def replayed(store: TableStore) -> frozenset[str]:
-    """Name the quarantined rows, by id, that landed after all."""
-    return frozenset(
-        each
-        for name in store.names()
-        if name.startswith(LANDING)
-        for each in replayed_in(store.open(name))
-    )
+    """Name the quarantined rows, by id, that have landed after all until now."""
+    return Moment(store).replayed()
 
 
-def quarantined(store: TableStore, schema: pa.Schema) -> pa.Table:
-    """Read columns of the rows that are in quarantine now: without those that landed after all."""
+def quarantined(store: TableStore, schema: pa.Schema, at: Moment | None = None) -> pa.Table:
+    """Read columns of the rows that are in quarantine: without those that landed after all."""
+    at = at or Moment(store)
     wanted = pa.schema([*schema, *(f for f in quarantine.SCHEMA if f.name == "id")])
-    rows = visible(store, quarantine.QUARANTINE, schema if "id" in schema.names else wanted)
-    gone = pa.array(sorted(replayed(store)), pa.string())
+    columns = schema if "id" in schema.names else wanted
+    rows = visible(store, quarantine.QUARANTINE, columns, at=at)
+    gone = pa.array(sorted(at.replayed()), pa.string())
     return rows.filter(pc.invert(pc.is_in(rows["id"], value_set=gone))).select(schema.names)
 
 
 _PLACED = ("topic", "partition", "offset", "attempt")
 
 
-def records(store: TableStore, schema: pa.Schema, where: pc.Expression | None = None) -> pa.Table:
+def records(
+    store: TableStore,
+    schema: pa.Schema,
+    where: pc.Expression | None = None,
+    at: Moment | None = None,
+) -> pa.Table:
     """Read columns of the records that count: of one that was judged again, the last judgement."""
+    at = at or Moment(store)
     wanted = [*schema, *(RECORD_SCHEMA.field(n) for n in _PLACED if n not in schema.names)]
-    rows = visible(store, RECORDS, pa.schema(wanted), where)
-    if replayed(store):
-        version = decisions(store)
+    rows = visible(store, RECORDS, pa.schema(wanted), where, at)
+    if at.replayed():
+        version = at.decisions()
         places = list(zip(*(rows[name].to_pylist() for name in _PLACED), strict=True))
         last: dict[object, int] = {}
         for *place, attempt in places:
@@ -75,7 +93,11 @@ def records(store: TableStore, schema: pa.Schema, where: pc.Expression | None = 
 
 
 def visible(
-    store: TableStore, name: str, schema: pa.Schema, where: pc.Expression | None = None
+    store: TableStore,
+    name: str,
+    schema: pa.Schema,
+    where: pc.Expression | None = None,
+    at: Moment | None = None,
 ) -> pa.Table:
     """Read columns of a table written under attempts, without those that came to nothing.
 
@@ -83,7 +105,7 @@ def visible(
     """
     if not store.exists(name):
         return schema.empty_table()
-    attempts = pa.array(sorted(decided(store)), pa.string())
+    attempts = pa.array(sorted((at or Moment(store)).decisions()), pa.string())
     named = pc.field("attempt").isin(attempts)
     if where is not None:
         named &= where

@@ -65,7 +65,7 @@ def core_of(contract: Contract) -> SqlTable:
     ]  # fmt: skip
     if "updated_at" in columns:
         # A delete need not carry the source's version: then its arrival is its place in time.
-        newest.insert(0, "coalesce(updated_at, _broker_at) desc")
+        newest.insert(0, "coalesce(updated_at, greatest(_broker_at, _known)) desc")
     lineage = ["_enterprise", "_source", "_stream", "_broker_at"]
     keys = ("_enterprise", "_source", *contract.key)
     query = Template(_CURRENT_STATE.read_text(encoding="utf-8")).substitute(
@@ -73,6 +73,7 @@ def core_of(contract: Contract) -> SqlTable:
         table=contract.table,
         key=", ".join(keys),
         newest=", ".join(newest),
+        version="updated_at" if "updated_at" in columns else "_broker_at",
     )
     return SqlTable(name, contract.title, "current state", keys, (contract.table,), query)
 

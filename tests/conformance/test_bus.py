@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from kafka import KafkaAdminClient
+from kafka import KafkaAdminClient, KafkaProducer
 
+from bus.envelope import read
 from bus.kafka import RECORD_BYTES, KafkaBus
 from bus.memory import MemoryBus, partition_of
 from bus.ports import Bus, Polled, Received, Record
@@ -28,6 +29,15 @@ def bus(request: pytest.FixtureRequest) -> Iterator[Bus]:
     kafka = KafkaBus(request.getfixturevalue("broker").bootstrap, PARTITIONS, 1, 15.0)
     yield kafka
     kafka.close()
+
+
+class Odd(str):
+    """A text that is none once it is written."""
+
+    __slots__ = ()
+
+    def encode(self, *_: str) -> bytes:
+        return b"\xff\xfe"
 
 
 @pytest.fixture
@@ -217,6 +227,19 @@ class TestKafka:
         assert bus.extents([topic])[topic].spans[0] == (0, 4)
         # A second reader, for which no record is left, passes the markers too.
         assert drain(bus, topic, {0: 1}) == Polled((), {0: 4})
+
+    def test_a_header_whose_name_is_no_text_holds_up_nothing(
+        self, bus: KafkaBus, broker, topic: str
+    ) -> None:
+        bus.ensure_topics([topic])
+        raw = KafkaProducer(bootstrap_servers=broker.bootstrap, compression_type=None)
+        raw.send(topic, b"odd", partition=0, headers=[("a", b"1"), (Odd("odd"), b"x")])
+        raw.send(topic, b"next", partition=0)
+        raw.flush(15)
+        raw.close()
+        first, second = drain(bus, topic, {0: 0}).records
+        assert (first.value, second.value) == (b"odd", b"next")
+        assert read(first).faults
 
     def test_a_tombstone_and_a_record_without_key_are_read(
         self, bus: KafkaBus, broker, topic: str

@@ -311,3 +311,35 @@ def test_a_day_is_read_as_chinese_systems_write_it(day: str) -> None:
         assert decoded.rows["paid_on"].to_pylist()[1] == date(2024, 3, 5)
     else:
         assert faults(decoded) == {1: ["paid_on.type"]}
+
+
+CHEAP_BOMBS = {
+    "rows of nothing": pa.table({"payment_id": pa.nulls(300_000)}),
+    "one text by many names": pa.table(
+        {
+            "payment_id": pa.DictionaryArray.from_arrays(
+                pa.array([0] * 1900, pa.int32()), pa.array(["x" * (1 << 20)])
+            )
+        }
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CHEAP_BOMBS)
+def test_a_small_body_that_stands_for_very_much_is_refused(case: str) -> None:
+    with pytest.raises(UndecodableError):
+        decode_arrow(ipc(CHEAP_BOMBS[case]), CONTRACT)
+
+
+def test_a_column_of_a_type_that_may_stand_for_very_much_is_named_not_read() -> None:
+    wide = pa.FixedSizeListArray.from_arrays(pa.nulls(2 * 10_000_000), 10_000_000)
+    decoded = decode_arrow(ipc(GOOD.append_column("odd", wide)), CONTRACT)
+    assert "not readable" in str(extras(decoded)[0])
+    assert b"not readable" in decoded.raw([0])[0]
+
+
+def test_more_rows_than_a_body_may_hold_are_refused() -> None:
+    with pytest.raises(UndecodableError, match="rows"):
+        decode_json(b"{}\n" * 60_000, CONTRACT, lines=True)
+    with pytest.raises(UndecodableError, match="rows"):
+        decode_json(b"[" + b",".join([b"{}"] * 60_000) + b"]", CONTRACT, lines=False)

@@ -16,7 +16,7 @@ from pipeline.publish import RoundReport, StreamReport
 from pipeline.seal import pack_path
 from tests.pipeline.world import AGENTS, KEYS, World, play, row
 from tests.rows import FACTORY
-from warehouse import ledger, quarantine
+from warehouse import attempts, ledger, quarantine
 from warehouse.landing import RECORDS
 
 CONTRACT = "erp.payment.v1"
@@ -102,6 +102,23 @@ def test_records_that_wait_too_long_are_found(world: World) -> None:
     assert look(world).lag[CONTRACT] == 1
     world.land()
     assert look(world).ok
+
+
+def test_what_lands_while_the_doctor_looks_is_no_finding(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.send(CONTRACT, row(CONTRACT))
+    world.land()
+    counted = attempts.records
+
+    def and_meanwhile(*given: object, **named: object) -> pa.Table:
+        found = counted(*given, **named)
+        world.send(CONTRACT, row(CONTRACT, payment_id="P2"))
+        world.land()
+        return found
+
+    monkeypatch.setattr(attempts, "records", and_meanwhile)
+    assert look(world).findings == ()
 
 
 def report(**changes: object) -> RoundReport:

@@ -145,3 +145,60 @@ def test_a_waived_row_is_left_alone_until_its_day(
     assert stage.replay(CONTRACT, [name]) == stage.Replayed(1, 0)
     with pytest.raises(ConfigurationError, match="waits in quarantine"):
         stage.waive([name], "engineer", "again", until)
+
+
+def test_a_lander_that_is_under_way_sees_what_a_replay_numbered(
+    tmp_path: Path,
+) -> None:
+    """Numbers that a replay gave away while a lander follows are repeats to it."""
+    from threading import Event, Thread
+
+    from pipeline.settings import LandSettings
+    from tests.pipeline.county import County, payments
+    from tests.pipeline.test_follow import await_rows
+    from tests.rows import KEY, record_of
+
+    contract = find(CONTRACT)
+    county = County(tmp_path, land=LandSettings(follow_seconds=0.02))
+    stop = Event()
+    thread = Thread(target=county.lander().follow, args=(stop,))
+    late = SigningKey(b"\x07" * 32)
+    again = record_of(contract, payments(2), sequence=2, key=late)
+    try:
+        county.send(record_of(contract, payments(1)))
+        thread.start()
+        await_rows(county, 1)
+        county.send(again)
+        while len(county.verdicts()) < 2:
+            stop.wait(0.02)
+        county.keys[late.public.id] = replace(county.keys[KEY.public.id], key=late.public)
+        known = county.lander()._known()
+        work = stage._Replay(county.settings, contract, county.store, known)
+        assert len(work.judge(attempts.waiting(county.store, clock.now()))) == 1
+        county.send(again, record_of(contract, payments(3), sequence=3))
+        await_rows(county, 3)
+    finally:
+        stop.set()
+        thread.join(30)
+    assert sorted(str(each["payment_id"]) for each in county.landed()) == ["PAY1", "PAY2", "PAY3"]
+    assert (
+        county.store.open(contract.table).mark(
+            next(f"seq/{each['_stream']}/e1" for each in county.landed())
+        )
+        == 3
+    )
+
+
+def test_replaying_one_row_by_name_says_nothing_of_the_others(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send_two(world)
+    world.send(CONTRACT, row(CONTRACT, **{**BAD, "payment_id": "P3"}))
+    world.land()
+    first, second = (str(each["id"]) for each in waiting(world))
+    until = clock.now() + timedelta(days=1)
+    stage.waive([second], "engineer", "later", until)
+    newer = relax(monkeypatch)
+    assert stage.replay(CONTRACT, [first]) == stage.Replayed(1, 0)
+    assert stage.is_due(world.store, newer)
+    assert [each["state"] for each in waiting(world)] == ["waived"]

@@ -166,3 +166,18 @@ def test_the_newest_version_of_an_object_counts(case: str, *, backwards: bool) -
     (table,) = (each for each in core_tables() if each.name == "core__erp_payment")
     found = DuckEngine().run(table.query, {contract.table: landed}).to_pylist()
     assert [row["bank_reference"] for row in found] == [str(len(rows) - 1)]
+
+
+def test_a_delete_is_not_older_than_what_it_deletes() -> None:
+    """A source's clock may run ahead of the broker's, and a delete need bear no version."""
+    contract = all_contracts()[ContractId("erp.payment.v1")]
+    common = {"payment_id": "P1", "_stream": "s", "_epoch": "e1"}
+    rows = [
+        {**common, "_op": "upsert", "_sequence": 1, "_broker_at": "2024-07-01T00:00:00Z",
+         "updated_at": "2024-07-01T00:05:00Z", "_offset": 0},
+        {**common, "_op": "delete", "_sequence": 2, "_broker_at": "2024-07-01T00:00:01Z",
+         "_offset": 1},
+    ]  # fmt: skip
+    landed = _filled(landing_schema(contract), rows)
+    (table,) = (each for each in core_tables() if each.name == "core__erp_payment")
+    assert DuckEngine().run(table.query, {contract.table: landed}).num_rows == 0
