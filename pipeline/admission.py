@@ -110,6 +110,8 @@ def _unsigned(envelope: Envelope, known: Known) -> Sender | Refusal:
     registered = known.enterprises.get(enterprise)
     if registered is None:
         return Refusal((Kind.ENTERPRISE,))
-    if not registered.accepts_unsigned:
+    # An agent that has a key signs: else anybody could speak, and count, in its name.
+    has_key = any((k.enterprise, k.agent) == (enterprise, agent) for k in known.keys.values())
+    if has_key or not registered.accepts_unsigned:
         return Refusal((Kind.UNSIGNED,))
     return Sender(enterprise, source, f"{enterprise}/{agent}/{source}", "")

@@ -257,7 +257,7 @@ def test_a_step_holds_no_more_rows_than_it_may_and_a_record_stays_whole(
 
 def folded(body: bytes, encoding: str) -> Record:
     """Send lines of JSON, folded, as a vendor may."""
-    stream = stream_of(CONTRACT).id
+    stream = stream_of(CONTRACT).id.replace("agent-1", "their-own")
     headers = {
         "ce_source": "/" + stream.rsplit("/", 1)[0],
         "ce_contractid": CONTRACT.id,
@@ -266,6 +266,14 @@ def folded(body: bytes, encoding: str) -> Record:
     }
     pairs = tuple((name, text.encode()) for name, text in headers.items())
     return Record(topic_of(CONTRACT.id), stream.encode(), body, pairs)
+
+
+def test_nobody_speaks_unsigned_in_the_name_of_an_agent_that_has_a_key(county: County) -> None:
+    county.enterprises[FACTORY] = replace(county.enterprises[FACTORY], accepts_unsigned=True)
+    county.send(record_of(CONTRACT, payments(1), key=None), record_of(CONTRACT, payments(2)))
+    county.land()
+    assert county.verdicts() == ["refused", "landed"]
+    assert county.reasons() == [["signature.missing"]]
 
 
 def test_a_folded_body_is_unfolded_as_far_as_it_may(county: County) -> None:

@@ -53,7 +53,9 @@ class World:
         """Send rows as their owner's agent does."""
         contract = find(contract_id)
         owner = FACTORY if contract.publisher.value == "factory" else AUTHORITY
-        stream = Stream(owner, AGENTS[owner], SourceId("books"), contract.id)
+        # Who has a key signs; what is not signed comes from an installation without one.
+        agent = AGENTS[owner] if self.keys[owner] else AgentId("keyless")
+        stream = Stream(owner, agent, SourceId("books"), contract.id)
         self.sent[stream.id] = self.sent.get(stream.id, 0) + 1
         table = arrow_rows(contract, rows)
         batch = Batch(
