@@ -20,6 +20,7 @@ from pipeline.admission import Known
 from pipeline.intake import Harvest, Intake
 from pipeline.sequences import Arrival, Earlier, Sequences, earlier_in, sequence_mark
 from pipeline.settings import Settings, read_settings
+from pipeline.standing import GENERATION
 from pipeline.step import Step, judged
 from warehouse import attempts, quarantine
 from warehouse.landing import RECORD_SCHEMA, RECORDS, REFUSED
@@ -105,9 +106,11 @@ def waive(
 
 def is_due(store: TableStore, contract: Contract) -> bool:
     """Tell whether rows may wait that only an earlier version of the contract refused."""
-    return (
-        store.exists(contract.table) and store.open(contract.table).mark(judged(contract)) is None
-    )
+    if not store.exists(contract.table):
+        return False
+    handle = store.open(contract.table)
+    # A table that nothing has landed in holds nothing back either.
+    return handle.mark(GENERATION) is not None and handle.mark(judged(contract)) is None
 
 
 def _place(row: Row) -> Place:

@@ -9,7 +9,8 @@ from bus.topics import filed_as
 from kernel.errors import DependencyUnavailableError
 from warehouse.store import TableHandle
 
-_GENERATION = "topic"
+# The mark that counts how often the topic was made.
+GENERATION = "topic"
 
 
 def mark_name(topic: str, partition: int) -> str:
@@ -70,8 +71,8 @@ class Standing:
 
 def standing(handle: TableHandle | None, topic: str, found: Extent) -> Standing:
     """Compare a topic with its table."""
-    known = handle.mark(f"{_GENERATION}/{found.id}") if handle else None
-    newest = (handle.mark(_GENERATION) if handle else None) or 0
+    known = handle.mark(f"{GENERATION}/{found.id}") if handle else None
+    newest = (handle.mark(GENERATION) if handle else None) or 0
     generation = known or newest + 1
     name = filed_as(topic, generation)
     marks = {
@@ -84,7 +85,7 @@ def standing(handle: TableHandle | None, topic: str, found: Extent) -> Standing:
     ]
     if handle is not None and known is None and newest:
         gaps += _lost(handle, filed_as(topic, newest))
-    news = {} if known else {f"{_GENERATION}/{found.id}": generation, _GENERATION: generation}
+    news = {} if known else {f"{GENERATION}/{found.id}": generation, GENERATION: generation}
     return Standing(
         name,
         {part: end for part, (_, end) in found.spans.items()},
