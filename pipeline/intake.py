@@ -73,7 +73,9 @@ class Taken:
     def number(self) -> tuple[str, str, int] | None:
         """Give stream, epoch and sequence, when the sender counts."""
         sequence = self.envelope.sequence
-        return (self.sender.stream, self.epoch, sequence) if sequence and self.epoch else None
+        if sequence is None or not self.epoch:
+            return None
+        return self.sender.stream, self.epoch, sequence
 
     def refuse(self, *kinds: Kind) -> None:
         """Refuse the record as a whole."""

@@ -118,3 +118,15 @@ def test_a_whole_stream_sent_again_is_all_repeats(county: County, tmp_path: Path
     county.send(*records)
     assert county.land().counts["repeats"] == 20
     assert len(county.landed()) == 20
+
+
+def test_a_sender_that_counts_from_zero_has_its_first_record_proven_a_repeat_too(
+    county: County,
+) -> None:
+    first, second = (record_of(CONTRACT, payments(n + 1), sequence=n) for n in range(2))
+    county.send(first, second, first)
+    county.land()
+    county.send(first)
+    county.land()
+    assert county.verdicts() == ["landed", "landed", "repeat", "repeat"]
+    assert holes(county) == []
