@@ -155,6 +155,11 @@ def read_json(body: bytes, contract: Contract, *, lines: bool) -> Loose:
     pieces = [line for line in text.split("\n") if line.strip()] if lines else _elements(text)
     if len(pieces) > _MOST_ROWS:
         raise UndecodableError(f"the body holds more than {_MOST_ROWS} rows")
+    return read_rows(pieces, contract)
+
+
+def read_rows(pieces: Sequence[str], contract: Contract) -> Loose:
+    """Read JSON objects, each from a text of its own."""
     rows = [_object(piece) for piece in pieces]
     texts = {each.name: each.type is LogicalType.STRING for each in contract.properties}
     columns = {

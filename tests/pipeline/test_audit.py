@@ -99,3 +99,13 @@ def test_a_quarantined_row_keeps_all_its_reasons_and_its_key(world: World) -> No
     (held,) = world.store.open(quarantine.QUARANTINE).dataset().to_table().to_pylist()
     assert sorted(held["reasons"]) == ["line_no.minimum", "tax_rate.maximum"]
     assert held["business_key"] == '{"invoice_id":"PI1","line_no":0}'
+
+
+def test_more_refused_rows_than_a_body_may_hold_are_audited_together(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        world.send(INVOICE, *(row(INVOICE, invoice_id=f"I{number}-{n}", line_no=0) for n in "ab"))
+    world.land()
+    monkeypatch.setattr("contracts.decode._MOST_ROWS", 4)
+    assert audit()["rows"] == {INVOICE: 6}
