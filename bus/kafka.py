@@ -16,6 +16,7 @@ from kafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrPart
 from kafka.protocol.consumer import IsolationLevel
 
 from bus.ports import Extent, Headers, Polled, Reader, Received, Record, Sender
+from bus.topics import PREFIX
 from kernel import clock
 from kernel.errors import DependencyUnavailableError
 
@@ -344,6 +345,11 @@ class KafkaBus:
         with suppress(TopicAlreadyExistsError):
             admin.create_topics(dict.fromkeys(missing, wanted))
         admin.wait_for_topics(missing)
+
+    def topics(self) -> Sequence[str]:
+        """List the topics that bear our prefix, whoever made them."""
+        found = self._ask(lambda admin: admin.list_topics())
+        return sorted(each for each in found if each.startswith(PREFIX))
 
     def extents(self, topics: Sequence[str]) -> Mapping[str, Extent]:
         """Tell how far each of the topics that exist reaches."""

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing_extensions import override
 
 from bus.ports import Extent, Polled, Reader, Received, Record, Sender
+from bus.topics import PREFIX
 from kernel import clock
 from kernel.errors import DependencyUnavailableError
 
@@ -53,6 +54,10 @@ class MemoryBus:
             if topic not in self._topics:
                 self._topics[topic] = [[] for _ in range(self._partitions)]
                 self._ids[topic] = secrets.token_hex(8)
+
+    def topics(self) -> Sequence[str]:
+        """List the topics that bear our prefix, whoever made them."""
+        return sorted(each for each in self._topics if each.startswith(PREFIX))
 
     def drop_topic(self, topic: str) -> None:
         """Forget a topic and all that it held."""

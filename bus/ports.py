@@ -72,12 +72,8 @@ class Reader(Protocol):
         ...
 
 
-class Bus(Protocol):
-    """A bus as a whole."""
-
-    def ensure_topics(self, topics: Sequence[str]) -> None:
-        """Create the topics that are missing."""
-        ...
+class Source(Protocol):
+    """Where records are read from."""
 
     def extents(self, topics: Sequence[str]) -> Mapping[str, Extent]:
         """Tell how far each of the topics that exist reaches."""
@@ -85,6 +81,18 @@ class Bus(Protocol):
 
     def reader(self, topic: str, positions: Mapping[int, int]) -> Reader:
         """Open a topic at the next offset to read of each partition."""
+        ...
+
+
+class Bus(Source, Protocol):
+    """A bus as a whole."""
+
+    def ensure_topics(self, topics: Sequence[str]) -> None:
+        """Create the topics that are missing."""
+        ...
+
+    def topics(self) -> Sequence[str]:
+        """List the topics that bear our prefix, whoever made them."""
         ...
 
     def sender(self) -> Sender:

@@ -8,10 +8,19 @@ from datetime import datetime
 
 import pyarrow as pa
 
+from bus.topics import contract_of
 from contracts.loader import all_contracts
 from kernel.errors import ChecksFailedError, DependencyUnavailableError
 from pipeline import wiring
-from pipeline.findings import agent_findings, gap_findings, holes_of, lag_findings, ledger_findings
+from pipeline.findings import (
+    agent_findings,
+    gap_findings,
+    holes_of,
+    kept_notices,
+    lag_findings,
+    ledger_findings,
+)
+from pipeline.keep import kept_topics
 from pipeline.land import standings
 from pipeline.publish import RoundReport, read_status, resident_agents
 from pipeline.settings import Settings, read_settings
@@ -56,6 +65,8 @@ class Health:
     streams: tuple[StreamHealth, ...]
     lag: Mapping[str, int]
     findings: tuple[str, ...]
+    # What a person should know and nothing is wrong with.
+    notices: tuple[str, ...] = ()
     # Why the bus could not be asked; it stands among the findings too.
     silent: DependencyUnavailableError | None = None
 
@@ -82,6 +93,7 @@ class Health:
                 {**asdict(each), "lag": self.lag.get(each.contract, 0)} for each in self.streams
             ],
             "findings": list(self.findings),
+            "notices": list(self.notices),
         }
 
 
@@ -118,7 +130,7 @@ def examine(settings: Settings | None = None) -> Health:
         *agent_findings(agents, records, landed),
         *ledger_findings(settings, store),
     ]
-    return Health(streams, behind, tuple(findings), silent)
+    return Health(streams, behind, tuple(findings), tuple(kept_notices(store)), silent)
 
 
 def _equations(streams: Iterable[StreamHealth]) -> Iterator[str]:
@@ -134,6 +146,8 @@ def _gaps(store: TableStore) -> Iterator[str]:
     for contract in all_contracts().values():
         if store.exists(contract.table):
             yield from gap_findings(contract.id, store.open(contract.table).commits())
+    for topic, handle in kept_topics(store):
+        yield from gap_findings(contract_of(topic), handle.commits())
 
 
 def _agent_reports(settings: Settings) -> dict[str, tuple[RoundReport | None, float]]:

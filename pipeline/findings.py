@@ -9,11 +9,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bus.ports import Bus
-from bus.topics import topic_of
+from bus.topics import contract_of, topic_of
+from contracts.loader import all_contracts
 from kernel import canonical, clock
 from kernel.errors import DependencyUnavailableError
 from kernel.ids import ContractId
-from pipeline import wiring
+from pipeline import keep, wiring
 from pipeline.publish import RoundReport
 from pipeline.seal import pack_path
 from pipeline.settings import Settings
@@ -74,6 +75,21 @@ def gap_findings(contract: str, commits: Iterable[Commit]) -> Iterator[str]:
                     f"{place}: offsets {gap['first']} to {int(str(gap['end'])) - 1} were gone"
                     " before they were landed."
                 )
+
+
+def kept_notices(store: TableStore) -> Iterator[str]:
+    """Tell of records that wait for a contract, or to be landed now that there is one."""
+    contracts = all_contracts()
+    for topic, handle in keep.kept_topics(store):
+        contract = contracts.get(contract_of(topic))
+        count = sum(int(str(each.facts.get("records", 0))) for each in handle.commits())
+        if contract is None and count:
+            yield (
+                f"{topic}: {count} records are kept, for no contract is for them;"
+                " they land when there is one."
+            )
+        elif contract is not None and any(keep.kept(store, contract)):
+            yield f"{topic}: records that were kept are not landed yet; `nplusx land` lands them."
 
 
 def lag_findings(

@@ -4,32 +4,31 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from threading import Event
 
-from bus.ports import Bus, Extent
-from bus.topics import topic_of
+from bus.ports import Bus, Extent, Source
+from bus.topics import contract_of, topic_of
 from contracts.loader import all_contracts, find
 from contracts.model import Contract
-from contracts.schema import landing_schema
 from kernel import clock
 from kernel.errors import DependencyUnavailableError
 from kernel.ids import ContractId
 from kernel.log import logger
-from pipeline import lineage, replay, wiring
+from pipeline import keep, lineage, replay, wiring
 from pipeline.admission import Known
 from pipeline.feed import Feed
 from pipeline.intake import Harvest, Intake
 from pipeline.sequences import Sequences, earlier_in, sequence_mark
 from pipeline.settings import Settings, read_settings
-from pipeline.standing import Standing, mark_name, standing
+from pipeline.standing import Standing, mark_name, settled, standing
 from pipeline.step import Step, judged
 from warehouse.store import ConflictError, TableStore
 
 # Each conflict means that another lander got on; so many in a row mean something else.
 _RETRIES = 20
 # How often one that follows looks for new partitions, and for a topic made anew.
-_LOOK_AGAIN_SECONDS = 30.0
+LOOK_AGAIN_SECONDS = 30.0
 OnCommit = Callable[[Mapping[str, int]], None]
 
 
@@ -57,18 +56,19 @@ class Landed:
 
 
 def standings(settings: Settings, bus: Bus) -> dict[ContractId, Standing]:
-    """Tell, per contract with a topic, where its table stands on it."""
+    """Tell, per topic of ours, where its table stands on it; also where no contract is for it."""
     store = wiring.store(settings)
+    tables = {topic_of(contract): each.table for contract, each in all_contracts().items()}
+    tables |= {topic: keep.table_of(topic) for topic in keep.unknown_topics(bus)}
     # The tables first: what they have read must be on the bus when that is asked.
     handles = {
-        contract: store.open(each.table) if store.exists(each.table) else None
-        for contract, each in all_contracts().items()
+        topic: store.open(table) if store.exists(table) else None for topic, table in tables.items()
     }
-    extents = bus.extents([topic_of(contract) for contract in handles])
+    extents = bus.extents(list(handles))
     return {
-        contract: standing(handle, topic, extents[topic])
-        for contract, handle in handles.items()
-        if (topic := topic_of(contract)) in extents
+        contract_of(topic): standing(handle, topic, extents[topic])
+        for topic, handle in handles.items()
+        if topic in extents
     }
 
 
@@ -80,17 +80,18 @@ def lag() -> dict[ContractId, Standing]:
 
 
 def behind(settings: Settings | None = None) -> list[str]:
-    """List the contracts whose table stands behind the bus; a new contract gets its topic."""
+    """List what stands behind the bus or holds what waits; a new contract gets its topic."""
     settings = settings or read_settings()
     with closing(wiring.bus(settings)) as bus:
         bus.ensure_topics(_topics())
         found = standings(settings, bus)
     store = wiring.store(settings)
-    return sorted(
-        contract
-        for contract, at in found.items()
-        if at.is_behind or replay.is_due(store, find(contract))
-    )
+    waits = {
+        each.id
+        for each in all_contracts().values()
+        if replay.is_due(store, each) or any(keep.kept(store, each))
+    }
+    return sorted(each for each, at in found.items() if at.is_behind or each in waits)
 
 
 def prepare_topics(settings: Settings) -> None:
@@ -109,8 +110,13 @@ def known(settings: Settings) -> Callable[[], Known]:
 
 
 def land(contract: str, on_commit: OnCommit | None = None) -> dict[str, object]:
-    """Land what the bus holds of a contract now; safe to run twice, at once, or after a kill."""
+    """Land what the bus holds of a contract now; safe to run twice, at once, or after a kill.
+
+    What is on a topic that no contract is for is kept until there is one.
+    """
     settings = read_settings()
+    if contract not in all_contracts() and (landed := _keep(settings, contract)) is not None:
+        return landed.as_extra()
     found, store = find(contract), wiring.store(settings)
     with lineage.told(settings, "land.land_one") as run:
         if replay.is_due(store, found):
@@ -118,9 +124,26 @@ def land(contract: str, on_commit: OnCommit | None = None) -> dict[str, object]:
         with closing(wiring.bus(settings)) as bus:
             lander = Lander(settings, found, bus, store, known(settings))
             lander.on_commit = on_commit
-            landed = lander.drain().as_extra()
-        run.landed(topic_of(found.id), landed)
-    return landed
+            facts = lander.drain().as_extra()
+        run.landed(topic_of(found.id), facts)
+    return facts
+
+
+def _keep(settings: Settings, unknown: str) -> Landed | None:
+    """Keep what is on a topic without a contract, if there is such a topic."""
+    with closing(wiring.bus(settings)) as bus:
+        topic = topic_of(ContractId(unknown))
+        if topic not in keep.unknown_topics(bus):
+            return None
+        read = keep.Keeper(settings, bus, wiring.store(settings), topic).drain()
+    version = wiring.store(settings).open(keep.table_of(topic)).version
+    offsets = _offsets(read[0].marks, read[1].marks) if read else {}
+    return Landed(unknown, "", version, offsets, {})
+
+
+def _offsets(start: Mapping[int, int], end: Mapping[int, int]) -> dict[str, tuple[int, int]]:
+    """Give the span that was read of each partition."""
+    return {str(part): (start.get(part, 0), mark) for part, mark in end.items()}
 
 
 def _live(stop: Event, until: float) -> Callable[[], bool]:
@@ -149,20 +172,34 @@ class Lander:
         self._step = Step(store, contract, settings.crash.dir)
 
     def drain(self) -> Landed:
-        """Land until the table stands where the bus ended."""
+        """Land what was kept before there was a contract, then to where the bus ended."""
         counts = Counter[str]()
+        spans: dict[str, tuple[Mapping[int, int], Mapping[int, int]]] = {}
+        for source in (*keep.kept(self._store, self._contract), self._bus):
+            if (read := self._drain(source, counts)) is not None:
+                start, end = read
+                spans[end.topic] = spans.get(end.topic, (start.marks, {}))[0], end.marks
+        handle = self._store.open(self._contract.table)
+        logger("land").info("landed", contract=self._contract.id, **counts)
+        # Of a topic that was made anew, what its last life held.
+        offsets = _offsets(*spans.popitem()[1]) if spans else {}
+        return Landed(
+            self._contract.id, self._contract.version, handle.version, offsets, dict(counts)
+        )
+
+    def _drain(self, source: Source, counts: Counter[str]) -> tuple[Standing, Standing] | None:
         # The table first: what it has read must be on the bus when that is asked.
         handle = self._store.open(self._contract.table)
-        extent = self._bus.extents([self._topic]).get(self._topic)
+        extent = source.extents([self._topic]).get(self._topic)
         if extent is None:
-            return self._landed({}, {}, counts)
+            return None
         standing(handle, self._topic, extent).require_readable()
         start = at = self._settle(extent)
         conflicts = 0
         while at.is_behind:
             before = sum(counts.values())
             try:
-                self._run(at, counts, lambda: False)
+                self._run(source, at, counts, lambda: False)
             except ConflictError as quicker:
                 conflicts = 0 if sum(counts.values()) > before else conflicts + 1
                 if conflicts > _RETRIES:
@@ -172,10 +209,12 @@ class Lander:
                         cure="run again; what they landed is landed.",
                     ) from quicker
             at = self._settle(extent)
-        return self._landed(start.marks, at.marks, counts)
+        return start, at
 
     def follow(self, stop: Event) -> None:
         """Land what comes, as it comes, until told to stop; what was begun is finished."""
+        for source in keep.kept(self._store, self._contract):
+            self._drain(source, Counter())
         while not stop.is_set():
             handle = self._store.open(self._contract.table)
             extent = self._bus.extents([self._topic]).get(self._topic)
@@ -184,46 +223,18 @@ class Lander:
                 continue
             standing(handle, self._topic, extent).require_readable()
             at = self._settle(extent)
-            until = clock.monotonic() + _LOOK_AGAIN_SECONDS
+            until = clock.monotonic() + LOOK_AGAIN_SECONDS
             with suppress(ConflictError):
-                self._run(at, Counter(), _live(stop, until))
+                self._run(self._bus, at, Counter(), _live(stop, until))
 
     def _settle(self, extent: Extent) -> Standing:
-        """Find where to go on; what can no longer be read is told in a commit of its own."""
-        while True:
-            handle = self._store.open(self._contract.table)
-            at = standing(handle, self._topic, extent)
-            if not at.news and not at.gaps:
-                return at
-            marks = {mark_name(at.topic, part): offset for part, offset in at.start.items()}
-            if at.is_first:
-                # Nothing waits yet that another version could have refused.
-                marks[judged(self._contract)] = 1
-            facts = {
-                "contract": self._contract.id,
-                "topic_id": extent.id,
-                "gaps": [asdict(gap) for gap in at.gaps],
-                "landed_at": clock.now().isoformat(),
-            }
-            with suppress(ConflictError):
-                handle.append(
-                    landing_schema(self._contract).empty_table(), {**marks, **at.news}, facts
-                )
+        # Nothing waits yet of a new table that another version could have refused.
+        first = {judged(self._contract): 1}
+        return settled(self._store, self._contract.table, self._topic, extent, first)
 
-    def _landed(
-        self, start: Mapping[int, int], marks: Mapping[int, int], counts: Counter[str]
-    ) -> Landed:
-        handle = self._store.open(self._contract.table)
-        logger("land").info("landed", contract=self._contract.id, **counts)
-        return Landed(
-            self._contract.id,
-            self._contract.version,
-            handle.version,
-            {str(part): (start[part], mark) for part, mark in marks.items()},
-            dict(counts),
-        )
-
-    def _run(self, at: Standing, counts: Counter[str], is_live: Callable[[], bool]) -> None:
+    def _run(
+        self, source: Source, at: Standing, counts: Counter[str], is_live: Callable[[], bool]
+    ) -> None:
         """Go from a standing on: while one step is written, the next is judged."""
 
         def settle(written: Future[dict[str, int]] | None) -> None:
@@ -238,7 +249,7 @@ class Lander:
         believed: dict[str, int | None] = {}
         pending: Future[dict[str, int]] | None = None
         with (
-            closing(self._bus.reader(self._topic, at.marks)) as reader,
+            closing(source.reader(self._topic, at.marks)) as reader,
             ThreadPoolExecutor(1, thread_name_prefix="land-write") as writer,
         ):
             feed = Feed(reader, at.marks, self._settings)

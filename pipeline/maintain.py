@@ -15,6 +15,7 @@ from kernel.errors import NplusxError, as_one
 from kernel.log import logger
 from pipeline import assess, wiring
 from pipeline.crashpoints import crash_here
+from pipeline.keep import KEPT_TABLE
 from pipeline.seal import landing_of
 from pipeline.settings import Settings, read_settings
 from warehouse import attempts, ledger, quarantine
@@ -119,7 +120,7 @@ def _keep(settings: Settings, store: TableStore, name: str, pinned: frozenset[in
 
 
 def _grows(name: str) -> bool:
-    return name.startswith(attempts.LANDING) or name in _GROWING
+    return name.startswith((attempts.LANDING, KEPT_TABLE)) or name in _GROWING
 
 
 def _patiently(step: Callable[[], int]) -> int | None:

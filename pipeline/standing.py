@@ -1,13 +1,15 @@
 """Where a landing table stands on its topic: what is to read, and what can no longer be read."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from itertools import count
 
 from bus.ports import Extent
-from bus.topics import filed_as
+from bus.topics import contract_of, filed_as
+from kernel import clock
 from kernel.errors import DependencyUnavailableError
-from warehouse.store import TableHandle
+from warehouse.store import ConflictError, TableHandle, TableStore
 
 # The mark that counts how often the topic was made.
 GENERATION = "topic"
@@ -94,6 +96,36 @@ def standing(handle: TableHandle | None, topic: str, found: Extent) -> Standing:
         news,
         is_first=not newest,
     )
+
+
+def settled(
+    store: TableStore,
+    table: str,
+    topic: str,
+    extent: Extent,
+    first: Mapping[str, int] | None = None,
+) -> Standing:
+    """Find where to go on; what can no longer be read is told in a commit of its own.
+
+    A table that has met no topic yet also gets the marks of its beginning.
+    """
+    while True:
+        handle = store.open(table)
+        at = standing(handle, topic, extent)
+        if not at.news and not at.gaps:
+            return at
+        marks = {mark_name(at.topic, part): offset for part, offset in at.start.items()}
+        if at.is_first:
+            marks |= first or {}
+        facts = {
+            "contract": contract_of(topic),
+            "topic_id": extent.id,
+            "gaps": [asdict(gap) for gap in at.gaps],
+            "landed_at": clock.now().isoformat(),
+        }
+        with suppress(ConflictError):
+            empty = handle.dataset().schema.empty_table()
+            handle.append(empty, {**marks, **at.news}, facts)
 
 
 def _lost(handle: TableHandle, topic: str) -> Iterator[Gap]:

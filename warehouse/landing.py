@@ -15,6 +15,8 @@ RECORDS = "landing_record"
 LANDED, PARTIAL, QUARANTINED = "landed", "partial", "quarantined"
 REFUSED, REPEAT, TOMBSTONE = "refused", "repeat", "tombstone"
 JUDGED = (LANDED, PARTIAL, QUARANTINED)
+# Nobody has judged it yet: no contract is for its topic.
+KEPT = "contract.unknown"
 RECORD_SCHEMA = pa.schema(
     [
         ("topic", pa.string()),

@@ -35,6 +35,8 @@ def doctor(
                 for each in health.streams
             ],
         )
+        for notice in health.notices:
+            say(notice)
     health.require()
 
 

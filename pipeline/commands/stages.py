@@ -19,11 +19,10 @@ def land(
     ] = False,
 ) -> None:
     """Land what the bus holds: every row once, or in quarantine with its reasons."""
-    from contracts.loader import all_contracts
     from pipeline import land as stage
 
     if follow:
-        _follow([contract] if contract else list(all_contracts()))
+        _follow(contract)
         return
     quarantined = 0
     for identity in [contract] if contract else stage.behind():
@@ -38,7 +37,7 @@ def land(
         )
 
 
-def _follow(contracts: list[str]) -> None:
+def _follow(contract: str) -> None:
     from threading import Event
 
     from pipeline.follow import follow
@@ -47,7 +46,7 @@ def _follow(contracts: list[str]) -> None:
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, lambda *_: stop.set())
     with progress("落地 land", "records") as on_commit:
-        follow(contracts, stop, on_commit)
+        follow(contract, stop, on_commit)
 
 
 def refine() -> None:

@@ -117,6 +117,12 @@ def test_extents_leave_out_what_does_not_exist(bus: Bus, topic: str) -> None:
     assert bus.extents([]) == {}
 
 
+def test_topics_of_our_prefix_are_listed_whoever_made_them(bus: Bus, topic: str) -> None:
+    bus.ensure_topics([topic, "someone.elses"])
+    assert topic in bus.topics()
+    assert all(each.startswith("nplusx.") for each in bus.topics())
+
+
 def test_a_topic_made_anew_has_another_id(bus: Bus, topic: str) -> None:
     bus.ensure_topics([topic])
     before = bus.extents([topic])[topic].id

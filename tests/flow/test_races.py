@@ -16,6 +16,7 @@ from bus.kafka import KafkaBus
 from bus.ports import Record
 from bus.topics import topic_of
 from contracts.loader import find
+from kernel.ids import ContractId
 from pipeline import wiring
 from pipeline.doctor import examine
 from pipeline.settings import read_settings
@@ -109,14 +110,15 @@ def send(broker: Broker, records: list[Record]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _empty_topic(broker: Broker) -> Iterator[None]:
-    """Each test has the topic for itself."""
+def _empty_broker(broker: Broker) -> Iterator[None]:
+    """Each test has the broker for itself."""
     from kafka import KafkaAdminClient
 
     yield
     admin = KafkaAdminClient(bootstrap_servers=broker.bootstrap)
-    admin.delete_topics([topic_of(CONTRACT.id)])
-    while topic_of(CONTRACT.id) in admin.list_topics():
+    ours = [each for each in admin.list_topics() if each.startswith("nplusx.")]
+    admin.delete_topics(ours)
+    while set(ours) & set(admin.list_topics()):
         time.sleep(0.05)
     admin.close()
 
@@ -201,3 +203,27 @@ def test_two_landers_that_are_killed_two_hundred_times(
     variables: dict[str, str], broker: Broker, tmp_path: Path
 ) -> None:
     race(variables, broker, tmp_path, kills=250)
+
+
+def test_a_topic_without_a_contract_is_kept_once_however_often_its_keeper_is_killed(
+    variables: dict[str, str], broker: Broker, tmp_path: Path
+) -> None:
+    unknown = "iot.reading.v1"
+    bodies = [f"{number}".encode() for number in range(90)]
+    bus = KafkaBus(broker.bootstrap, 2, 1, 15.0)
+    bus.ensure_topics([topic_of(ContractId(unknown))])
+    sender = bus.sender()
+    records = [Record(topic_of(ContractId(unknown)), body[-1:], body, ()) for body in bodies]
+    assert set(sender.send(records)) == {""}
+    sender.close()
+    bus.close()
+    with nursery(variables, unknown) as keepers:
+        for point in ("land.before_commit", "land.after_commit"):
+            (tmp_path / "crashes" / point).touch()
+            assert keepers.run("land") == -signal.SIGKILL
+        running = [keepers.start("land") for _ in range(2)]
+        assert [keepers.wait(each) for each in running] == [0, 0]
+    rows = wiring.store(read_settings()).open(f"unknown__{unknown}").dataset().to_table()
+    assert sorted(rows["body"].to_pylist()) == sorted(bodies)
+    (notice,) = examine(read_settings()).notices
+    assert "90 records are kept" in notice
