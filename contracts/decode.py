@@ -6,7 +6,7 @@ import re
 import struct
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import pyarrow as pa
@@ -24,6 +24,8 @@ from kernel import canonical
 _LARGEST_UNFOLDED = 64 << 20
 # An agent sends 5,000; what costs a sender nothing, a row of nulls, must not cost us the memory.
 _MOST_ROWS = 50_000
+# Nor must columns of nulls: every contract's columns and as many again for all of these rows.
+_MOST_VALUES = 4_000_000
 _SPACE = re.compile(r"[ \t\n\r]*")
 # Python reads longer ones in time that grows with their square; no column holds them.
 _INT_DIGITS = 18
@@ -41,11 +43,18 @@ class Loose:
     extra: tuple[str | None, ...] | None
     broken: tuple[int, ...]
     raw: Callable[[Sequence[int]], list[bytes]]
+    # The bytes of the body, unfolded.
+    body: int = 0
 
     @property
     def count(self) -> int:
         """Tell the number of rows."""
         return int(self.columns.num_rows)
+
+    @property
+    def size(self) -> int:
+        """Tell about how many bytes it holds."""
+        return max(self.body, int(self.columns.nbytes))
 
     def only(self, rows: Sequence[int]) -> "Loose":
         """Keep some of the rows, all of which are plain."""
@@ -127,6 +136,8 @@ def read_arrow(body: bytes, contract: Contract) -> Loose:
             table = stream.read_all()
         if table.num_rows > _MOST_ROWS:
             raise UndecodableError(f"the body holds more than {_MOST_ROWS} rows")
+        if table.num_rows * table.num_columns > _MOST_VALUES:
+            raise UndecodableError(f"the body holds more than {_MOST_VALUES} values")
         table.validate(full=True)
         table = _undictionaried(table)
     except (pa.ArrowException, OSError, ValueError, struct.error) as broken:
@@ -143,7 +154,8 @@ def read_arrow(body: bytes, contract: Contract) -> Loose:
     def raw(rows: Sequence[int]) -> list[bytes]:
         return [canonical.dumps(row) for row in _readable(table.take(rows))]
 
-    return Loose(table.select([name for name in names if name in known]), extra, (), raw)
+    columns = table.select([name for name in names if name in known])
+    return Loose(columns, extra, (), raw, int(table.nbytes))
 
 
 def read_json(body: bytes, contract: Contract, *, lines: bool) -> Loose:
@@ -155,7 +167,7 @@ def read_json(body: bytes, contract: Contract, *, lines: bool) -> Loose:
     pieces = [line for line in text.split("\n") if line.strip()] if lines else _elements(text)
     if len(pieces) > _MOST_ROWS:
         raise UndecodableError(f"the body holds more than {_MOST_ROWS} rows")
-    return read_rows(pieces, contract)
+    return replace(read_rows(pieces, contract), body=len(body))
 
 
 def read_rows(pieces: Sequence[str], contract: Contract) -> Loose:
@@ -183,7 +195,8 @@ def read_rows(pieces: Sequence[str], contract: Contract) -> Loose:
 
 
 def _undictionaried(table: pa.Table) -> pa.Table:
-    """Write dictionary columns out, as far as a body may unfold."""
+    """Write dictionary columns out, all together as far as a body may unfold."""
+    size = 0
     for at, field in enumerate(table.schema):
         if not pa.types.is_dictionary(field.type):
             continue
@@ -191,7 +204,7 @@ def _undictionaried(table: pa.Table) -> pa.Table:
             field.type.value_type
         )
         if wide:
-            size = sum(
+            size += sum(
                 pc.sum(pc.binary_length(chunk.dictionary).take(chunk.indices)).as_py() or 0
                 for chunk in table.column(at).chunks
             )

@@ -1,7 +1,7 @@
 """Records of one topic in steps of a bounded size, and the position after each step."""
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from bus.envelope import claimed_rows
@@ -53,6 +53,14 @@ class Feed:
             self._waiting.extend(polled.records)
             self._read_to = dict(polled.positions)
         return records, positions
+
+    def give_back(
+        self, records: Sequence[Received], positions: Mapping[int, int]
+    ) -> dict[int, int]:
+        """Take back the last records, too much for a step; tell the positions before them."""
+        self._waiting.extendleft(reversed(records))
+        first = {each.partition: each.offset for each in reversed(records)}
+        return {**positions, **first}
 
 
 def _reached(positions: Mapping[int, int], ends: Mapping[int, int]) -> bool:

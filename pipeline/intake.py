@@ -20,6 +20,7 @@ from kernel.log import logger
 from pipeline import opening
 from pipeline.admission import Known, Refusal, Sender, admit, form_faults
 from pipeline.sequences import Arrival, Place, Sequences
+from pipeline.settings import LandSettings
 from warehouse.landing import (
     JUDGED,
     LANDED,
@@ -124,14 +125,16 @@ class Intake:
 
     contract: Contract
     known: Known
-    largest: int
+    limits: LandSettings
     sequences: Sequences
     refused: list[Refused] = field(default_factory=list)
 
     def take(self, records: Sequence[Received]) -> Harvest:
-        """Judge records in their order; those whose columns are alike are judged in one go."""
-        taken = [self._admit(record) for record in records]
-        parts = list(self._read([each for each in taken if not each.verdict and not each.faults]))
+        """Judge records in their order; those whose columns are alike are judged in one go.
+
+        The last ones are left where their bodies unfold to more than a step may hold.
+        """
+        taken, parts = self._open(records)
         for each in taken:
             self._place(each)
         kept = [part for each in parts if (part := _undecided(each))]
@@ -140,8 +143,7 @@ class Intake:
 
     def reopen(self, records: Sequence[Received]) -> tuple[list[Taken], list[pa.Table]]:
         """Judge again the rows of records whose place in their streams is settled."""
-        taken = [self._admit(record) for record in records]
-        parts = list(self._read([each for each in taken if not each.verdict and not each.faults]))
+        taken, parts = self._open(records)
         for each in taken:
             if each.faults:
                 each.refuse()
@@ -158,7 +160,7 @@ class Intake:
             taken.verdict = TOMBSTONE
             return taken
         taken.faults = form_faults(record, envelope, digest, self.contract)
-        if len(record.value) > self.largest:
+        if len(record.value) > self.limits.record_bytes:
             taken.faults = (Kind.TOO_LARGE, *taken.faults)
         sender = admit(record, envelope, self.contract, self.known)
         if isinstance(sender, Refusal):
@@ -185,16 +187,31 @@ class Intake:
             keeps = Arrival(came.digest, came.headers, keeps_number=not taken.faults)
             self.sequences.note(*number, keeps)
 
-    def _read(self, admitted: list[Taken]) -> Iterator[_Part]:
-        """Open bodies; one that cannot be opened is a fault of its record."""
+    def _open(self, records: Sequence[Received]) -> tuple[list[Taken], list[_Part]]:
+        """Admit records and open their bodies, until a step holds what it may.
+
+        A body that cannot be opened is a fault of its record.
+        """
+        taken: list[Taken] = []
+        parts: list[_Part] = []
         singles: list[Taken] = []
-        for each in admitted:
+        room = self.limits.commit_bytes
+        for record in records:
+            if room <= 0:
+                break
+            each = self._admit(record)
+            taken.append(each)
+            if each.verdict or each.faults:
+                continue
             kind = each.envelope.get("content-type")
             if kind == envelopes.ARROW_STREAM or each.envelope.get("content-encoding"):
-                yield from self._read_one(each)
+                opened = list(self._read_one(each))
+                room -= sum(part.loose.size for part in opened)
+                parts += opened
             else:
+                room -= len(record.value or b"")
                 singles.append(each)
-        yield from self._read_singles(singles)
+        return taken, [*parts, *self._read_singles(singles)]
 
     def _read_singles(self, taken: list[Taken]) -> Iterator[_Part]:
         """Read JSON bodies together as far as they are plain, the others one by one."""

@@ -261,10 +261,10 @@ class Lander:
                     continue
                 sequences.begin(earlier_in(self._store, self._contract.id))
                 # Asked anew for each step: a key may be revoked while a backlog is landed.
-                intake = Intake(
-                    self._contract, self._known(), self._settings.record_bytes, sequences
-                )
+                intake = Intake(self._contract, self._known(), self._settings, sequences)
                 harvest = intake.take(records)
+                if too_much := records[len(harvest.taken) :]:
+                    positions = feed.give_back(too_much, positions)
                 settle(pending)
                 marks = sequences.marks()
                 for name in marks:

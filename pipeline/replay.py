@@ -117,6 +117,10 @@ def _place(row: Row) -> Place:
     return str(row["topic"]), int(str(row["partition"])), int(str(row["offset"]))
 
 
+class _TooMuchError(Exception):
+    """The records unfold to more than is judged at once."""
+
+
 class _Replay:
     """Judges records of one contract again."""
 
@@ -139,6 +143,11 @@ class _Replay:
             except ConflictError:
                 # Another replay, or a lander on the same stream, was quicker: look again.
                 continue
+            except _TooMuchError:
+                places = sorted({_place(row) for row in left})
+                middle = places[len(places) // 2]
+                done |= self.judge([row for row in left if _place(row) < middle])
+                return done | self.judge([row for row in left if _place(row) >= middle])
 
     def note_judged(self) -> None:
         """Remember that this version of the contract has judged all that waited."""
@@ -154,17 +163,19 @@ class _Replay:
         }
         sequences = Sequences(lambda *of: handle.mark(sequence_mark(*of)))
         sequences.begin(_but(earlier_in(self._store, self._contract.id), whole))
-        largest = self._settings.land.record_bytes
-        intake = Intake(self._contract, self._known, largest, sequences)
-        anew = intake.take(self._records(whole))
+        intake = Intake(self._contract, self._known, self._settings.land, sequences)
+        anew = intake.take(records := self._records(whole))
         taken = [each for each in anew.taken if each.verdict != REFUSED]
         kept = {(r.topic, r.partition, r.offset) for r in (each.record for each in taken)}
         refused = [
             each for each in anew.refused if (each.topic, each.partition, each.offset) in kept
         ]
-        again = Intake(self._contract, self._known, largest, sequences)
+        again = Intake(self._contract, self._known, self._settings.land, sequences)
         empty = landing_schema(self._contract).empty_table()
-        reopened, tables = again.reopen(self._records({place[:3] for place in rows}))
+        others = self._records({place[:3] for place in rows})
+        reopened, tables = again.reopen(others)
+        if len(anew.taken) + len(reopened) < len(records) + len(others):
+            raise _TooMuchError
         good = _only([empty, *tables], rows)
         touched = {place[:3] for place in _places(good)}
         taken += [

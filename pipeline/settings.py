@@ -129,7 +129,7 @@ class LandSettings(BaseModel):
     """How records become rows."""
 
     commit_bytes: int = Field(
-        64 << 20, ge=1 << 20, description="Body bytes after which a commit is made."
+        64 << 20, ge=1 << 20, description="Body bytes, unfolded, after which a commit is made."
     )
     commit_rows: int = Field(250_000, ge=1, description="Rows after which a commit is made.")
     commit_seconds: float = Field(

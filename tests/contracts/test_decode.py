@@ -343,3 +343,10 @@ def test_more_rows_than_a_body_may_hold_are_refused() -> None:
         decode_json(b"{}\n" * 60_000, CONTRACT, lines=True)
     with pytest.raises(UndecodableError, match="rows"):
         decode_json(b"[" + b",".join([b"{}"] * 60_000) + b"]", CONTRACT, lines=False)
+
+
+def test_dictionaries_are_written_out_as_far_as_a_body_may_unfold_all_together() -> None:
+    text = pa.array(["x" * 40_000] * 1000).dictionary_encode()
+    table = pa.table({"payment_id": text, "payee_uscc": text})
+    with pytest.raises(UndecodableError, match="unfold"):
+        decode_arrow(ipc(table), CONTRACT)
