@@ -128,12 +128,32 @@ class Intake:
     limits: LandSettings
     sequences: Sequences
     refused: list[Refused] = field(default_factory=list)
+    # Places of records whose bodies open, and only the judging found that they cannot be read.
+    odd: set[tuple[str, int, int]] = field(default_factory=set)
 
     def take(self, records: Sequence[Received]) -> Harvest:
         """Judge records in their order; those whose columns are alike are judged in one go.
 
         The last ones are left where their bodies unfold to more than a step may hold.
         """
+        harvest = self._take(records)
+        if self.odd:
+            # Their numbers are free for others of this step: find all that are odd, then place
+            # everything again.
+            records = records[: len(harvest.taken)]
+            self._forget()
+            _, parts = self._open(records)
+            for _ in (table for group in _alike(parts) for table in self._judge(group)):
+                continue
+            self._forget()
+            harvest = self._take(records)
+        return harvest
+
+    def _forget(self) -> None:
+        self.refused.clear()
+        self.sequences.forget()
+
+    def _take(self, records: Sequence[Received]) -> Harvest:
         taken, parts = self._open(records)
         for each in taken:
             self._place(each)
@@ -201,6 +221,8 @@ class Intake:
                 break
             each = self._admit(record)
             taken.append(each)
+            if _place(record) in self.odd and not each.verdict:
+                each.faults = (*each.faults, Kind.UNDECODABLE)
             if each.verdict or each.faults:
                 continue
             kind = each.envelope.get("content-type")
@@ -252,6 +274,7 @@ class Intake:
             else:
                 for owner in parts[0].owners:
                     owner.refuse(Kind.UNDECODABLE)
+                    self.odd.add(_place(owner.record))
 
     def _split(self, parts: list[_Part]) -> pa.Table:
         """Judge all rows at once, and give each record its own."""
@@ -323,6 +346,10 @@ class Intake:
             raw=raw,
             first_seen_at=record.broker_at,
         )
+
+
+def _place(record: Received) -> tuple[str, int, int]:
+    return record.topic, record.partition, record.offset
 
 
 def _count(taken: Taken, rows: int) -> None:

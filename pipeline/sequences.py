@@ -53,13 +53,18 @@ class Sequences:
     _earlier: Earlier = lambda *_: ()
     _arrived: dict[tuple[str, str, int], list[Arrival]] = field(default_factory=dict)
     _before: dict[tuple[str, str, int], list[Arrival]] = field(default_factory=dict)
+    _seen_before: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def begin(self, earlier: Earlier) -> None:
         """Begin a step; the one before it may not be in the tables yet."""
         self._earlier = earlier
-        self._before, self._arrived = self._arrived, {}
-        self.holes = []
-        self.touched = set()
+        self._before, self._seen_before = self._arrived, dict(self.seen)
+        self.forget()
+
+    def forget(self) -> None:
+        """Forget what this step noted: it is judged anew."""
+        self.seen, self._arrived = dict(self._seen_before), {}
+        self.holes, self.touched = [], set()
 
     def marks(self) -> dict[str, int]:
         """Give the watermarks of the streams that this step met, moved or not.

@@ -3,14 +3,18 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from bus.outbox import Encoded, Outbox
 from bus.ports import Record
 from contracts.loader import find
 from pipeline import bodies
+from pipeline.settings import LandSettings
 from tests.pipeline.county import County, payments
-from tests.rows import KEY, arrow_rows, record_of, stream_of, valid_row
+from tests.rows import KEY, arrow_rows, ipc, record_of, stream_of, valid_row
+from warehouse import attempts
+from warehouse.landing import RECORD_SCHEMA, RECORDS
 
 CONTRACT = find("erp.payment.v1")
 STREAM = stream_of(CONTRACT)
@@ -130,3 +134,38 @@ def test_a_sender_that_counts_from_zero_has_its_first_record_proven_a_repeat_too
     county.land()
     assert county.verdicts() == ["landed", "landed", "repeat", "repeat"]
     assert holes(county) == []
+
+
+def odd(number: int, sequence: int) -> Record:
+    """A body that opens, and of which only the judging finds that it cannot be read."""
+    rows = arrow_rows(CONTRACT, payments(number)).drop_columns(["payee_uscc"])
+    ends = pa.array([1], pa.int32())
+    column = pa.RunEndEncodedArray.from_arrays(ends, pa.array(["x"]))
+    body = ipc(rows.append_column("payee_uscc", column))
+    return record_of(CONTRACT, payments(number), sequence=sequence, body=body)
+
+
+@pytest.mark.parametrize("commit_rows", [1, 3, 100])
+def test_a_record_that_only_the_judging_finds_unreadable_leaves_its_number_too(
+    tmp_path: Path, commit_rows: int
+) -> None:
+    county = County(tmp_path, land=LandSettings(commit_rows=commit_rows))
+    first, late, mended = (
+        record_of(CONTRACT, payments(1)),
+        odd(2, 2),
+        record_of(CONTRACT, payments(2), sequence=2),
+    )
+    last = record_of(CONTRACT, payments(4), sequence=4)
+    county.send(first, late, mended, first, late, mended, last)
+    county.land()
+    assert county.verdicts() == [
+        "landed", "refused", "landed", "repeat", "repeat", "repeat", "landed",
+    ]  # fmt: skip
+    assert county.reasons() == [["record.undecodable"]]
+    assert [row["payment_id"] for row in county.landed()] == ["PAY1", "PAY2", "PAY4"]
+    assert holes(county) == [(3, 3)]
+    assert sum(row["quarantined"] for row in told(county)) == 1
+
+
+def told(county: County) -> list[dict[str, object]]:
+    return attempts.visible(county.store, RECORDS, RECORD_SCHEMA).to_pylist()
