@@ -50,7 +50,7 @@ def _where(mask: pa.Array) -> list[int]:
 
 def _cast(given: pa.Array, wanted: pa.DataType) -> tuple[pa.Array, list[int]]:
     """Cast a column whole; only when that fails look for the values at fault."""
-    if not _is_safe(given.type, wanted):
+    if not is_safe(given.type, wanted):
         return pa.nulls(len(given), wanted), _where(pc.is_valid(given))
     whole = given
     if _is_text(given.type):
@@ -71,7 +71,7 @@ def _is_text(given: pa.DataType) -> bool:
     return bool(types.is_string(given) or types.is_large_string(given))
 
 
-def _is_safe(given: pa.DataType, wanted: pa.DataType) -> bool:
+def is_safe(given: pa.DataType, wanted: pa.DataType) -> bool:
     """Allow the casts that Arrow makes without changing what was said, or refuses."""
     if pa.types.is_null(given) or _is_text(given) or given == wanted:
         return True

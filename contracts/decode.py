@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from pyarrow import json as pj
 
 from contracts.conform import OP, WRONG, Faults, conform
+from contracts.drift import Drift, in_json, in_table
 from contracts.ipc import unfolded_bytes
 from contracts.model import Contract, LogicalType
 from contracts.schema import arrow_type
@@ -45,6 +46,7 @@ class Loose:
     raw: Callable[[Sequence[int]], list[bytes]]
     # The bytes of the body, unfolded.
     body: int = 0
+    drift: frozenset[Drift] = frozenset()
 
     @property
     def count(self) -> int:
@@ -155,7 +157,7 @@ def read_arrow(body: bytes, contract: Contract) -> Loose:
         return [canonical.dumps(row) for row in _readable(table.take(rows))]
 
     columns = table.select([name for name in names if name in known])
-    return Loose(columns, extra, (), raw, int(table.nbytes))
+    return Loose(columns, extra, (), raw, int(table.nbytes), in_table(table, contract))
 
 
 def read_json(body: bytes, contract: Contract, *, lines: bool) -> Loose:
@@ -191,6 +193,7 @@ def read_rows(pieces: Sequence[str], contract: Contract) -> Loose:
         tuple(_extra(each) for each in spare) if any(spare) else None,
         tuple(place for place, row in enumerate(rows) if row is None),
         raw,
+        drift=in_json(spare, columns),
     )
 
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 from bus.topics import contract_of
 from contracts.loader import all_contracts
 from kernel.errors import ChecksFailedError, DependencyUnavailableError
-from pipeline import wiring
+from pipeline import drift, wiring
 from pipeline.findings import (
     agent_findings,
     gap_findings,
@@ -130,7 +130,7 @@ def examine(settings: Settings | None = None) -> Health:
         *agent_findings(agents, records, landed),
         *ledger_findings(settings, store),
     ]
-    return Health(streams, behind, tuple(findings), tuple(kept_notices(store)), silent)
+    return Health(streams, behind, tuple(findings), tuple(_notices(store)), silent)
 
 
 def _equations(streams: Iterable[StreamHealth]) -> Iterator[str]:
@@ -140,6 +140,13 @@ def _equations(streams: Iterable[StreamHealth]) -> Iterator[str]:
                 f"{each.stream}: {each.produced} rows were produced, {each.landed} landed,"
                 f" {each.quarantined} quarantined, {each.repeats} repeats: they do not add up."
             )
+
+
+def _notices(store: TableStore) -> Iterator[str]:
+    yield from kept_notices(store)
+    for contract in all_contracts().values():
+        if store.exists(contract.table):
+            yield from drift.notices(contract, store.open(contract.table).commits())
 
 
 def _gaps(store: TableStore) -> Iterator[str]:

@@ -12,6 +12,7 @@ from bus.envelope import Envelope
 from bus.ports import Received
 from contracts import decode, gate
 from contracts.decode import Loose, UndecodableError
+from contracts.drift import Drift
 from contracts.model import Contract
 from contracts.schema import landing_schema
 from contracts.violations import Kind
@@ -59,6 +60,7 @@ class Taken:
     verdict: str = ""
     rows: int = 0
     refused_rows: int = 0
+    drift: frozenset[Drift] = frozenset()
 
     @property
     def landed_rows(self) -> int:
@@ -259,6 +261,7 @@ class Intake:
             taken.faults = (Kind.UNDECODABLE,)
             return
         _count(taken, loose.count)
+        taken.drift = loose.drift
         if not taken.faults:
             yield _Part(loose, [taken], [loose.count])
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 from contracts.model import Contract
 from contracts.schema import landing_schema
 from kernel import canonical, clock
+from pipeline import drift
 from pipeline.crashpoints import crash_here
 from pipeline.intake import Harvest, Taken
 from warehouse import quarantine
@@ -64,8 +65,13 @@ class Step:
         if harvest.taken:
             oldest = min(each.record.broker_at for each in harvest.taken)
             common["oldest_at"] = oldest.isoformat()
+        came = ((t.sender.stream, each) for t in harvest.taken if t.landed_rows for each in t.drift)
+        told, remembered = drift.news(handle, self._contract, came)
+        if told:
+            common["drift"] = told
         empty = landing_schema(self._contract).empty_table()
-        handle.append(pa.concat_tables([empty, *harvest.landed]), marks, {**common, **facts})
+        rows = pa.concat_tables([empty, *harvest.landed])
+        handle.append(rows, {**marks, **remembered}, {**common, **facts})
         crash_here(self._crash, "land.after_commit")
 
 

@@ -97,6 +97,23 @@ def show(
         return
     facts(f"{found.id} · {found.title.zh}", dict(reference.contract_facts(found)))
     table(found.purpose, reference.COLUMNS, reference.contract_rows(found))
+    for notice in _drift(found):
+        say(notice)
+
+
+def _drift(contract: "Contract") -> list[str]:
+    """Tell what streams send beside it, where there are tables to ask."""
+    from pipeline import drift, wiring
+    from pipeline.settings import read_settings
+
+    try:
+        store = wiring.store(read_settings())
+    except ModuleNotFoundError:
+        # The edge install has no tables.
+        return []
+    if not store.exists(contract.table):
+        return []
+    return list(drift.notices(contract, store.open(contract.table).commits()))
 
 
 def schema(contract: Identity) -> None:

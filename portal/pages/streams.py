@@ -51,6 +51,7 @@ def streams(request: Request, user: Reader) -> Response:
         "sees_all": mine is None,
         "lag": look.health.lag,
         "findings": [each for each in look.health.findings if not _is_shown(each, seen)],
+        "notices": look.health.notices,
         "at": look.at,
     }
     part = "streams_table" if request.headers.get("hx-request") else "streams"

@@ -37,7 +37,7 @@ def test_nothing_is_found_where_all_is_well(world: World) -> None:
     assert look(world).ok
     play(world)
     health = look(world)
-    assert health.findings == ()
+    assert (health.findings, health.notices) == ((), ())
     health.require()
     assert set(health.lag.values()) == {0}
 

@@ -79,7 +79,8 @@ def test_a_hole_and_a_sum_that_fails_are_told_to_their_owner(
     health = doctor.StreamHealth(stream, "erp.payment.v1", produced=3, landed=2)
     health.holes.append({"epoch": "e1", "from": 4, "to": 6})
     findings = (f"{stream}: 3 rows were produced.", "erp.payment.v1: the topic was made anew.")
-    found = doctor.Health((health,), {"erp.payment.v1": 7}, findings)
+    notices = ("somebody sends odd columns.",)
+    found = doctor.Health((health,), {"erp.payment.v1": 7}, findings, notices)
     monkeypatch.setattr(examined, "examine", lambda _settings: found)
     pages = {}
     for name in ("engineer", "factory", "neighbour"):
@@ -93,6 +94,8 @@ def test_a_hole_and_a_sum_that_fails_are_told_to_their_owner(
         assert "3 rows were produced" not in pages[name]
     assert "the topic was made anew" in pages["engineer"]
     assert "the topic was made anew" not in pages["factory"]
+    assert "odd columns" in pages["engineer"]
+    assert "odd columns" not in pages["factory"]
     assert "缺少批次" not in pages["neighbour"]
     assert "还没有数据流。" in pages["neighbour"]
 
