@@ -19,6 +19,10 @@ WRONG = "\x00wrong"
 _DAYS = (date(1, 1, 1), date(9999, 12, 31))
 _INSTANTS = (datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC))
 _INTEGER = r"^-?[0-9]+$"
+_DIGITS = 38
+_FAR = r"[eE](-0*[1-9][0-9]|\+?0*([2-9][0-9]|[1-9][0-9]{2,}))"
+# Arrow multiplies by the scale without a look at its 128 bits: this holds all that is not far.
+_WIDE = 76
 Faults = dict[int, tuple[Violation, ...]]
 
 
@@ -55,15 +59,28 @@ def _cast(given: pa.Array, wanted: pa.DataType) -> tuple[pa.Array, list[int]]:
     whole = given
     if _is_text(given.type):
         given = _but_misspelt(given, wanted)
-    elif pa.types.is_decimal(wanted) and pa.types.is_integer(given.type):
-        # Arrow goes by the types alone: no 64-bit integer would ever fit 18 digits.
-        given = given.cast(pa.decimal128(38, wanted.scale))
+    if pa.types.is_decimal(wanted):
+        given = _with_room(given, wanted)
     typed = _cast_parts(given, wanted)
     if pa.types.is_temporal(wanted):
         typed = pc.if_else(_within(typed), typed, None)
     if typed.null_count == whole.null_count:
         return typed, []
     return typed, _where(pc.and_(pc.is_null(typed), pc.is_valid(whole)))
+
+
+def _with_room(given: pa.Array, wanted: pa.DataType) -> pa.Array:
+    """Give numbers so much room that a cast to the wanted decimal cannot wrap."""
+    if pa.types.is_integer(given.type):
+        # Arrow goes by the types alone: no 64-bit integer would ever fit 18 digits.
+        return given.cast(pa.decimal128(_DIGITS, wanted.scale))
+    if pa.types.is_decimal(given.type):
+        if given.type.precision - given.type.scale + wanted.scale <= _DIGITS:
+            return given
+        given = _cast_parts(given, pa.decimal256(_DIGITS, given.type.scale))
+    elif not _is_text(given.type) or not _may_wrap(given, wanted):
+        return given
+    return _cast_parts(given, pa.decimal256(_WIDE, wanted.scale))
 
 
 def _is_text(given: pa.DataType) -> bool:
@@ -91,9 +108,29 @@ def _but_misspelt(given: pa.Array, wanted: pa.DataType) -> pa.Array:
     if pa.types.is_integer(wanted):
         # Arrow would read 0x10 as sixteen.
         wrong = pc.invert(pc.match_substring_regex(given, _INTEGER))
+    elif pa.types.is_decimal(wanted):
+        wrong = pc.or_(pc.equal(given, WRONG), _far(given))
     else:
         wrong = pc.equal(given, WRONG)
     return pc.if_else(wrong, None, given) if pc.any(wrong).as_py() else given
+
+
+def _far(given: pa.Array) -> pa.Array:
+    """Tell the numbers of more digits, or further from the point, than any column holds."""
+    far = pc.match_substring_regex(given, _FAR)
+    if _longest(given) > _DIGITS:
+        digits = pc.replace_substring_regex(given, "[eE].*$|[^0-9]", "")
+        far = pc.or_(far, pc.greater(pc.binary_length(digits), _DIGITS))
+    return far
+
+
+def _may_wrap(given: pa.Array, wanted: pa.DataType) -> bool:
+    exponents = pc.any(pc.match_substring_regex(given, "[eE]")).as_py() or False
+    return exponents or _longest(given) > _DIGITS - wanted.scale
+
+
+def _longest(given: pa.Array) -> int:
+    return pc.max(pc.binary_length(given)).as_py() or 0
 
 
 def _within(values: pa.Array) -> pa.Array:

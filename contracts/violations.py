@@ -24,6 +24,7 @@ class Kind(StrEnum):
     ROW_COUNT = "record.row_count"
     HEADERS = "record.headers"
     CONTENT_TYPE = "record.content_type"
+    STRUCTURED = "record.structured"
     DIGEST = "record.digest"
     SIGNATURE = "signature.invalid"
     UNSIGNED = "signature.missing"
@@ -50,6 +51,10 @@ TITLES: dict[Kind, Title] = {
     Kind.ROW_COUNT: Title("行数与声明不符", "The number of rows is not the one claimed"),
     Kind.HEADERS: Title("消息头有误", "A header is missing or malformed"),
     Kind.CONTENT_TYPE: Title("内容类型未知", "The content type is not one of those read"),
+    Kind.STRUCTURED: Title(
+        "结构化模式的 CloudEvents：请把属性放在消息头中",
+        "A CloudEvent in structured mode: send its attributes as headers",
+    ),
     Kind.DIGEST: Title("内容摘要不符", "The body is not the one that was signed"),
     Kind.SIGNATURE: Title("签名无效", "The signature does not fit"),
     Kind.UNSIGNED: Title("缺少签名", "The enterprise's records must be signed"),
