@@ -23,7 +23,7 @@ from pipeline.settings import Settings, read_settings
 from pipeline.standing import GENERATION
 from pipeline.step import Step, judged
 from warehouse import attempts, quarantine
-from warehouse.landing import RECORD_SCHEMA, RECORDS, REFUSED
+from warehouse.landing import RECORD_SCHEMA, RECORDS, REFUSED, joined
 from warehouse.quarantine import WHOLE_RECORD, row_id
 from warehouse.store import ConflictError, TableHandle, TableStore
 
@@ -163,9 +163,8 @@ class _Replay:
             each for each in anew.refused if (each.topic, each.partition, each.offset) in kept
         ]
         again = Intake(self._contract, self._known, largest, sequences)
-        empty = landing_schema(self._contract).empty_table()
         reopened, tables = again.reopen(self._records({place[:3] for place in rows}))
-        good = _only([empty, *tables], rows)
+        good = _only(joined(tables, landing_schema(self._contract)), rows)
         touched = {place[:3] for place in _places(good)}
         taken += [
             each
@@ -206,9 +205,8 @@ def _but(earlier: Earlier, places: set[Place]) -> Earlier:
     return others
 
 
-def _only(tables: Sequence[pa.Table], rows: set[tuple[str, int, int, int]]) -> pa.Table:
+def _only(whole: pa.Table, rows: set[tuple[str, int, int, int]]) -> pa.Table:
     """Keep the rows that waited; the others of their records have landed long ago."""
-    whole = pa.concat_tables(tables)
     keep = [place in rows for place in _places(whole)]
     return whole.filter(pa.array(keep, pa.bool_()))
 

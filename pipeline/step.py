@@ -13,7 +13,7 @@ from kernel import canonical, clock
 from pipeline.crashpoints import crash_here
 from pipeline.intake import Harvest, Taken
 from warehouse import quarantine
-from warehouse.landing import RECORD_SCHEMA, RECORDS, REPEAT, month_of, record_table
+from warehouse.landing import RECORD_SCHEMA, RECORDS, REPEAT, joined, month_of, record_table
 from warehouse.store import TableHandle, TableStore
 
 
@@ -64,8 +64,8 @@ class Step:
         if harvest.taken:
             oldest = min(each.record.broker_at for each in harvest.taken)
             common["oldest_at"] = oldest.isoformat()
-        empty = landing_schema(self._contract).empty_table()
-        handle.append(pa.concat_tables([empty, *harvest.landed]), marks, {**common, **facts})
+        rows = joined(harvest.landed, landing_schema(self._contract))
+        handle.append(rows, marks, {**common, **facts})
         crash_here(self._crash, "land.after_commit")
 
 
