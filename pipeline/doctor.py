@@ -102,7 +102,7 @@ def examine(settings: Settings | None = None) -> Health:
     except DependencyUnavailableError as refused:
         silent = refused
         found.append(str(refused))
-    moment = attempts.Moment(store)
+    moment = attempts.Moment.now(store)
     records = attempts.records(store, _COUNTED, at=moment)
     streams = _streams(store, records, moment)
     landed = [contract for contract, lag in behind.items() if not lag]
@@ -113,7 +113,7 @@ def examine(settings: Settings | None = None) -> Health:
             for each in streams
             for hole in each.holes
         ),
-        *_gaps(store),
+        *_gaps(moment),
         *found,
         *agent_findings(agents, records, landed),
         *ledger_findings(settings, store),
@@ -130,10 +130,10 @@ def _equations(streams: Iterable[StreamHealth]) -> Iterator[str]:
             )
 
 
-def _gaps(store: TableStore) -> Iterator[str]:
+def _gaps(at: attempts.Moment) -> Iterator[str]:
     for contract in all_contracts().values():
-        if store.exists(contract.table):
-            yield from gap_findings(contract.id, store.open(contract.table).commits())
+        if contract.table in at.handles:
+            yield from gap_findings(contract.id, at.handles[contract.table].commits())
 
 
 def _agent_reports(settings: Settings) -> dict[str, tuple[RoundReport | None, float]]:

@@ -11,9 +11,9 @@ from kernel.errors import ChecksFailedError, ConfigurationError
 from pipeline import wiring
 from pipeline.assess import decisions
 from pipeline.dossier import Place
-from pipeline.seal import Row, commit_covers, landing_of, pack_path, records_at
+from pipeline.seal import Row, commit_covers, landing_of, pack_path
 from pipeline.settings import Settings, read_settings
-from warehouse import ledger
+from warehouse import attempts, ledger
 from warehouse.landing import RECORD_SCHEMA
 from warehouse.store import TableStore
 
@@ -137,7 +137,7 @@ class _Trail:
         places = (Place.of(origin).record for origin in origins)
         self._records = {
             (each["topic"], each["partition"], each["offset"]): each
-            for each in records_at(store, places, _NAMED).to_pylist()
+            for each in attempts.records_at(store, places, _NAMED).to_pylist()
         }
 
     def of(self, origin: str) -> Step:

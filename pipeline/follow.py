@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import closing
+from functools import partial
 from threading import Event
 
 from contracts.loader import find
@@ -10,7 +11,7 @@ from contracts.model import Contract
 from kernel.errors import DependencyUnavailableError
 from kernel.log import logger
 from pipeline import replay, wiring
-from pipeline.land import Lander, known, prepare_topics
+from pipeline.land import Lander, opened, prepare_topics
 from pipeline.settings import Settings, read_settings
 
 OnCommit = Callable[[Mapping[str, int]], None]
@@ -38,10 +39,10 @@ def _follow(settings: Settings, contract: Contract, stop: Event, on_commit: OnCo
     store = wiring.store(settings)
     while not stop.is_set():
         try:
-            if replay.is_due(store, contract):
+            if replay.is_due(opened(store, contract), contract):
                 replay.replay(contract.id, settings=settings)
             with closing(wiring.bus(settings)) as bus:
-                lander = Lander(settings, contract, bus, store, known(settings))
+                lander = Lander(settings, contract, bus, store, partial(wiring.known, settings))
                 lander.on_commit = on_commit
                 lander.follow(stop)
         except DependencyUnavailableError as silent:

@@ -2,14 +2,11 @@
 
 import base64
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from functools import reduce
-from operator import or_
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from contracts.loader import all_contracts
 from contracts.model import Contract
@@ -116,7 +113,7 @@ def gather(settings: Settings, store: TableStore, row: Row) -> pack.Files:
         if (found := _versions(landing[each.table], each, places)).num_rows
     }
     standing = {place for found in rows.values() for place in _records_of(found)}
-    records = records_at(store, standing, pack.RECORD_SCHEMA)
+    records = attempts.records_at(store, standing, pack.RECORD_SCHEMA)
     used = {name: set(records[name].to_pylist()) for name in ("key_id", "enterprise")}
     decision = row["decision"]
     files: pack.Files = {
@@ -175,27 +172,6 @@ def _versions(landed: Source, contract: Contract, places: Iterable[Place]) -> pa
 def _records_of(rows: pa.Table) -> Iterable[tuple[str, int, int]]:
     names = ("_topic", "_partition", "_offset")
     return zip(*(rows[name].to_pylist() for name in names), strict=True)
-
-
-def records_at(
-    store: TableStore, places: Iterable[tuple[str, int, int]], schema: pa.Schema
-) -> pa.Table:
-    """Read columns of the records at these places on the bus, and of no others."""
-    offsets: dict[tuple[str, int], list[int]] = {}
-    for topic, part, offset in sorted(set(places)):
-        offsets.setdefault((topic, part), []).append(offset)
-    if not offsets:
-        return schema.empty_table()
-    where = reduce(or_, (_among(*place, known) for place, known in offsets.items()))
-    found = attempts.records(store, schema, where)
-    return found.sort_by([(name, "ascending") for name in ("topic", "partition", "offset")])
-
-
-def _among(topic: str, partition: int, offsets: Sequence[int]) -> pc.Expression:
-    is_there = (pc.field("topic") == topic) & (pc.field("partition") == partition)
-    # The edges let whole files be passed over, unread.
-    is_near = (pc.field("offset") >= offsets[0]) & (pc.field("offset") <= offsets[-1])
-    return is_there & is_near & pc.field("offset").isin(pa.array(offsets, pa.int64()))
 
 
 def _commits(store: TableStore, rows: Mapping[ContractId, pa.Table]) -> bytes:

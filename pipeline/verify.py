@@ -4,7 +4,7 @@ import base64
 import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
@@ -182,29 +182,13 @@ def _place(record: Mapping[str, object]) -> str:
     return f"{record['topic']}/{record['partition']}/{record['offset']}"
 
 
-def _received(record: Mapping[str, object]) -> Received:
-    headers, body, key, at = (record[n] for n in ("headers", "body", "key", "broker_at"))
-    if not isinstance(headers, list) or not isinstance(body, bytes) or not isinstance(at, datetime):
-        raise TamperingError("The signed record is not whole.", where=_place(record))
-    if any(each is None or None in each.values() for each in headers):
-        raise TamperingError("A header of a record is empty.", where=_place(record))
-    return Received(
-        topic=str(record["topic"]),
-        partition=int(str(record["partition"])),
-        offset=int(str(record["offset"])),
-        broker_at=at,
-        key=key if isinstance(key, bytes) else None,
-        value=body,
-        headers=tuple((each["name"], each["value"]) for each in headers),
-    )
-
-
 def _landed(
     record: Mapping[str, object], contracts: Mapping[str, Contract], known: Known
 ) -> _Landed:
     """Take a record in anew; what the pack says of it must be what its signed bytes say."""
     where = _place(record)
-    received = _received(record)
+    with of_its_form(where):
+        received = opening.received(record)
     envelope = envelopes.read(received)
     contract = contracts.get(envelope.get("ce_contractid"))
     if contract is None:

@@ -1,7 +1,11 @@
 """One record, one decision: which rows of quarantine and signed records count."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from functools import reduce
+from operator import or_
+from typing import Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,6 +17,7 @@ from warehouse.store import TableHandle, TableStore
 LANDING = "landing__"
 
 
+@dataclass(frozen=True, slots=True)
 class Moment:
     """The landing tables as they are at one moment: what they decided until then, and no more.
 
@@ -20,17 +25,20 @@ class Moment:
     read of those later holds all that this moment counts.
     """
 
-    def __init__(self, store: TableStore) -> None:
+    handles: Mapping[str, TableHandle]
+
+    @classmethod
+    def now(cls, store: TableStore) -> Self:
+        """Open every landing table."""
         names = [name for name in store.names() if name.startswith(LANDING)]
-        self.handles: Mapping[str, TableHandle] = {name: store.open(name) for name in names}
+        return cls({name: store.open(name) for name in names})
 
     def decisions(self) -> dict[str, int]:
         """Name the attempts that a landing commit stands behind, with the version it made."""
         return {
-            str(commit.facts["attempt"]): commit.version
+            attempt: version
             for handle in self.handles.values()
-            for commit in handle.commits()
-            if "attempt" in commit.facts
+            for attempt, version in decisions_in(handle).items()
         }
 
     def replayed(self) -> frozenset[str]:
@@ -40,7 +48,16 @@ class Moment:
 
 def decided(store: TableStore) -> frozenset[str]:
     """Name the attempts that count now; rows of others do not exist."""
-    return frozenset(Moment(store).decisions())
+    return frozenset(Moment.now(store).decisions())
+
+
+def decisions_in(handle: TableHandle) -> dict[str, int]:
+    """Name the attempts that a table's commits stand behind, with the version each made."""
+    return {
+        str(commit.facts["attempt"]): commit.version
+        for commit in handle.commits()
+        if "attempt" in commit.facts
+    }
 
 
 def replayed_in(handle: TableHandle) -> frozenset[str]:
@@ -55,12 +72,12 @@ def replayed_in(handle: TableHandle) -> frozenset[str]:
 
 def replayed(store: TableStore) -> frozenset[str]:
     """Name the quarantined rows, by id, that have landed after all until now."""
-    return Moment(store).replayed()
+    return Moment.now(store).replayed()
 
 
 def quarantined(store: TableStore, schema: pa.Schema, at: Moment | None = None) -> pa.Table:
     """Read columns of the rows that are in quarantine: without those that landed after all."""
-    at = at or Moment(store)
+    at = at or Moment.now(store)
     wanted = pa.schema([*schema, *(f for f in quarantine.SCHEMA if f.name == "id")])
     columns = schema if "id" in schema.names else wanted
     rows = visible(store, quarantine.QUARANTINE, columns, at=at)
@@ -78,7 +95,7 @@ def records(
     at: Moment | None = None,
 ) -> pa.Table:
     """Read columns of the records that count: of one that was judged again, the last judgement."""
-    at = at or Moment(store)
+    at = at or Moment.now(store)
     wanted = [*schema, *(RECORD_SCHEMA.field(n) for n in _PLACED if n not in schema.names)]
     rows = visible(store, RECORDS, pa.schema(wanted), where, at)
     if at.replayed():
@@ -90,6 +107,36 @@ def records(
         keep = [last[tuple(place)] == version[attempt] for *place, attempt in places]
         rows = rows.filter(pa.array(keep, pa.bool_()))
     return rows.select(schema.names)
+
+
+def records_at(
+    store: TableStore,
+    places: Iterable[tuple[str, int, int]],
+    schema: pa.Schema,
+    at: Moment | None = None,
+) -> pa.Table:
+    """Read columns of the records at these places on the bus, and of no others, in their order."""
+    where = at_places(places)
+    if where is None:
+        return schema.empty_table()
+    found = records(store, schema, where, at)
+    return found.sort_by([(name, "ascending") for name in ("topic", "partition", "offset")])
+
+
+def at_places(places: Iterable[tuple[str, int, int]]) -> pc.Expression | None:
+    """Ask for what stands at these places on the bus; nothing if there are none."""
+    offsets: dict[tuple[str, int], list[int]] = {}
+    for topic, part, offset in sorted(set(places)):
+        offsets.setdefault((topic, part), []).append(offset)
+    among = [_among(*place, known) for place, known in offsets.items()]
+    return reduce(or_, among) if among else None
+
+
+def _among(topic: str, partition: int, offsets: Sequence[int]) -> pc.Expression:
+    is_there = (pc.field("topic") == topic) & (pc.field("partition") == partition)
+    # The edges let whole files be passed over, unread.
+    is_near = (pc.field("offset") >= offsets[0]) & (pc.field("offset") <= offsets[-1])
+    return is_there & is_near & pc.field("offset").isin(pa.array(offsets, pa.int64()))
 
 
 def visible(
@@ -105,7 +152,7 @@ def visible(
     """
     if not store.exists(name):
         return schema.empty_table()
-    attempts = pa.array(sorted((at or Moment(store)).decisions()), pa.string())
+    attempts = pa.array(sorted((at or Moment.now(store)).decisions()), pa.string())
     named = pc.field("attempt").isin(attempts)
     if where is not None:
         named &= where

@@ -200,5 +200,5 @@ def test_replaying_one_row_by_name_says_nothing_of_the_others(
     stage.waive([second], "engineer", "later", until)
     newer = relax(monkeypatch)
     assert stage.replay(CONTRACT, [first]) == stage.Replayed(1, 0)
-    assert stage.is_due(world.store, newer)
+    assert stage.is_due(world.store.open(newer.table), newer)
     assert [each["state"] for each in waiting(world)] == ["waived"]
