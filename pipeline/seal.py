@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from contracts.loader import all_contracts
 from contracts.model import Contract
@@ -21,7 +22,7 @@ from pipeline.assess import decisions
 from pipeline.dossier import Place
 from pipeline.settings import Settings, read_settings
 from pipeline.verify import verify
-from warehouse import attempts, ledger
+from warehouse import attempts, ledger, quarantine
 from warehouse.store import ConflictError, Facts, TableStore
 from warehouse.tables import Source
 
@@ -127,6 +128,7 @@ def gather(settings: Settings, store: TableStore, row: Row) -> pack.Files:
             for uscc, known in wiring.enterprises(settings).items()
             if uscc in used["enterprise"]
         ),
+        pack.HELD: _held(store, records),
         pack.COMMITS: _commits(store, rows),
         pack.CODE: pack.code_digests(),
         pack.SEALER: base64.b64encode(wiring.county_key(settings).public.raw),
@@ -169,9 +171,25 @@ def _versions(landed: Source, contract: Contract, places: Iterable[Place]) -> pa
     return wiring.engine().run(query, {"landed": landed, "places": wanted}).cast(schema)
 
 
-def _records_of(rows: pa.Table) -> Iterable[tuple[str, int, int]]:
-    names = ("_topic", "_partition", "_offset")
+def _records_of(rows: pa.Table, prefix: str = "_") -> Iterable[tuple[str, int, int]]:
+    names = (f"{prefix}{name}" for name in ("topic", "partition", "offset"))
     return zip(*(rows[name].to_pylist() for name in names), strict=True)
+
+
+def _held(store: TableStore, records: pa.Table) -> bytes:
+    """Name the rows of the records that are in quarantine, with the word of who waived them."""
+    partly = records.filter(pc.field("quarantined") > 0)
+    where = attempts.at_places(_records_of(partly, ""))
+    waiting = [] if where is None else attempts.waiting(store, clock.now(), where)
+    named = ("topic", "partition", "offset", "row")
+    found = [
+        {
+            **{name: each[name] for name in named},
+            "waiver": each["word"] if each["state"] == quarantine.WAIVED else None,
+        }
+        for each in waiting
+    ]
+    return canonical.dumps(sorted(found, key=lambda each: [each[name] for name in named]))
 
 
 def _commits(store: TableStore, rows: Mapping[ContractId, pa.Table]) -> bytes:

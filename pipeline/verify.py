@@ -32,6 +32,8 @@ from warehouse.landing import LANDED, PARTIAL, month_of
 
 _PLACE = ("_topic", "_partition", "_offset")
 Keys = Mapping[KeyId, RegisteredKey]
+# The rows of a record that are in quarantine; with the word of who waived each, if somebody did.
+Held = Mapping[str, Mapping[int, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,8 @@ class Verified:
     unsigned_records: int
     unsigned_from: tuple[str, ...]
     rows: int
+    # Rows that the gate would take by now, left out by the word of a person at the county.
+    waived: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,7 @@ class _Landed:
     sender: Sender
     sequence: tuple[str, str, int | None]
     rows: pa.Table
+    waived: tuple[str, ...]
 
 
 def verify(path: Path, trusted: PublicKey | None = None, agents: Keys | None = None) -> Verified:
@@ -78,7 +83,8 @@ def _verified(files: pack.Files, trusted: PublicKey | None, agents: Keys | None)
     records = _table(files, pack.RECORDS, pack.RECORD_SCHEMA).to_pylist()
     known = _known(files, agents)
     contracts = _contracts(files)
-    landed = [_landed(record, contracts, known) for record in records]
+    held = _held(files)
+    landed = [_landed(record, contracts, known, held) for record in records]
     _check_each_once(landed)
     _check_names(files, contracts.values())
     rows = sum(_check_rows(each, _rows(files, each), landed) for each in contracts.values())
@@ -94,6 +100,7 @@ def _verified(files: pack.Files, trusted: PublicKey | None, agents: Keys | None)
         unsigned_records=len(unsigned),
         unsigned_from=tuple(sorted(set(unsigned))),
         rows=rows,
+        waived=tuple(word for each in landed for word in each.waived),
     )
 
 
@@ -182,8 +189,19 @@ def _place(record: Mapping[str, object]) -> str:
     return f"{record['topic']}/{record['partition']}/{record['offset']}"
 
 
+def _held(files: pack.Files) -> Held:
+    """Read which rows of the records are in quarantine."""
+    found: dict[str, dict[int, str]] = {}
+    with of_its_form(pack.HELD):
+        for each in map(mapping, listing(canonical.loads(files[pack.HELD]))):
+            word = mapping(each["waiver"] or {})
+            said = f"waived by {word['who']}: {word['why']}" if word else ""
+            found.setdefault(_place(each), {})[int(str(each["row"]))] = said
+    return found
+
+
 def _landed(
-    record: Mapping[str, object], contracts: Mapping[str, Contract], known: Known
+    record: Mapping[str, object], contracts: Mapping[str, Contract], known: Known, held: Held
 ) -> _Landed:
     """Take a record in anew; what the pack says of it must be what its signed bytes say."""
     where = _place(record)
@@ -198,7 +216,8 @@ def _landed(
         opened = opening.decoded(received, envelope, contract)
         verdict = gate.judge(opened.rows, contract, opened.faults)
         origin = opening.origin(received, envelope, sender, canonical.digest(received.value or b""))
-        rows = opening.accepted(opened, verdict, origin, contract)
+        judged = opening.accepted(opened, verdict, origin, contract)
+    rows, waived = _without(judged, held.get(where, {}), where)
     said: dict[str, object] = {
         "contract": contract.id,
         "digest": origin.digest,
@@ -219,7 +238,26 @@ def _landed(
     if verdict.count != said["rows"]:
         raise TamperingError("A record does not hold the rows that it counts.", where=where)
     place = tuple(record[name] for name in ("topic", "partition", "offset"))
-    return _Landed(place, contract, sender, (origin.stream, origin.epoch, origin.sequence), rows)
+    return _Landed(
+        place, contract, sender, (origin.stream, origin.epoch, origin.sequence), rows, waived
+    )
+
+
+def _without(
+    rows: pa.Table, held: Mapping[int, str], where: str
+) -> tuple[pa.Table, tuple[str, ...]]:
+    """Leave out rows that stay in quarantine though the gate takes them by now."""
+    numbers = rows["_row"].to_pylist()
+    left = [number for number in numbers if number in held]
+    for number in left:
+        if not held[number]:
+            raise ChecksFailedError(
+                f"Row {number} waits in quarantine, and the gate takes it by now.",
+                where=where,
+                cure="run `nplusx quarantine replay`, then refine, assess and seal.",
+            )
+    said = tuple(f"row {number} of {where}, {held[number]}" for number in left)
+    return rows.filter(pa.array([number not in held for number in numbers], pa.bool_())), said
 
 
 def _sender(received: Received, envelope: Envelope, contract: Contract, known: Known) -> Sender:

@@ -75,12 +75,17 @@ def replayed(store: TableStore) -> frozenset[str]:
     return Moment.now(store).replayed()
 
 
-def quarantined(store: TableStore, schema: pa.Schema, at: Moment | None = None) -> pa.Table:
+def quarantined(
+    store: TableStore,
+    schema: pa.Schema,
+    at: Moment | None = None,
+    where: pc.Expression | None = None,
+) -> pa.Table:
     """Read columns of the rows that are in quarantine: without those that landed after all."""
     at = at or Moment.now(store)
     wanted = pa.schema([*schema, *(f for f in quarantine.SCHEMA if f.name == "id")])
     columns = schema if "id" in schema.names else wanted
-    rows = visible(store, quarantine.QUARANTINE, columns, at=at)
+    rows = visible(store, quarantine.QUARANTINE, columns, where, at)
     gone = pa.array(sorted(at.replayed()), pa.string())
     return rows.filter(pc.invert(pc.is_in(rows["id"], value_set=gone))).select(schema.names)
 
@@ -162,13 +167,15 @@ def visible(
 _LIGHT = pa.schema([each for each in quarantine.SCHEMA if each.name != "raw"])
 
 
-def waiting(store: TableStore, now: datetime) -> list[dict[str, object]]:
+def waiting(
+    store: TableStore, now: datetime, where: pc.Expression | None = None
+) -> list[dict[str, object]]:
     """List the rows in quarantine with their state, all but the rows as they were sent.
 
     A waiver that has ended no longer counts.
     """
     events = quarantine.newest_events(store)
-    rows: list[dict[str, object]] = quarantined(store, _LIGHT).to_pylist()
+    rows: list[dict[str, object]] = quarantined(store, _LIGHT, where=where).to_pylist()
     for row in rows:
         event = events.get(str(row["id"]), {})
         until = event.get("until")

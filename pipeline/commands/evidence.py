@@ -57,6 +57,7 @@ def verify(
             "records": found.records,
             "unsigned_records": found.unsigned_records,
             "rows": found.rows,
+            "waived_rows": len(found.waived),
         },
     )
     if drill:
@@ -68,6 +69,8 @@ def verify(
             f" {', '.join(found.unsigned_from)}. Nobody but the county vouches for them, by the"
             " registration in enterprises.json that lets their sender omit signatures."
         )
+    for word in found.waived:
+        warn(f"Left out, only the county's word for it: {word}.")
     if key is None:
         warn(
             "The county's key is not pinned: anybody can seal a pack with a key of their own."
