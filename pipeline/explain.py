@@ -11,7 +11,7 @@ from kernel.errors import ChecksFailedError, ConfigurationError
 from pipeline import wiring
 from pipeline.assess import decisions
 from pipeline.dossier import Place
-from pipeline.seal import Row, commit_covers, landing_of, pack_path
+from pipeline.seal import Row, landing_of, pack_path
 from pipeline.settings import Settings, read_settings
 from warehouse import attempts, ledger
 from warehouse.landing import RECORD_SCHEMA
@@ -148,11 +148,8 @@ class _Trail:
             raise ChecksFailedError("A row of the decision has no signed record.", where=origin)
         contract = next(each for each in all_contracts().values() if each.table == place.table)
         version = self._versions[place.table]
-        commit = next(
-            each
-            for each in self._store.open(place.table, version).commits()
-            if commit_covers(each.facts, place.topic, place.partition, place.offset)
-        )
+        landed_by = attempts.landed_by(self._store.open(place.table, version))
+        commit = landed_by(*place.record, place.row)
         agent = str(record["stream"]).split("/")[1]
         signed = (
             f"signed by agent {agent} with key {record['key_id']}"

@@ -23,7 +23,7 @@ from pipeline.dossier import Place
 from pipeline.settings import Settings, read_settings
 from pipeline.verify import verify
 from warehouse import attempts, ledger, quarantine
-from warehouse.store import ConflictError, Facts, TableStore
+from warehouse.store import ConflictError, TableStore
 from warehouse.tables import Source
 
 Row = Mapping[str, object]
@@ -193,21 +193,15 @@ def _held(store: TableStore, records: pa.Table) -> bytes:
 
 
 def _commits(store: TableStore, rows: Mapping[ContractId, pa.Table]) -> bytes:
-    """Take the commits that landed the rows, found by their offsets."""
+    """Take the commits that landed the rows."""
     found: list[dict[str, object]] = []
     for contract_id, landed in rows.items():
         table = all_contracts()[contract_id].table
-        places = set(_records_of(landed))
+        commit_of = attempts.landed_by(store.open(table))
+        numbers = landed["_row"].to_pylist()
+        made = [commit_of(*at, row) for at, row in zip(_records_of(landed), numbers, strict=True)]
         found += [
-            {"table": table, "version": commit.version, "facts": commit.facts}
-            for commit in store.open(table).commits()
-            if any(commit_covers(commit.facts, *place) for place in places)
+            {"table": table, "version": version, "facts": facts}
+            for version, facts in sorted({each.version: each.facts for each in made}.items())
         ]
     return canonical.dumps(found)
-
-
-def commit_covers(facts: Facts, topic: str, partition: int, offset: int) -> bool:
-    """Tell whether a landing commit took in a place on the bus."""
-    offsets = facts.get("offsets") if facts.get("topic") == topic else None
-    span = offsets.get(str(partition)) if isinstance(offsets, dict) else None
-    return span is not None and int(span[0]) <= offset < int(span[1])

@@ -1,9 +1,9 @@
 """One record, one decision: which rows of quarantine and signed records count."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import reduce
+from functools import cache, reduce
 from operator import or_
 from typing import Self
 
@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from warehouse import quarantine
 from warehouse.landing import RECORD_SCHEMA, RECORDS
-from warehouse.store import TableHandle, TableStore
+from warehouse.store import Commit, Facts, TableHandle, TableStore
 
 LANDING = "landing__"
 
@@ -62,12 +62,39 @@ def decisions_in(handle: TableHandle) -> dict[str, int]:
 
 def replayed_in(handle: TableHandle) -> frozenset[str]:
     """Name the quarantined rows, by id, that landed after all, as far as a handle sees."""
-    return frozenset(
-        str(each)
+    return frozenset(replays_in(handle))
+
+
+def replays_in(handle: TableHandle) -> dict[str, Commit]:
+    """Give the commit that landed a quarantined row after all, by the row's id."""
+    return {
+        str(each): commit
         for commit in handle.commits()
         if isinstance(ids := commit.facts.get("replayed"), list)
         for each in ids
-    )
+    }
+
+
+def landed_by(handle: TableHandle) -> Callable[[str, int, int, int], Commit]:
+    """Give what finds the commit that landed a row: the replay of it or of its record, if any."""
+    replays, commits = replays_in(handle), handle.commits()
+
+    @cache
+    def first(topic: str, partition: int, offset: int) -> Commit:
+        return next(each for each in commits if _covers(each.facts, topic, partition, offset))
+
+    def landed(topic: str, partition: int, offset: int, row: int) -> Commit:
+        places = [(topic, partition, offset, each) for each in (row, quarantine.WHOLE_RECORD)]
+        again = [replays[name] for each in places if (name := quarantine.row_id(*each)) in replays]
+        return again[0] if again else first(topic, partition, offset)
+
+    return landed
+
+
+def _covers(facts: Facts, topic: str, partition: int, offset: int) -> bool:
+    offsets = facts.get("offsets") if facts.get("topic") == topic else None
+    span = offsets.get(str(partition)) if isinstance(offsets, dict) else None
+    return span is not None and int(span[0]) <= offset < int(span[1])
 
 
 def replayed(store: TableStore) -> frozenset[str]:

@@ -23,7 +23,7 @@ from pipeline.seal import gather, pack_path, seal
 from pipeline.settings import read_settings
 from pipeline.verify import verify
 from tests.code_health.tree import ROOT
-from tests.packs import resealed, with_column
+from tests.packs import contents, resealed, with_column
 from tests.pipeline.world import (
     CLAIM,
     FACTORY,
@@ -229,3 +229,27 @@ def test_a_row_that_waits_though_the_contract_takes_it_is_named_and_lands_by_a_r
         seal()
     assert replay(PAYMENT).accepted == 1
     assert verify(_finish(world)).waived == ()
+
+
+def test_explain_names_the_commit_that_landed_a_row_not_the_one_that_quarantined_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send_books(world)
+    send_dossier(world)
+    bad = "91330523719500014X"
+    late = row(PAYMENT, payment_id="PAY2", invoice_no=INVOICES[2], payee_uscc=bad)
+    world.send(PAYMENT, late)
+    world.land()
+    _loosen(monkeypatch)
+    world.land()
+    (commit,) = (
+        each
+        for each in world.store.open(find(PAYMENT).table).commits()
+        if each.facts.get("replayed")
+    )
+    sealed = _finish(world)
+    lines = [line.strip() for line in explain(CLAIM).lines()]
+    assert any(line.endswith(f"landed in commit {commit.version}") for line in lines)
+    held = canonical.loads(contents(sealed)[pack.COMMITS])
+    table = find(PAYMENT).table
+    assert commit.version in [each["version"] for each in held if each["table"] == table]
