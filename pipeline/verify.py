@@ -21,17 +21,14 @@ from contracts.violations import TITLES, Kind
 from kernel import canonical
 from kernel.errors import ChecksFailedError, ConfigurationError, TamperingError
 from kernel.evidence import PublicKey, open_envelope
-from kernel.ids import KeyId
 from pipeline import dossier as dossiers
 from pipeline import opening, pack, parties, wiring
 from pipeline.admission import Known, Refusal, Sender, admit, form_faults
 from pipeline.pack import listing, mapping, of_its_form
 from policy.decision import decide
-from registry.keys import RegisteredKey
 from warehouse.landing import LANDED, PARTIAL, month_of
 
 _PLACE = ("_topic", "_partition", "_offset")
-Keys = Mapping[KeyId, RegisteredKey]
 # The rows of a record that are in quarantine; with the word of who waived each, if somebody did.
 Held = Mapping[str, Mapping[int, str]]
 
@@ -65,11 +62,11 @@ class _Landed:
     waived: tuple[str, ...]
 
 
-def verify(path: Path, trusted: PublicKey | None = None, agents: Keys | None = None) -> Verified:
+def verify(path: Path, trusted: PublicKey | None = None, agents: Known | None = None) -> Verified:
     """Check a pack from its bytes to its yuan, or name the first thing that is not so.
 
     Who holds the county's key trusts no other seal; who holds the agents' keys trusts none of the
-    pack's, and no unsigned record.
+    pack's, nor what it says of enterprises, and no unsigned record.
     """
     files = pack.read(path)
     # Anybody can write a pack: what trips a library in it is no crash of ours.
@@ -77,7 +74,7 @@ def verify(path: Path, trusted: PublicKey | None = None, agents: Keys | None = N
         return _verified(files, trusted, agents)
 
 
-def _verified(files: pack.Files, trusted: PublicKey | None, agents: Keys | None) -> Verified:
+def _verified(files: pack.Files, trusted: PublicKey | None, agents: Known | None) -> Verified:
     signer = _check_manifest(files, trusted)
     _check_code(files)
     records = _table(files, pack.RECORDS, pack.RECORD_SCHEMA).to_pylist()
@@ -173,7 +170,7 @@ def _check_code(files: pack.Files) -> None:
         )
 
 
-def _known(files: pack.Files, agents: Keys | None) -> Known:
+def _known(files: pack.Files, agents: Known | None) -> Known:
     """Read who may have sent the records."""
     with of_its_form(pack.KEYS):
         keys = parties.read_keys(files[pack.KEYS])
@@ -181,8 +178,10 @@ def _known(files: pack.Files, agents: Keys | None) -> Known:
         enterprises = parties.read_enterprises(files[pack.ENTERPRISES])
     if agents is None:
         return Known(keys, enterprises)
-    signing = {uscc: replace(each, accepts_unsigned=False) for uscc, each in enterprises.items()}
-    return Known(agents, signing)
+    signing = {
+        uscc: replace(each, accepts_unsigned=False) for uscc, each in agents.enterprises.items()
+    }
+    return Known(agents.keys, signing)
 
 
 def _place(record: Mapping[str, object]) -> str:

@@ -1,7 +1,6 @@
 """`nplusx explain | verify | key`: where each yuan comes from, and whether it is so."""
 
 import base64
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,11 +8,10 @@ import typer
 
 from kernel.errors import ConfigurationError
 from kernel.evidence import PublicKey
-from kernel.ids import KeyId
 from pipeline.console import facts, say, warn
 
 if TYPE_CHECKING:
-    from registry.keys import RegisteredKey
+    from pipeline.admission import Known
 
 _KEY_BYTES = 32
 
@@ -33,7 +31,9 @@ def verify(
     ] = None,
     keys: Annotated[
         Path | None,
-        typer.Option(help="File with the agents' keys that you hold, to trust no others."),
+        typer.Option(
+            help="File with the agents' keys and enterprises that you hold, to trust no others."
+        ),
     ] = None,
     drill: Annotated[
         bool,
@@ -81,7 +81,10 @@ def verify(
 
 def key(
     agents: Annotated[
-        bool, typer.Option("--agents", help="The agents' keys, for `nplusx verify --keys`.")
+        bool,
+        typer.Option(
+            "--agents", help="The agents' keys and enterprises, for `nplusx verify --keys`."
+        ),
     ] = False,
 ) -> None:
     """Print the county's public key, for `nplusx verify --key`."""
@@ -90,18 +93,18 @@ def key(
 
     settings = read_settings()
     if agents:
-        say(parties.keys_text(wiring.keys(settings).values()).decode())
+        say(parties.known_text(wiring.known(settings)).decode())
     else:
         say(base64.b64encode(wiring.county_key(settings).public.raw).decode())
 
 
-def _agents_keys(path: Path | None) -> Mapping[KeyId, "RegisteredKey"] | None:
+def _agents_keys(path: Path | None) -> "Known | None":
     from pipeline import parties
 
     if path is None:
         return None
     try:
-        return parties.read_keys(path.read_bytes())
+        return parties.read_known(path.read_bytes())
     except (OSError, LookupError, TypeError, ValueError) as broken:
         raise ConfigurationError(
             "The agents' keys cannot be read.",
