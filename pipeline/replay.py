@@ -16,6 +16,7 @@ from kernel.errors import ConfigurationError
 from kernel.log import logger
 from pipeline import opening, wiring
 from pipeline.admission import Known
+from pipeline.crashpoints import crash_here
 from pipeline.intake import Harvest, Intake
 from pipeline.sequences import Arrival, Earlier, Sequences, earlier_in, sequence_mark
 from pipeline.settings import Settings, read_settings
@@ -73,6 +74,7 @@ def replay(
     for start in range(0, len(places), _PORTION):
         some = places[start : start + _PORTION]
         accepted |= work.judge([row for place in some for row in by_place[place]])
+        crash_here(settings.crash.dir, "replay.after_portion")
     if not ids:
         work.note_judged()
     asked = [row for row in waiting if not ids or row["id"] in ids]
@@ -150,6 +152,7 @@ class _Replay:
         while (handle := self._store.open(self._contract.table)).mark(name) is None:
             with suppress(ConflictError):
                 self._step.write(handle, Harvest([], [], []), {name: 1}, {})
+        crash_here(self._settings.crash.dir, "replay.after_judging")
 
     def _once(self, handle: TableHandle, waiting: Sequence[Row]) -> set[str]:
         whole = {_place(row) for row in waiting if row["row"] == WHOLE_RECORD}
