@@ -12,6 +12,7 @@ from pipeline.console import facts, say, warn
 
 if TYPE_CHECKING:
     from pipeline.admission import Known
+    from pipeline.verify import Verified
 
 _KEY_BYTES = 32
 
@@ -63,6 +64,11 @@ def verify(
     if drill:
         for name, noticed in verification.drill(pack).items():
             say(f"drill: {name}: {noticed}")
+    _warn(found, key)
+
+
+def _warn(found: "Verified", key: Path | None) -> None:
+    """Say what was taken on the county's word."""
     if found.unsigned_records:
         warn(
             f"{found.unsigned_records} of {found.records} records are unsigned, from"
