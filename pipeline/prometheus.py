@@ -16,7 +16,7 @@ from kernel.log import logger
 from pipeline import wiring
 from pipeline.land import standings
 from pipeline.settings import Settings
-from warehouse import attempts, quarantine
+from warehouse import attempts, words
 from warehouse.landing import JUDGED, RECORD_SCHEMA, REFUSED, REPEAT, TOMBSTONE
 from warehouse.store import Commit, TableStore
 
@@ -152,7 +152,7 @@ def _waiting(store: TableStore) -> _Family:
     waiting = Counter(
         str(row["contract"])
         for row in attempts.waiting(store, clock.now())
-        if row["state"] != quarantine.WAIVED
+        if row["state"] != words.WAIVED
     )
     for contract in all_contracts():
         found.add(waiting[contract], contract=contract)

@@ -22,7 +22,7 @@ from pipeline.sequences import Arrival, Earlier, Sequences, earlier_in, sequence
 from pipeline.settings import Settings, read_settings
 from pipeline.standing import GENERATION
 from pipeline.step import Step, judged
-from warehouse import attempts, quarantine
+from warehouse import attempts, quarantine, words
 from warehouse.landing import RECORD_SCHEMA, REFUSED
 from warehouse.quarantine import WHOLE_RECORD, row_id
 from warehouse.store import ConflictError, TableHandle, TableStore
@@ -59,11 +59,7 @@ def replay(
     held = [row for row in attempts.waiting(store, clock.now()) if row["contract"] == contract.id]
     # A record is judged as one: what it counts as landed is what landed of it.
     places = sorted(
-        {
-            _place(row)
-            for row in held
-            if (row["id"] in ids if ids else row["state"] != quarantine.WAIVED)
-        }
+        {_place(row) for row in held if (row["id"] in ids if ids else row["state"] != words.WAIVED)}
     )
     wanted = set(places)
     waiting = [row for row in held if _place(row) in wanted]
@@ -81,13 +77,14 @@ def replay(
     told = [
         (str(row["id"]), str(row["id"]) in accepted)
         for row in asked
-        if row["state"] != quarantine.WAIVED or row["id"] in accepted
+        if row["state"] != words.WAIVED or row["id"] in accepted
     ]
     why = f"judged by {contract.id} {contract.version}"
-    quarantine.tell(
+    words.tell(
         store,
+        words.OF_ROWS,
         [(i, quarantine.ACCEPTED if good else quarantine.REJECTED) for i, good in told],
-        quarantine.Word(who or "landing", why, clock.now()),
+        words.Word(who or "landing", why, clock.now()),
     )
     found = Replayed(len(accepted), len(told) - len(accepted))
     logger("replay").info("replayed", contract=contract.id, accepted=found.accepted)
@@ -106,8 +103,8 @@ def waive(
             f"No row {missing[0]} waits in quarantine.",
             cure="take ids from `nplusx quarantine list`.",
         )
-    told = [(each, quarantine.WAIVED) for each in dict.fromkeys(ids)]
-    quarantine.tell(store, told, quarantine.Word(who, why, clock.now(), until))
+    told = [(each, words.WAIVED) for each in dict.fromkeys(ids)]
+    words.tell(store, words.OF_ROWS, told, words.Word(who, why, clock.now(), until))
     return len(told)
 
 

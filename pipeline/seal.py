@@ -22,7 +22,7 @@ from pipeline.assess import decisions
 from pipeline.dossier import Place
 from pipeline.settings import Settings, read_settings
 from pipeline.verify import verify
-from warehouse import attempts, ledger, quarantine
+from warehouse import attempts, ledger, words
 from warehouse.store import ConflictError, TableStore
 from warehouse.tables import Source
 
@@ -185,7 +185,7 @@ def _held(store: TableStore, records: pa.Table) -> bytes:
     found = [
         {
             **{name: each[name] for name in named},
-            "waiver": each["word"] if each["state"] == quarantine.WAIVED else None,
+            "waiver": each["word"] if each["state"] == words.WAIVED else None,
         }
         for each in waiting
     ]

@@ -10,7 +10,7 @@ from typing import Self
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from warehouse import quarantine
+from warehouse import quarantine, words
 from warehouse.landing import RECORD_SCHEMA, RECORDS
 from warehouse.store import Commit, Facts, TableHandle, TableStore
 
@@ -201,12 +201,9 @@ def waiting(
 
     A waiver that has ended no longer counts.
     """
-    events = quarantine.newest_events(store)
+    events = words.newest(store, words.OF_ROWS, now)
     rows: list[dict[str, object]] = quarantined(store, _LIGHT, where=where).to_pylist()
     for row in rows:
-        event = events.get(str(row["id"]), {})
-        until = event.get("until")
-        has_ended = isinstance(until, datetime) and until <= now
-        row["state"] = quarantine.OPEN if has_ended else event.get("state", quarantine.OPEN)
-        row["word"] = None if has_ended else event or None
+        row["word"] = word = events.get(str(row["id"]))
+        row["state"] = word["state"] if word else quarantine.OPEN
     return rows
