@@ -13,6 +13,7 @@ from kernel.log import logger
 from pipeline import replay, wiring
 from pipeline.land import Lander, opened, prepare_topics
 from pipeline.settings import Settings, read_settings
+from pipeline.wake import Waker
 
 OnCommit = Callable[[Mapping[str, int]], None]
 # How long a lander waits before it tries again what did not answer.
@@ -24,8 +25,14 @@ def follow(contracts: Sequence[str], stop: Event, on_commit: OnCommit) -> None:
     settings = read_settings()
     found = [find(each) for each in contracts]
     prepare_topics(settings)
-    with ThreadPoolExecutor(max(1, len(found)), thread_name_prefix="follow") as pool:
-        running = [pool.submit(_follow, settings, each, stop, on_commit) for each in found]
+    waker = Waker(settings.airflow, wiring.store(settings)) if settings.airflow.url else None
+    with ThreadPoolExecutor(len(found) + 1, thread_name_prefix="follow") as pool:
+        running = [
+            pool.submit(_follow, settings, each, stop, _telling(waker, each, on_commit))
+            for each in found
+        ]
+        if waker is not None:
+            running.append(pool.submit(waker.run, stop))
         try:
             wait(running, return_when=FIRST_EXCEPTION)
         finally:
@@ -33,6 +40,19 @@ def follow(contracts: Sequence[str], stop: Event, on_commit: OnCommit) -> None:
             stop.set()
     for each in running:
         each.result()
+
+
+def _telling(waker: Waker | None, contract: Contract, on_commit: OnCommit) -> OnCommit:
+    """Let Airflow know of a contract's commits too."""
+    if waker is None:
+        return on_commit
+    waker.watch(contract)
+
+    def told(counts: Mapping[str, int]) -> None:
+        on_commit(counts)
+        waker.landed(contract)
+
+    return told
 
 
 def _follow(settings: Settings, contract: Contract, stop: Event, on_commit: OnCommit) -> None:

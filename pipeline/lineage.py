@@ -1,6 +1,5 @@
 """Lineage: tells each run of a stage as OpenLineage events; their receiver never holds one up."""
 
-import http.client
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from uuid import UUID
 from kernel import canonical, clock
 from kernel.log import logger
 from pipeline.settings import Settings
+from pipeline.web import TROUBLE, call
 from warehouse.landing import month_of
 from warehouse.rebuild import Built, newest_facts
 from warehouse.store import TableStore
@@ -21,8 +21,6 @@ Json = Mapping[str, object]
 _PRODUCER = "https://nplusx.example"
 _SPEC = "https://openlineage.io/spec"
 _EVENT = f"{_SPEC}/2-0-2/OpenLineage.json#/$defs/RunEvent"
-_SECONDS = 5.0
-_GOOD = range(200, 300)
 
 
 @dataclass(slots=True)
@@ -116,7 +114,7 @@ class Run:
         }
         try:
             _send(self.settings, canonical.dumps(event))
-        except (OSError, UnicodeError, http.client.HTTPException) as failed:
+        except TROUBLE as failed:
             _complain(type(failed).__name__)
 
 
@@ -157,27 +155,13 @@ def _own_facet(name: str, values: Json) -> Json:
 
 def _send(settings: Settings, event: bytes) -> None:
     if settings.lineage.url:
-        _post(settings, event)
+        call("POST", settings.lineage.url, event, _authorization(settings.lineage.token_file))
     else:
         path = settings.state_dir / "lineage" / f"{month_of(clock.now())}.ndjson"
         path.parent.mkdir(parents=True, exist_ok=True)
         # In one write: several tasks tell at once.
         with path.open("ab", buffering=0) as file:
             file.write(event + b"\n")
-
-
-def _post(settings: Settings, event: bytes) -> None:
-    place = urlsplit(settings.lineage.url)
-    kind = http.client.HTTPSConnection if place.scheme == "https" else http.client.HTTPConnection
-    connection = kind(place.netloc, timeout=_SECONDS)
-    headers = {"Content-Type": "application/json", **_authorization(settings.lineage.token_file)}
-    try:
-        connection.request("POST", place.path or "/", event, headers)
-        answer = connection.getresponse()
-        if answer.status not in _GOOD:
-            raise http.client.HTTPException(answer.status)
-    finally:
-        connection.close()
 
 
 def _authorization(token: Path | None) -> Mapping[str, str]:
