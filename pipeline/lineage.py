@@ -6,9 +6,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import TypedDict
 from urllib.parse import urlsplit
 from uuid import UUID
 
+import pyarrow as pa
+
+from contracts.loader import find
+from contracts.model import Contract
+from contracts.schema import landing_schema
 from kernel import canonical, clock
 from kernel.log import logger
 from pipeline.settings import Settings
@@ -21,6 +27,12 @@ Json = Mapping[str, object]
 _PRODUCER = "https://nplusx.example"
 _SPEC = "https://openlineage.io/spec"
 _EVENT = f"{_SPEC}/2-0-2/OpenLineage.json#/$defs/RunEvent"
+
+
+class _Table(TypedDict):
+    namespace: str
+    name: str
+    facets: dict[str, Json]
 
 
 @dataclass(slots=True)
@@ -36,19 +48,27 @@ class Run:
 
     def landed(self, topic: str, facts: Mapping[str, object]) -> None:
         """Note the offsets that were read of a topic, and the table version that holds them."""
-        contract, offsets = str(facts["contract_id"]), facts["offsets"]
+        contract, offsets = find(str(facts["contract_id"])), facts["offsets"]
         self.facets["nplusx_contract"] = _own_facet(
-            "contract", {"id": contract, "version": facts["contract_version"]}
+            "contract", {"id": contract.id, "version": facts["contract_version"]}
         )
         spans = offsets if isinstance(offsets, Mapping) else {}
         read = [_span(topic, part, *span) for part, span in spans.items() if span[0] < span[1]]
         condition = {"inputCondition": {"type": "partition", "partitions": read}}
         broker = self.settings.bootstrap_servers.split(",", 1)[0]
+        source = {"namespace": f"kafka://{broker}", "name": topic}
         self.inputs.append(
             {
-                "namespace": f"kafka://{broker}",
-                "name": topic,
+                **source,
                 "inputFacets": {
+                    "dataQualityMetrics": _facet(
+                        "1-0-3/DataQualityMetricsInputDatasetFacet",
+                        {"rowCount": facts["rows_in"], "columnMetrics": {}},
+                    ),
+                    "dataQualityAssertions": _facet(
+                        "1-1-0/DataQualityAssertionsDatasetFacet",
+                        {"assertions": [_gate(contract, facts["rows_quarantined"])]},
+                    ),
                     "inputStatistics": _facet(
                         "1-0-0/InputStatisticsInputDatasetFacet", {"rowCount": facts["rows_in"]}
                     ),
@@ -60,8 +80,18 @@ class Run:
                 },
             }
         )
-        table = "landing__" + contract.replace(".", "_")
-        self._wrote(table, facts["table_version"], facts["rows_landed"])
+        written = self._wrote(
+            contract.table, facts["table_version"], facts["rows_landed"], landing_schema(contract)
+        )
+        written["columnLineage"] = _facet(
+            "1-2-0/ColumnLineageDatasetFacet",
+            {
+                "fields": {
+                    each.name: {"inputFields": [{**source, "field": each.name}]}
+                    for each in contract.properties
+                }
+            },
+        )
 
     def computed(self, store: TableStore, built: Iterable[Built]) -> None:
         """Note the tables that were computed anew, and from which versions."""
@@ -69,8 +99,9 @@ class Run:
         inner = {each.name for each in renewed}
         read: dict[str, object] = {}
         for each in renewed:
-            self._wrote(each.name, each.version, each.rows)
-            reads = newest_facts(store.open(each.name, each.version)).get("reads")
+            handle = store.open(each.name, each.version)
+            self._wrote(each.name, each.version, each.rows, handle.dataset().schema)
+            reads = newest_facts(handle).get("reads")
             read |= reads if isinstance(reads, dict) else {}
         self.inputs += [
             self._table(name, version)
@@ -78,12 +109,23 @@ class Run:
             if name not in inner
         ]
 
-    def _wrote(self, name: str, version: object, rows: object) -> None:
+    def _wrote(
+        self, name: str, version: object, rows: object, schema: pa.Schema
+    ) -> dict[str, Json]:
+        """Note a table that was written; give its facets, for more to be added."""
         counted = _facet("1-0-2/OutputStatisticsOutputDatasetFacet", {"rowCount": rows})
+        fields = [{"name": each.name, "type": str(each.type)} for each in schema]
         told = self._table(name, version)
-        self.outputs.append({**told, "outputFacets": {"outputStatistics": counted}})
+        facets = {
+            **told["facets"],
+            "schema": _facet("1-2-0/SchemaDatasetFacet", {"fields": fields}),
+        }
+        self.outputs.append(
+            {**told, "facets": facets, "outputFacets": {"outputStatistics": counted}}
+        )
+        return facets
 
-    def _table(self, name: str, version: object) -> dict[str, object]:
+    def _table(self, name: str, version: object) -> _Table:
         place = urlsplit(self.settings.lake_uri)
         path = f"{place.path.rstrip('/')}/{name}"
         return {
@@ -136,6 +178,19 @@ def told(settings: Settings, job: str) -> Iterator[Run]:
         run.tell("FAIL")
         raise
     run.tell("COMPLETE")
+
+
+def _gate(contract: Contract, refused: object) -> Json:
+    """Say as an assertion what the gate found."""
+    return {
+        "assertion": "contract",
+        "name": contract.id,
+        "description": "rows that break a promise of the contract",
+        "severity": "error",
+        "success": refused == 0,
+        "expected": "0",
+        "actual": str(refused),
+    }
 
 
 def _span(topic: str, part: str, first: int, end: int) -> Json:
