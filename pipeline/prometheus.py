@@ -66,6 +66,7 @@ def exposition(settings: Settings) -> str:
     families = [
         _rows(commits),
         _records(commits),
+        _failures(store),
         _latency(commits),
         *_offsets(settings),
         _waiting(store),
@@ -103,6 +104,17 @@ def _records(commits: Commits) -> _Family:
                 total[_OUTCOMES[verdict]] += int(str(count))
         for outcome in dict.fromkeys(_OUTCOMES.values()):
             found.add(total[outcome], contract=contract, outcome=outcome)
+    return found
+
+
+def _failures(store: TableStore) -> _Family:
+    found = _Family(
+        "nplusx_evidence_verify_failures_total",
+        "counter",
+        "Decisions whose evidence did not verify when it was to be sealed, by reason.",
+    )
+    name = words.OF_EVIDENCE
+    found.add(store.open(name).dataset().count_rows() if store.exists(name) else 0)
     return found
 
 

@@ -58,6 +58,7 @@ def seal(settings: Settings | None = None) -> dict[str, object]:
         except (ChecksFailedError, TamperingError) as wrong:
             # One claim whose evidence does not hold must not keep the others waiting.
             failed[claim] = wrong
+            _note(store, str(row["decision_digest"]), wrong.what)
     logger("seal").info("sealed", packs=len(sealed), failed=len(failed))
     if failed:
         raise as_one(failed)
@@ -72,6 +73,15 @@ def pack_path(settings: Settings, row: Row) -> Path:
 
 def _sealed(store: TableStore) -> set[object]:
     return {entry["decision_digest"] for entry in ledger.entries(store)}
+
+
+def _note(store: TableStore, decision: str, what: str) -> None:
+    """Keep it on record that evidence does not hold, once for each reason."""
+    now = clock.now()
+    known = words.newest(store, words.OF_EVIDENCE, now).get(decision)
+    if known is None or known["why"] != what:
+        word = words.Word("seal", what, now)
+        words.tell(store, words.OF_EVIDENCE, [(decision, words.FAILED)], word)
 
 
 def _seal(settings: Settings, store: TableStore, row: Row) -> None:

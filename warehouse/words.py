@@ -1,4 +1,4 @@
-"""What people say of rows and findings: append-only, with name and reason; the newest counts."""
+"""What is said of rows, findings and evidence: append-only, with name and reason; newest counts."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -10,8 +10,8 @@ import pyarrow as pa
 from contracts.schema import INSTANT
 from warehouse.store import ConflictError, TableStore
 
-OF_ROWS, OF_FINDINGS = "quarantine_event", "finding_event"
-TABLES = (OF_ROWS, OF_FINDINGS)
+OF_ROWS, OF_FINDINGS, OF_EVIDENCE = "quarantine_event", "finding_event", "evidence_event"
+TABLES = (OF_ROWS, OF_FINDINGS, OF_EVIDENCE)
 SCHEMA = pa.schema(
     [
         ("row_id", pa.string()),
@@ -22,7 +22,7 @@ SCHEMA = pa.schema(
         ("at", INSTANT),
     ]
 )
-WAIVED = "waived"
+WAIVED, FAILED = "waived", "failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Word:
 
 
 def tell(store: TableStore, table: str, states: Sequence[tuple[str, str]], word: Word) -> None:
-    """Note the new states of rows or findings, by their ids."""
+    """Note the new states of rows, findings or decisions, by their ids."""
     if not states:
         return
     store.create(table, SCHEMA)
