@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import closing
+from functools import partial
 from threading import Event
 
 from contracts.loader import find
@@ -10,8 +11,9 @@ from contracts.model import Contract
 from kernel.errors import DependencyUnavailableError
 from kernel.log import logger
 from pipeline import replay, wiring
-from pipeline.land import Lander, known, prepare_topics
+from pipeline.land import Lander, opened, prepare_topics
 from pipeline.settings import Settings, read_settings
+from pipeline.wake import Waker
 
 OnCommit = Callable[[Mapping[str, int]], None]
 # How long a lander waits before it tries again what did not answer.
@@ -23,8 +25,14 @@ def follow(contracts: Sequence[str], stop: Event, on_commit: OnCommit) -> None:
     settings = read_settings()
     found = [find(each) for each in contracts]
     prepare_topics(settings)
-    with ThreadPoolExecutor(max(1, len(found)), thread_name_prefix="follow") as pool:
-        running = [pool.submit(_follow, settings, each, stop, on_commit) for each in found]
+    waker = Waker(settings.airflow, wiring.store(settings)) if settings.airflow.url else None
+    with ThreadPoolExecutor(len(found) + 1, thread_name_prefix="follow") as pool:
+        running = [
+            pool.submit(_follow, settings, each, stop, _telling(waker, each, on_commit))
+            for each in found
+        ]
+        if waker is not None:
+            running.append(pool.submit(waker.run, stop))
         try:
             wait(running, return_when=FIRST_EXCEPTION)
         finally:
@@ -34,14 +42,27 @@ def follow(contracts: Sequence[str], stop: Event, on_commit: OnCommit) -> None:
         each.result()
 
 
+def _telling(waker: Waker | None, contract: Contract, on_commit: OnCommit) -> OnCommit:
+    """Let Airflow know of a contract's commits too."""
+    if waker is None:
+        return on_commit
+    waker.watch(contract)
+
+    def told(counts: Mapping[str, int]) -> None:
+        on_commit(counts)
+        waker.landed(contract)
+
+    return told
+
+
 def _follow(settings: Settings, contract: Contract, stop: Event, on_commit: OnCommit) -> None:
     store = wiring.store(settings)
     while not stop.is_set():
         try:
-            if replay.is_due(store, contract):
+            if replay.is_due(opened(store, contract), contract):
                 replay.replay(contract.id, settings=settings)
             with closing(wiring.bus(settings)) as bus:
-                lander = Lander(settings, contract, bus, store, known(settings))
+                lander = Lander(settings, contract, bus, store, partial(wiring.known, settings))
                 lander.on_commit = on_commit
                 lander.follow(stop)
         except DependencyUnavailableError as silent:

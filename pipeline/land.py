@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from threading import Event
 
 from bus.ports import Bus, Extent
@@ -24,7 +25,7 @@ from pipeline.sequences import Sequences, earlier_in, sequence_mark
 from pipeline.settings import Settings, read_settings
 from pipeline.standing import Standing, mark_name, standing
 from pipeline.step import Step, judged
-from warehouse.store import ConflictError, TableStore
+from warehouse.store import ConflictError, TableHandle, TableStore
 
 # Each conflict means that another lander got on; so many in a row mean something else.
 _RETRIES = 20
@@ -58,12 +59,24 @@ class Landed:
 
 def standings(settings: Settings, bus: Bus) -> dict[ContractId, Standing]:
     """Tell, per contract with a topic, where its table stands on it."""
-    store = wiring.store(settings)
     # The tables first: what they have read must be on the bus when that is asked.
-    handles = {
-        contract: store.open(each.table) if store.exists(each.table) else None
-        for contract, each in all_contracts().items()
-    }
+    return _standings(bus, _handles(settings))
+
+
+Handles = Mapping[ContractId, TableHandle | None]
+
+
+def _handles(settings: Settings) -> Handles:
+    store = wiring.store(settings)
+    return {identity: opened(store, each) for identity, each in all_contracts().items()}
+
+
+def opened(store: TableStore, contract: Contract) -> TableHandle | None:
+    """Open a contract's table, if anything was landed in it."""
+    return store.open(contract.table) if store.exists(contract.table) else None
+
+
+def _standings(bus: Bus, handles: Handles) -> dict[ContractId, Standing]:
     extents = bus.extents([topic_of(contract) for contract in handles])
     return {
         contract: standing(handle, topic, extents[topic])
@@ -84,12 +97,12 @@ def behind(settings: Settings | None = None) -> list[str]:
     settings = settings or read_settings()
     with closing(wiring.bus(settings)) as bus:
         bus.ensure_topics(_topics())
-        found = standings(settings, bus)
-    store = wiring.store(settings)
+        handles = _handles(settings)
+        found = _standings(bus, handles)
     return sorted(
         contract
         for contract, at in found.items()
-        if at.is_behind or replay.is_due(store, find(contract))
+        if at.is_behind or replay.is_due(handles[contract], find(contract))
     )
 
 
@@ -103,20 +116,15 @@ def _topics() -> list[str]:
     return [topic_of(identity) for identity in all_contracts()]
 
 
-def known(settings: Settings) -> Callable[[], Known]:
-    """Give what asks the registry anew for whom to believe."""
-    return lambda: Known(wiring.keys(settings), wiring.enterprises(settings))
-
-
 def land(contract: str, on_commit: OnCommit | None = None) -> dict[str, object]:
     """Land what the bus holds of a contract now; safe to run twice, at once, or after a kill."""
     settings = read_settings()
     found, store = find(contract), wiring.store(settings)
     with lineage.told(settings, "land.land_one") as run:
-        if replay.is_due(store, found):
+        if replay.is_due(opened(store, found), found):
             replay.replay(contract, settings=settings)
         with closing(wiring.bus(settings)) as bus:
-            lander = Lander(settings, found, bus, store, known(settings))
+            lander = Lander(settings, found, bus, store, partial(wiring.known, settings))
             lander.on_commit = on_commit
             landed = lander.drain().as_extra()
         run.landed(topic_of(found.id), landed)
@@ -248,7 +256,7 @@ class Lander:
                     settle(pending)
                     pending = None
                     continue
-                sequences.begin(earlier_in(self._store, self._contract.id))
+                sequences.begin(earlier_in(self._store, self._contract))
                 # Asked anew for each step: a key may be revoked while a backlog is landed.
                 intake = Intake(
                     self._contract, self._known(), self._settings.record_bytes, sequences
