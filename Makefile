@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: help setup demo test check fix docs lock
+.PHONY: help setup demo test soak check fix docs lock
 
 help: ## Show the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -18,6 +18,9 @@ demo: setup ## Start everything, play the story, show the portal; ARGS=--exit st
 
 test: setup ## Run the whole suite; says what it skipped and why
 	@sh deploy/test.sh $(ARGS)
+
+soak: setup ## Run the long tests: landers and maintainers killed hundreds of times under load
+	@$(BIN)/python -m pytest -m soak --durations=0 $(ARGS)
 
 check: setup ## Format, lint, types, layers, generated pages: every step, failures counted
 	@sh deploy/check.sh

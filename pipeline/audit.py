@@ -67,13 +67,17 @@ def audit(settings: Settings | None = None) -> dict[str, object]:
     return {"rows": audited, "findings": len(left)}
 
 
-def open_findings(store: TableStore) -> list[dict[str, object]]:
-    """List the disagreements on which the last word was not that they are settled."""
+def findings(store: TableStore) -> list[dict[str, object]]:
+    """List the disagreements, each with the last word on it."""
     if not store.exists(TABLE):
         return []
     rows = store.open(TABLE).dataset().to_table().sort_by("found_at").to_pylist()
-    newest = {_place_of(row): row for row in rows}
-    return [row for row in newest.values() if row["is_open"] is not False]
+    return list({_place_of(row): row for row in rows}.values())
+
+
+def open_findings(store: TableStore) -> list[dict[str, object]]:
+    """List the disagreements on which the last word was not that they are settled."""
+    return [row for row in findings(store) if row["is_open"] is not False]
 
 
 def accept(who: str, why: str, settings: Settings | None = None) -> int:

@@ -3,12 +3,13 @@
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import date, datetime, time
 
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from kernel import canonical
+from kernel import canonical, clock
 from kernel.errors import ConfigurationError, DependencyUnavailableError
 
 
@@ -53,6 +54,16 @@ def facts(title: str, values: Mapping[str, object]) -> None:
         for name, value in values.items()
     ]
     table(title, ("", ""), rows)
+
+
+def day_end(day: str) -> datetime:
+    """Read the last day on which a person's word holds."""
+    try:
+        return datetime.combine(date.fromisoformat(day), time.max, clock.SHANGHAI)
+    except ValueError as wrong:
+        raise ConfigurationError(
+            f"{day!r} is no day.", where="--until", cure="write it as 2026-12-31."
+        ) from wrong
 
 
 @contextmanager

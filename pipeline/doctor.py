@@ -1,30 +1,33 @@
 """Doctor: proves produced = landed + quarantined + repeats for every stream; reads, never mends."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from dataclasses import asdict, dataclass, replace
 
 import pyarrow as pa
 
 from bus.topics import contract_of
 from contracts.loader import all_contracts
-from kernel.errors import ChecksFailedError, DependencyUnavailableError
-from pipeline import drift, wiring
+from kernel import clock
+from kernel.errors import ChecksFailedError, ConfigurationError, DependencyUnavailableError
+from pipeline import drift, keep, wiring
 from pipeline.findings import (
+    Finding,
+    StreamHealth,
     agent_findings,
+    audit_findings,
     gap_findings,
     holes_of,
-    kept_notices,
     lag_findings,
+    lasting,
     ledger_findings,
+    refused,
 )
-from pipeline.keep import kept_topics
 from pipeline.land import standings
 from pipeline.publish import RoundReport, read_status, resident_agents
 from pipeline.settings import Settings, read_settings
-from warehouse import attempts, quarantine
+from warehouse import attempts, quarantine, words
 from warehouse.landing import RECORD_SCHEMA, REPEAT
 from warehouse.store import TableStore
 
@@ -39,50 +42,41 @@ _COUNTED = pa.schema(
 _REFUSED = pa.schema([quarantine.SCHEMA.field(name) for name in ("stream", "contract", "rows")])
 
 
-@dataclass(slots=True)
-class StreamHealth:
-    """The equation of one stream, in rows; holes are sequence numbers that never came."""
-
-    stream: str
-    contract: str
-    produced: int = 0
-    landed: int = 0
-    quarantined: int = 0
-    repeats: int = 0
-    holes: list[dict[str, object]] = field(default_factory=list)
-    last_seen: datetime | None = None
-
-    @property
-    def is_balanced(self) -> bool:
-        """Tell whether every row produced is accounted for."""
-        return self.produced == self.landed + self.quarantined + self.repeats
-
-
 @dataclass(frozen=True, slots=True)
 class Health:
     """What was found over all."""
 
     streams: tuple[StreamHealth, ...]
     lag: Mapping[str, int]
-    findings: tuple[str, ...]
+    found: tuple[Finding, ...]
     # What a person should know and nothing is wrong with.
     notices: tuple[str, ...] = ()
     # Why the bus could not be asked; it stands among the findings too.
     silent: DependencyUnavailableError | None = None
 
     @property
+    def unexplained(self) -> tuple[Finding, ...]:
+        """List what nobody has explained."""
+        return tuple(each for each in self.found if each.word is None)
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """Say what nobody has explained."""
+        return tuple(each.what for each in self.unexplained)
+
+    @property
     def ok(self) -> bool:
         """Tell whether nothing is unexplained."""
-        return not self.findings
+        return not self.unexplained
 
     def require(self) -> None:
         """Fail when anything is unexplained; a silent bus alone is its own kind of failure."""
-        if self.silent is not None and self.findings == (str(self.silent),):
+        if self.silent is not None and self.unexplained == (refused(self.silent),):
             raise self.silent
-        if self.findings:
+        if not self.ok:
+            cures = dict.fromkeys(each.cure for each in self.unexplained)
             raise ChecksFailedError(
-                "Something is unexplained: " + " ".join(self.findings),
-                cure="follow up each finding; nothing was changed.",
+                "Something is unexplained: " + " ".join(self.findings), cure=" ".join(cures)
             )
 
     def as_json(self) -> dict[str, object]:
@@ -92,7 +86,10 @@ class Health:
             "streams": [
                 {**asdict(each), "lag": self.lag.get(each.contract, 0)} for each in self.streams
             ],
-            "findings": list(self.findings),
+            "findings": [
+                {"id": each.id, "what": each.what, "cure": each.cure, "acknowledged": each.word}
+                for each in self.found
+            ],
             "notices": list(self.notices),
         }
 
@@ -103,7 +100,7 @@ def examine(settings: Settings | None = None) -> Health:
     store = wiring.store(settings)
     # Agents first, then the bus, then the tables: what one counts must have come to the next.
     agents = _agent_reports(settings)
-    found: list[str] = []
+    found: list[Finding] = []
     behind: dict[str, int] = {}
     silent: DependencyUnavailableError | None = None
     try:
@@ -111,49 +108,78 @@ def examine(settings: Settings | None = None) -> Health:
             for contract, at in standings(settings, bus).items():
                 behind[contract] = sum(max(0, end - at.marks[p]) for p, end in at.ends.items())
                 found += lag_findings(bus, contract, at, settings.doctor.patience)
-    except DependencyUnavailableError as refused:
-        silent = refused
-        found.append(str(refused))
-    moment = attempts.Moment(store)
+    except DependencyUnavailableError as unanswered:
+        silent = unanswered
+        found.append(refused(unanswered))
+    moment = attempts.Moment.now(store)
     records = attempts.records(store, _COUNTED, at=moment)
     streams = _streams(store, records, moment)
     landed = [contract for contract, lag in behind.items() if not lag]
     findings = [
         *_equations(streams),
         *(
-            f"{each.stream}: sequence {hole['from']} to {hole['to']} never came."
+            lasting(f"{each.stream}: sequence {hole['from']} to {hole['to']} never came.")
             for each in streams
             for hole in each.holes
         ),
-        *_gaps(store),
+        *_gaps(store, moment),
         *found,
-        *agent_findings(agents, records, landed),
+        *agent_findings(agents, records, streams, landed),
+        *audit_findings(store),
         *ledger_findings(settings, store),
     ]
-    return Health(streams, behind, tuple(findings), tuple(_notices(store)), silent)
+    said = words.newest(store, words.OF_FINDINGS, clock.now())
+    known = tuple(
+        replace(each, word=said[each.id]) if each.lasts and each.id in said else each
+        for each in findings
+    )
+    return Health(streams, behind, known, tuple(_notices(store, moment)), silent)
 
 
-def _equations(streams: Iterable[StreamHealth]) -> Iterator[str]:
+def waive(
+    ids: Sequence[str], word: words.Word, settings: Settings | None = None
+) -> tuple[Finding, ...]:
+    """Explain findings that stay for good, by name and reason; they are listed on, and not red."""
+    settings = settings or read_settings()
+    there = {each.id: each for each in examine(settings).unexplained}
+    for each in ids:
+        if each not in there:
+            raise ConfigurationError(
+                f"The doctor finds nothing unexplained by the id {each!r}.",
+                cure="take ids from `nplusx doctor`.",
+            )
+        if not there[each].lasts:
+            raise ConfigurationError(
+                f"This is not for explaining: {there[each].what}", cure=there[each].cure
+            )
+    named = list(dict.fromkeys(ids))
+    told = [(each, words.WAIVED) for each in named]
+    words.tell(wiring.store(settings), words.OF_FINDINGS, told, word)
+    return tuple(there[each] for each in named)
+
+
+def _equations(streams: Iterable[StreamHealth]) -> Iterator[Finding]:
     for each in streams:
         if not each.is_balanced:
-            yield (
+            yield Finding(
                 f"{each.stream}: {each.produced} rows were produced, {each.landed} landed,"
-                f" {each.quarantined} quarantined, {each.repeats} repeats: they do not add up."
+                f" {each.quarantined} quarantined, {each.repeats} repeats: they do not add up.",
+                "find out who changed the tables; restore the lake from a backup.",
             )
 
 
-def _notices(store: TableStore) -> Iterator[str]:
-    yield from kept_notices(store)
+def _notices(store: TableStore, at: attempts.Moment) -> Iterator[str]:
+    yield from keep.notices(store)
     for contract in all_contracts().values():
-        if store.exists(contract.table):
-            yield from drift.notices(contract, store.open(contract.table).commits())
+        if contract.table in at.handles:
+            yield from drift.notices(contract, at.handles[contract.table].commits())
 
 
-def _gaps(store: TableStore) -> Iterator[str]:
+def _gaps(store: TableStore, at: attempts.Moment) -> Iterator[Finding]:
     for contract in all_contracts().values():
-        if store.exists(contract.table):
-            yield from gap_findings(contract.id, store.open(contract.table).commits())
-    for topic, handle in kept_topics(store):
+        if contract.table in at.handles:
+            yield from gap_findings(contract.id, at.handles[contract.table].commits())
+    for topic, handle in keep.kept_topics(store):
         yield from gap_findings(contract_of(topic), handle.commits())
 
 
@@ -185,8 +211,7 @@ def _streams(store: TableStore, records: pa.Table, at: attempts.Moment) -> tuple
         health.produced += row["rows"]
         health.repeats += row["rows"] if row["verdict"] == REPEAT else 0
         health.last_seen = max(health.last_seen or row["broker_at"], row["broker_at"])
-    refused = attempts.quarantined(store, _REFUSED, at)
-    for row in refused.to_pylist():
+    for row in attempts.quarantined(store, _REFUSED, at).to_pylist():
         of(row["stream"], row["contract"]).quarantined += row["rows"]
     for contract in all_contracts().values():
         handle = at.handles.get(contract.table)

@@ -11,9 +11,9 @@ from kernel.errors import ChecksFailedError, ConfigurationError
 from pipeline import wiring
 from pipeline.assess import decisions
 from pipeline.dossier import Place
-from pipeline.seal import Row, commit_covers, landing_of, pack_path, records_at
+from pipeline.seal import Row, landing_of, pack_path
 from pipeline.settings import Settings, read_settings
-from warehouse import ledger
+from warehouse import attempts, ledger
 from warehouse.landing import RECORD_SCHEMA
 from warehouse.store import TableStore
 
@@ -137,7 +137,7 @@ class _Trail:
         places = (Place.of(origin).record for origin in origins)
         self._records = {
             (each["topic"], each["partition"], each["offset"]): each
-            for each in records_at(store, places, _NAMED).to_pylist()
+            for each in attempts.records_at(store, places, _NAMED).to_pylist()
         }
 
     def of(self, origin: str) -> Step:
@@ -148,11 +148,8 @@ class _Trail:
             raise ChecksFailedError("A row of the decision has no signed record.", where=origin)
         contract = next(each for each in all_contracts().values() if each.table == place.table)
         version = self._versions[place.table]
-        commit = next(
-            each
-            for each in self._store.open(place.table, version).commits()
-            if commit_covers(each.facts, place.topic, place.partition, place.offset)
-        )
+        landed_by = attempts.landed_by(self._store.open(place.table, version))
+        commit = landed_by(*place.record, place.row)
         agent = str(record["stream"]).split("/")[1]
         signed = (
             f"signed by agent {agent} with key {record['key_id']}"

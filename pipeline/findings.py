@@ -1,7 +1,9 @@
 """What the doctor looks for beside the equation: lost offsets, stuck lag, agents, the ledger."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 
@@ -9,12 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bus.ports import Bus
-from bus.topics import contract_of, topic_of
-from contracts.loader import all_contracts
+from bus.topics import topic_of
 from kernel import canonical, clock
-from kernel.errors import DependencyUnavailableError
+from kernel.errors import DependencyUnavailableError, NplusxError
 from kernel.ids import ContractId
-from pipeline import keep, wiring
+from pipeline import audit, wiring
 from pipeline.publish import RoundReport
 from pipeline.seal import pack_path
 from pipeline.settings import Settings
@@ -23,7 +24,59 @@ from warehouse import ledger
 from warehouse.store import Commit, TableStore
 
 _LOOK_SECONDS = 5.0
+_SHORT = 12
 Interval = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something unexplained, and what to do about it."""
+
+    what: str
+    cure: str
+    # It stays, however well all is from now on: a person may explain it.
+    lasts: bool = False
+    # Who explained it and why.
+    word: Mapping[str, object] | None = None
+
+    @property
+    def id(self) -> str:
+        """Name the finding by its words: what changes is another finding."""
+        return canonical.digest(self.what.encode())[:_SHORT]
+
+
+def lasting(what: str) -> Finding:
+    """Tell of what is gone: it may come again from its source, else a person explains it."""
+    cure = "let the source send it again if it can, or `nplusx doctor waive ID --who … --why …`."
+    return Finding(what, cure, lasts=True)
+
+
+def refused(error: NplusxError) -> Finding:
+    """Tell of what could not be looked at."""
+    return Finding(f"{error.where}: {error.what}" if error.where else error.what, error.cure)
+
+
+@dataclass(slots=True)
+class StreamHealth:
+    """The equation of one stream, in rows; holes are sequence numbers that never came."""
+
+    stream: str
+    contract: str
+    produced: int = 0
+    landed: int = 0
+    quarantined: int = 0
+    repeats: int = 0
+    holes: list[dict[str, object]] = field(default_factory=list)
+    last_seen: datetime | None = None
+
+    @property
+    def is_balanced(self) -> bool:
+        """Tell whether every row produced is accounted for."""
+        return self.produced == self.landed + self.quarantined + self.repeats
+
+
+# Where an agent's trouble is found.
+_AT_THE_AGENT = "see its log; start it again with `nplusx agent run` if it is not running."
 
 
 def holes_of(
@@ -60,46 +113,31 @@ def _without(hole: Interval, records: pa.Table, here: tuple[str, str]) -> Iterat
         yield first, hole[1]
 
 
-def gap_findings(contract: str, commits: Iterable[Commit]) -> Iterator[str]:
+def gap_findings(contract: str, commits: Iterable[Commit]) -> Iterator[Finding]:
     """Name the offsets that were gone before they were landed."""
     for commit in commits:
         for gap in _listed(commit.facts.get("gaps")):
             place = f"{contract}: {gap['topic']} partition {gap['partition']}"
             if gap["end"] is None:
-                yield (
+                yield lasting(
                     f"{place} was made anew when landing had read to offset {gap['first']}: what"
                     " it held beyond is known only by the numbers of its streams."
                 )
             else:
-                yield (
+                yield lasting(
                     f"{place}: offsets {gap['first']} to {int(str(gap['end'])) - 1} were gone"
                     " before they were landed."
                 )
 
 
-def kept_notices(store: TableStore) -> Iterator[str]:
-    """Tell of records that wait for a contract, or to be landed now that there is one."""
-    contracts = all_contracts()
-    for topic, handle in keep.kept_topics(store):
-        contract = contracts.get(contract_of(topic))
-        count = sum(int(str(each.facts.get("records", 0))) for each in handle.commits())
-        if contract is None and count:
-            yield (
-                f"{topic}: {count} records are kept, for no contract is for them;"
-                " they land when there is one."
-            )
-        elif contract is not None and any(keep.kept(store, contract)):
-            yield f"{topic}: records that were kept are not landed yet; `nplusx land` lands them."
-
-
 def lag_findings(
     bus: Bus, contract: ContractId, at: Standing, patience: timedelta
-) -> Iterator[str]:
+) -> Iterator[Finding]:
     """Name a topic that cannot be read on, and a lag that has lasted too long."""
     try:
         at.require_readable()
-    except DependencyUnavailableError as refused:
-        yield str(refused)
+    except DependencyUnavailableError as unreadable:
+        yield refused(unreadable)
         return
     waiting = {part: mark for part, mark in at.start.items() if mark < at.ends[part]}
     if not waiting:
@@ -112,52 +150,90 @@ def lag_findings(
     oldest = min((each.broker_at for each in records), default=None)
     if oldest is not None and clock.now() - oldest > patience:
         lag = sum(at.ends[part] - mark for part, mark in waiting.items())
-        yield (
+        yield Finding(
             f"{contract}: {lag} offsets wait to be landed, the oldest since"
-            f" {oldest.isoformat(timespec='seconds')}; see the log of the land task."
+            f" {oldest.isoformat(timespec='seconds')}.",
+            "see the log of the land task, or run `nplusx land`.",
         )
 
 
 def agent_findings(
     reports: Mapping[str, tuple[RoundReport | None, float]],
     records: pa.Table,
+    streams: Iterable[StreamHealth],
     landed: Sequence[str],
-) -> Iterator[str]:
+) -> Iterator[Finding]:
     """Compare what each agent here says it sent with what came; name the silent and the ailing.
 
     An agent's own count is taken before the bus's, so that what it counts must have come.
     """
     for agent, (report, patience) in reports.items():
         if report is None:
-            yield f"agent {agent} has never made a round."
+            yield Finding(f"agent {agent} has never made a round.", _AT_THE_AGENT)
             continue
         silent = clock.now() - report.finished_at
         if silent > timedelta(seconds=patience):
-            yield f"agent {agent} is silent since {report.finished_at.isoformat()}."
+            since = report.finished_at.isoformat()
+            yield Finding(f"agent {agent} is silent since {since}.", _AT_THE_AGENT)
         for error in sorted({report.error, *(each.error for each in report.streams)} - {""}):
-            yield f"agent {agent} is in trouble: {error}"
-        yield from _counted(report, records, landed)
+            yield Finding(f"agent {agent} is in trouble: {error}", _AT_THE_AGENT)
+        missing = {
+            each.stream: sum(
+                int(str(hole["to"])) - int(str(hole["from"])) + 1
+                for hole in each.holes
+                if hole["epoch"] == report.epoch
+            )
+            for each in streams
+        }
+        yield from _counted(report, records, missing, landed)
 
 
-def _counted(report: RoundReport, records: pa.Table, landed: Sequence[str]) -> Iterator[str]:
+def _counted(
+    report: RoundReport, records: pa.Table, missing: Mapping[str, int], landed: Sequence[str]
+) -> Iterator[Finding]:
+    """Compare counts; a hole is a finding of its own, and told once."""
     for each in report.streams:
         if each.contract not in landed:
             continue
         mine = (pc.field("stream") == each.stream) & (pc.field("epoch") == report.epoch)
         numbers = records.filter(mine).group_by("sequence").aggregate([("rows", "max")])
         sent = each.batches_ever - each.pending
-        if numbers.num_rows < sent:
-            yield (
+        if numbers.num_rows + missing.get(each.stream, 0) < sent:
+            yield Finding(
                 f"{each.stream}: the agent sent {sent} batches of epoch {report.epoch} and"
-                f" {numbers.num_rows} came."
+                f" {numbers.num_rows} came.",
+                _AT_THE_AGENT,
             )
         elif not each.pending and numbers.num_rows == sent:
             came = pc.sum(numbers["rows_max"]).as_py() or 0
             if came != each.rows_ever:
-                yield f"{each.stream}: the agent sent {each.rows_ever} rows and {came} came."
+                yield Finding(
+                    f"{each.stream}: the agent sent {each.rows_ever} rows and {came} came.",
+                    _AT_THE_AGENT,
+                )
 
 
-def ledger_findings(settings: Settings, store: TableStore) -> Iterator[str]:
+def audit_findings(store: TableStore) -> Iterator[Finding]:
+    """Tell on how many rows gate and second opinion disagree, and who took others on."""
+    rows = audit.findings(store)
+    left = Counter(str(row["contract"]) for row in rows if row["is_open"] is not False)
+    for contract, count in sorted(left.items()):
+        yield Finding(
+            f"{contract}: gate and second opinion disagree on {count} rows.",
+            "mend gate, suite or contract and audit again, or take it on with"
+            " `nplusx audit --accept --who … --why …`.",
+        )
+    taken = Counter(
+        (str(row["contract"]), str(row["who"]), str(row["why"]))
+        for row in rows
+        if row["is_open"] is False and row["who"]
+    )
+    for (contract, who, why), count in sorted(taken.items()):
+        what = f"{contract}: gate and second opinion disagreed on {count} rows."
+        yield Finding(what, "", word={"who": who, "why": why})
+
+
+def ledger_findings(settings: Settings, store: TableStore) -> Iterator[Finding]:
     """Check the chain, and that the pack of each entry is there and is the one that was sealed."""
     if not store.exists(ledger.TABLE):
         return
@@ -166,10 +242,10 @@ def ledger_findings(settings: Settings, store: TableStore) -> Iterator[str]:
         path = pack_path(settings, entry)
         found = _digest(path, path.stat().st_mtime_ns) if path.exists() else "missing"
         if found != entry["pack_digest"]:
-            yield (
+            yield Finding(
                 f"ledger entry {entry['number']}: its pack {path.name} is"
-                f" {'missing' if found == 'missing' else 'not the one that was sealed'};"
-                " restore it from a copy."
+                f" {'missing' if found == 'missing' else 'not the one that was sealed'}.",
+                "restore it from a copy.",
             )
 
 

@@ -1,8 +1,9 @@
 """Follow: land what comes as it comes, a lander for each contract, until told to stop."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import closing
+from functools import partial
 from threading import Event
 
 from contracts.loader import all_contracts, find
@@ -11,25 +12,32 @@ from kernel.errors import DependencyUnavailableError
 from kernel.log import logger
 from pipeline import replay, wiring
 from pipeline.keep import Keeper, unknown_topics
-from pipeline.land import LOOK_AGAIN_SECONDS, Lander, known, prepare_topics
+from pipeline.land import LOOK_AGAIN_SECONDS, Lander, opened, prepare_topics
 from pipeline.settings import Settings, read_settings
+from pipeline.wake import Waker
 
 OnCommit = Callable[[Mapping[str, int]], None]
 # How long a lander waits before it tries again what did not answer.
 _PAUSE_SECONDS = 2.0
 
 
-def follow(contract: str, stop: Event, on_commit: OnCommit) -> None:
-    """Land a contract, or all side by side and keep what no contract is for.
+def follow(contracts: Sequence[str], stop: Event, on_commit: OnCommit) -> None:
+    """Land contracts side by side; when none is named all, and keep what no contract is for.
 
     A kill at any moment costs nothing but time.
     """
     settings = read_settings()
-    found = [find(contract)] if contract else list(all_contracts().values())
+    found = [find(each) for each in contracts or all_contracts()]
     prepare_topics(settings)
-    with ThreadPoolExecutor(len(found) + 1, thread_name_prefix="follow") as pool:
-        running = [pool.submit(_follow, settings, each, stop, on_commit) for each in found]
-        if not contract:
+    waker = Waker(settings.airflow, wiring.store(settings)) if settings.airflow.url else None
+    with ThreadPoolExecutor(len(found) + 2, thread_name_prefix="follow") as pool:
+        running = [
+            pool.submit(_follow, settings, each, stop, _telling(waker, each, on_commit))
+            for each in found
+        ]
+        if waker is not None:
+            running.append(pool.submit(waker.run, stop))
+        if not contracts:
             running.append(pool.submit(_keep, settings, stop))
         try:
             wait(running, return_when=FIRST_EXCEPTION)
@@ -40,14 +48,27 @@ def follow(contract: str, stop: Event, on_commit: OnCommit) -> None:
         each.result()
 
 
+def _telling(waker: Waker | None, contract: Contract, on_commit: OnCommit) -> OnCommit:
+    """Let Airflow know of a contract's commits too."""
+    if waker is None:
+        return on_commit
+    waker.watch(contract)
+
+    def told(counts: Mapping[str, int]) -> None:
+        on_commit(counts)
+        waker.landed(contract)
+
+    return told
+
+
 def _follow(settings: Settings, contract: Contract, stop: Event, on_commit: OnCommit) -> None:
     store = wiring.store(settings)
 
     def land() -> None:
-        if replay.is_due(store, contract):
+        if replay.is_due(opened(store, contract), contract):
             replay.replay(contract.id, settings=settings)
         with closing(wiring.bus(settings)) as bus:
-            lander = Lander(settings, contract, bus, store, known(settings))
+            lander = Lander(settings, contract, bus, store, partial(wiring.known, settings))
             lander.on_commit = on_commit
             lander.follow(stop)
 

@@ -138,6 +138,21 @@ def kept_topics(store: TableStore) -> Iterator[tuple[str, TableHandle]]:
             yield PREFIX + name.removeprefix(KEPT_TABLE), store.open(name)
 
 
+def notices(store: TableStore) -> Iterator[str]:
+    """Tell of records that wait for a contract, or to be landed now that there is one."""
+    contracts = all_contracts()
+    for topic, handle in kept_topics(store):
+        contract = contracts.get(contract_of(topic))
+        count = sum(int(str(each.facts.get("records", 0))) for each in handle.commits())
+        if contract is None and count:
+            yield (
+                f"{topic}: {count} records are kept, for no contract is for them;"
+                " they land when there is one."
+            )
+        elif contract is not None and any(kept(store, contract)):
+            yield f"{topic}: records that were kept are not landed yet; `nplusx land` lands them."
+
+
 class Kept(Source):
     """One life of a topic as it was kept, to be read as if it were still on the bus."""
 

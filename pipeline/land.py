@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from threading import Event
 
 from bus.ports import Bus, Extent, Source
@@ -23,7 +24,7 @@ from pipeline.sequences import Sequences, earlier_in, sequence_mark
 from pipeline.settings import Settings, read_settings
 from pipeline.standing import Standing, mark_name, settled, standing
 from pipeline.step import Step, judged
-from warehouse.store import ConflictError, TableStore
+from warehouse.store import ConflictError, TableHandle, TableStore
 
 # Each conflict means that another lander got on; so many in a row mean something else.
 _RETRIES = 20
@@ -57,13 +58,31 @@ class Landed:
 
 def standings(settings: Settings, bus: Bus) -> dict[ContractId, Standing]:
     """Tell, per topic of ours, where its table stands on it; also where no contract is for it."""
+    return _standings(bus, _handles(settings, bus))
+
+
+# By topic.
+Handles = Mapping[str, TableHandle | None]
+
+
+def _handles(settings: Settings, bus: Bus) -> Handles:
     store = wiring.store(settings)
     tables = {topic_of(contract): each.table for contract, each in all_contracts().items()}
     tables |= {topic: keep.table_of(topic) for topic in keep.unknown_topics(bus)}
+    return {topic: _opened(store, table) for topic, table in tables.items()}
+
+
+def opened(store: TableStore, contract: Contract) -> TableHandle | None:
+    """Open a contract's table, if anything was landed in it."""
+    return _opened(store, contract.table)
+
+
+def _opened(store: TableStore, table: str) -> TableHandle | None:
+    return store.open(table) if store.exists(table) else None
+
+
+def _standings(bus: Bus, handles: Handles) -> dict[ContractId, Standing]:
     # The tables first: what they have read must be on the bus when that is asked.
-    handles = {
-        topic: store.open(table) if store.exists(table) else None for topic, table in tables.items()
-    }
     extents = bus.extents(list(handles))
     return {
         contract_of(topic): standing(handle, topic, extents[topic])
@@ -84,12 +103,13 @@ def behind(settings: Settings | None = None) -> list[str]:
     settings = settings or read_settings()
     with closing(wiring.bus(settings)) as bus:
         bus.ensure_topics(_topics())
-        found = standings(settings, bus)
+        handles = _handles(settings, bus)
+        found = _standings(bus, handles)
     store = wiring.store(settings)
     waits = {
         each.id
         for each in all_contracts().values()
-        if replay.is_due(store, each) or any(keep.kept(store, each))
+        if replay.is_due(handles[topic_of(each.id)], each) or any(keep.kept(store, each))
     }
     return sorted(each for each, at in found.items() if at.is_behind or each in waits)
 
@@ -104,11 +124,6 @@ def _topics() -> list[str]:
     return [topic_of(identity) for identity in all_contracts()]
 
 
-def known(settings: Settings) -> Callable[[], Known]:
-    """Give what asks the registry anew for whom to believe."""
-    return lambda: Known(wiring.keys(settings), wiring.enterprises(settings))
-
-
 def land(contract: str, on_commit: OnCommit | None = None) -> dict[str, object]:
     """Land what the bus holds of a contract now; safe to run twice, at once, or after a kill.
 
@@ -119,10 +134,10 @@ def land(contract: str, on_commit: OnCommit | None = None) -> dict[str, object]:
         return landed.as_extra()
     found, store = find(contract), wiring.store(settings)
     with lineage.told(settings, "land.land_one") as run:
-        if replay.is_due(store, found):
+        if replay.is_due(opened(store, found), found):
             replay.replay(contract, settings=settings)
         with closing(wiring.bus(settings)) as bus:
-            lander = Lander(settings, found, bus, store, known(settings))
+            lander = Lander(settings, found, bus, store, partial(wiring.known, settings))
             lander.on_commit = on_commit
             facts = lander.drain().as_extra()
         run.landed(topic_of(found.id), facts)
@@ -259,7 +274,7 @@ class Lander:
                     settle(pending)
                     pending = None
                     continue
-                sequences.begin(earlier_in(self._store, self._contract.id))
+                sequences.begin(earlier_in(self._store, self._contract))
                 # Asked anew for each step: a key may be revoked while a backlog is landed.
                 intake = Intake(self._contract, self._known(), self._settings, sequences)
                 harvest = intake.take(records)

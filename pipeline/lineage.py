@@ -1,18 +1,24 @@
 """Lineage: tells each run of a stage as OpenLineage events; their receiver never holds one up."""
 
-import http.client
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import TypedDict
 from urllib.parse import urlsplit
 from uuid import UUID
 
+import pyarrow as pa
+
+from contracts.loader import find
+from contracts.model import Contract
+from contracts.schema import landing_schema
 from kernel import canonical, clock
 from kernel.log import logger
 from pipeline.settings import Settings
+from pipeline.web import TROUBLE, call
 from warehouse.landing import month_of
 from warehouse.rebuild import Built, newest_facts
 from warehouse.store import TableStore
@@ -21,8 +27,12 @@ Json = Mapping[str, object]
 _PRODUCER = "https://nplusx.example"
 _SPEC = "https://openlineage.io/spec"
 _EVENT = f"{_SPEC}/2-0-2/OpenLineage.json#/$defs/RunEvent"
-_SECONDS = 5.0
-_GOOD = range(200, 300)
+
+
+class _Table(TypedDict):
+    namespace: str
+    name: str
+    facets: dict[str, Json]
 
 
 @dataclass(slots=True)
@@ -38,19 +48,27 @@ class Run:
 
     def landed(self, topic: str, facts: Mapping[str, object]) -> None:
         """Note the offsets that were read of a topic, and the table version that holds them."""
-        contract, offsets = str(facts["contract_id"]), facts["offsets"]
+        contract, offsets = find(str(facts["contract_id"])), facts["offsets"]
         self.facets["nplusx_contract"] = _own_facet(
-            "contract", {"id": contract, "version": facts["contract_version"]}
+            "contract", {"id": contract.id, "version": facts["contract_version"]}
         )
         spans = offsets if isinstance(offsets, Mapping) else {}
         read = [_span(topic, part, *span) for part, span in spans.items() if span[0] < span[1]]
         condition = {"inputCondition": {"type": "partition", "partitions": read}}
         broker = self.settings.bootstrap_servers.split(",", 1)[0]
+        source = {"namespace": f"kafka://{broker}", "name": topic}
         self.inputs.append(
             {
-                "namespace": f"kafka://{broker}",
-                "name": topic,
+                **source,
                 "inputFacets": {
+                    "dataQualityMetrics": _facet(
+                        "1-0-3/DataQualityMetricsInputDatasetFacet",
+                        {"rowCount": facts["rows_in"], "columnMetrics": {}},
+                    ),
+                    "dataQualityAssertions": _facet(
+                        "1-1-0/DataQualityAssertionsDatasetFacet",
+                        {"assertions": [_gate(contract, facts["rows_quarantined"])]},
+                    ),
                     "inputStatistics": _facet(
                         "1-0-0/InputStatisticsInputDatasetFacet", {"rowCount": facts["rows_in"]}
                     ),
@@ -62,8 +80,18 @@ class Run:
                 },
             }
         )
-        table = "landing__" + contract.replace(".", "_")
-        self._wrote(table, facts["table_version"], facts["rows_landed"])
+        written = self._wrote(
+            contract.table, facts["table_version"], facts["rows_landed"], landing_schema(contract)
+        )
+        written["columnLineage"] = _facet(
+            "1-2-0/ColumnLineageDatasetFacet",
+            {
+                "fields": {
+                    each.name: {"inputFields": [{**source, "field": each.name}]}
+                    for each in contract.properties
+                }
+            },
+        )
 
     def computed(self, store: TableStore, built: Iterable[Built]) -> None:
         """Note the tables that were computed anew, and from which versions."""
@@ -71,8 +99,9 @@ class Run:
         inner = {each.name for each in renewed}
         read: dict[str, object] = {}
         for each in renewed:
-            self._wrote(each.name, each.version, each.rows)
-            reads = newest_facts(store.open(each.name, each.version)).get("reads")
+            handle = store.open(each.name, each.version)
+            self._wrote(each.name, each.version, each.rows, handle.dataset().schema)
+            reads = newest_facts(handle).get("reads")
             read |= reads if isinstance(reads, dict) else {}
         self.inputs += [
             self._table(name, version)
@@ -80,12 +109,23 @@ class Run:
             if name not in inner
         ]
 
-    def _wrote(self, name: str, version: object, rows: object) -> None:
+    def _wrote(
+        self, name: str, version: object, rows: object, schema: pa.Schema
+    ) -> dict[str, Json]:
+        """Note a table that was written; give its facets, for more to be added."""
         counted = _facet("1-0-2/OutputStatisticsOutputDatasetFacet", {"rowCount": rows})
+        fields = [{"name": each.name, "type": str(each.type)} for each in schema]
         told = self._table(name, version)
-        self.outputs.append({**told, "outputFacets": {"outputStatistics": counted}})
+        facets = {
+            **told["facets"],
+            "schema": _facet("1-2-0/SchemaDatasetFacet", {"fields": fields}),
+        }
+        self.outputs.append(
+            {**told, "facets": facets, "outputFacets": {"outputStatistics": counted}}
+        )
+        return facets
 
-    def _table(self, name: str, version: object) -> dict[str, object]:
+    def _table(self, name: str, version: object) -> _Table:
         place = urlsplit(self.settings.lake_uri)
         path = f"{place.path.rstrip('/')}/{name}"
         return {
@@ -116,7 +156,7 @@ class Run:
         }
         try:
             _send(self.settings, canonical.dumps(event))
-        except (OSError, UnicodeError, http.client.HTTPException) as failed:
+        except TROUBLE as failed:
             _complain(type(failed).__name__)
 
 
@@ -140,6 +180,19 @@ def told(settings: Settings, job: str) -> Iterator[Run]:
     run.tell("COMPLETE")
 
 
+def _gate(contract: Contract, refused: object) -> Json:
+    """Say as an assertion what the gate found."""
+    return {
+        "assertion": "contract",
+        "name": contract.id,
+        "description": "rows that break a promise of the contract",
+        "severity": "error",
+        "success": refused == 0,
+        "expected": "0",
+        "actual": str(refused),
+    }
+
+
 def _span(topic: str, part: str, first: int, end: int) -> Json:
     dimensions = {"partition": int(part), "startOffset": first, "endOffset": end - 1}
     return {"identifier": f"{topic}-{part}", "dimensions": dimensions}
@@ -157,27 +210,13 @@ def _own_facet(name: str, values: Json) -> Json:
 
 def _send(settings: Settings, event: bytes) -> None:
     if settings.lineage.url:
-        _post(settings, event)
+        call("POST", settings.lineage.url, event, _authorization(settings.lineage.token_file))
     else:
         path = settings.state_dir / "lineage" / f"{month_of(clock.now())}.ndjson"
         path.parent.mkdir(parents=True, exist_ok=True)
         # In one write: several tasks tell at once.
         with path.open("ab", buffering=0) as file:
             file.write(event + b"\n")
-
-
-def _post(settings: Settings, event: bytes) -> None:
-    place = urlsplit(settings.lineage.url)
-    kind = http.client.HTTPSConnection if place.scheme == "https" else http.client.HTTPConnection
-    connection = kind(place.netloc, timeout=_SECONDS)
-    headers = {"Content-Type": "application/json", **_authorization(settings.lineage.token_file)}
-    try:
-        connection.request("POST", place.path or "/", event, headers)
-        answer = connection.getresponse()
-        if answer.status not in _GOOD:
-            raise http.client.HTTPException(answer.status)
-    finally:
-        connection.close()
 
 
 def _authorization(token: Path | None) -> Mapping[str, str]:

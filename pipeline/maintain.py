@@ -18,15 +18,15 @@ from pipeline.crashpoints import crash_here
 from pipeline.keep import KEPT_TABLE
 from pipeline.seal import landing_of
 from pipeline.settings import Settings, read_settings
-from warehouse import attempts, ledger, quarantine
+from warehouse import attempts, ledger, quarantine, words
 from warehouse.landing import RECORDS
 from warehouse.rebuild import newest_facts
 from warehouse.store import ConflictError, Files, TableHandle, TableStore
 
 # Written in one piece with each attempt, under its name.
-_ATTEMPTED = (RECORDS, quarantine.QUARANTINE)
+ATTEMPTED = (RECORDS, quarantine.QUARANTINE)
 # Tables that only grow, by small commits; a computed table is written whole each time.
-_GROWING = (*_ATTEMPTED, quarantine.EVENTS, assess.TABLE, ledger.TABLE)
+_GROWING = (*ATTEMPTED, *words.TABLES, assess.TABLE, ledger.TABLE)
 # Each conflict means that another writer got on; the next run comes here again.
 _TRIES = 10
 
@@ -105,7 +105,7 @@ def _reads(handle: TableHandle) -> list[tuple[str, int]]:
 def _keep(settings: Settings, store: TableStore, name: str, pinned: frozenset[int]) -> Kept:
     chosen = settings.maintain
     steps: Mapping[str, Callable[[], int]] = {
-        "clear": lambda: _clear(store, name, clock.now() - chosen.attempt_age),
+        "clear": lambda: clear(store, name, clock.now() - chosen.attempt_age),
         "compact": lambda: _grows(name) and store.open(name).compact(chosen.file_bytes),
         "sweep": lambda: store.open(name).sweep(chosen.retention, sorted(pinned)),
         "checkpoint": lambda: store.open(name).checkpoint(),
@@ -113,7 +113,7 @@ def _keep(settings: Settings, store: TableStore, name: str, pinned: frozenset[in
     before = store.open(name).files()
     did: dict[str, int | None] = {}
     for step, work in steps.items():
-        did[step] = _patiently(work)
+        did[step] = patiently(work)
         crash_here(settings.crash.dir, f"maintain.after_{step}")
     after = store.open(name).files()
     return Kept(name, before, after, did["clear"] or 0, did["sweep"] or 0, None in did.values())
@@ -123,7 +123,7 @@ def _grows(name: str) -> bool:
     return name.startswith((attempts.LANDING, KEPT_TABLE)) or name in _GROWING
 
 
-def _patiently(step: Callable[[], int]) -> int | None:
+def patiently(step: Callable[[], int]) -> int | None:
     """Do a step that others may come before; nothing if they always do."""
     for _ in range(_TRIES):
         with suppress(ConflictError):
@@ -131,9 +131,9 @@ def _patiently(step: Callable[[], int]) -> int | None:
     return None
 
 
-def _clear(store: TableStore, name: str, before: datetime) -> int:
+def clear(store: TableStore, name: str, before: datetime) -> int:
     """Remove the rows of attempts that no landing commit names and none will."""
-    if name not in _ATTEMPTED:
+    if name not in ATTEMPTED:
         return 0
     handle = store.open(name)
     left = _undecided(store, handle, before)

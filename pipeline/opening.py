@@ -1,10 +1,13 @@
 """From a signed record to the rows that land: the same for landing and for a pack's reader."""
 
+from collections.abc import Mapping
+from datetime import datetime
+
 import pyarrow as pa
 
 from bus import envelope as envelopes
 from bus.envelope import Envelope
-from bus.ports import Received
+from bus.ports import Headers, Received
 from contracts import decode
 from contracts.decode import Decoded, Loose
 from contracts.gate import Verdict
@@ -12,6 +15,29 @@ from contracts.model import Contract
 from contracts.schema import landing_schema
 from pipeline.admission import Sender
 from warehouse.landing import Origin, with_lineage
+
+
+def received(record: Mapping[str, object]) -> Received:
+    """Give a record that was kept as it came; one that is not whole is a TypeError."""
+    key, body, at = (record[name] for name in ("key", "body", "broker_at"))
+    if not isinstance(body, bytes) or not isinstance(at, datetime):
+        raise TypeError(record)
+    return Received(
+        topic=str(record["topic"]),
+        partition=int(str(record["partition"])),
+        offset=int(str(record["offset"])),
+        broker_at=at,
+        key=key if isinstance(key, bytes) else None,
+        value=body,
+        headers=headers(record["headers"]),
+    )
+
+
+def headers(kept: object) -> Headers:
+    """Give the headers of a record that was kept; an empty name or value is a TypeError."""
+    if not isinstance(kept, list) or any(not each or None in each.values() for each in kept):
+        raise TypeError(kept)
+    return tuple((each["name"], each["value"]) for each in kept)
 
 
 def opened(received: Received, envelope: Envelope, contract: Contract) -> Loose:

@@ -16,7 +16,7 @@ from kernel.log import logger
 from pipeline import wiring
 from pipeline.land import standings
 from pipeline.settings import Settings
-from warehouse import attempts, quarantine
+from warehouse import attempts, words
 from warehouse.landing import JUDGED, RECORD_SCHEMA, REFUSED, REPEAT, TOMBSTONE
 from warehouse.store import Commit, TableStore
 
@@ -66,6 +66,7 @@ def exposition(settings: Settings) -> str:
     families = [
         _rows(commits),
         _records(commits),
+        _failures(store),
         _latency(commits),
         *_offsets(settings),
         _waiting(store),
@@ -103,6 +104,17 @@ def _records(commits: Commits) -> _Family:
                 total[_OUTCOMES[verdict]] += int(str(count))
         for outcome in dict.fromkeys(_OUTCOMES.values()):
             found.add(total[outcome], contract=contract, outcome=outcome)
+    return found
+
+
+def _failures(store: TableStore) -> _Family:
+    found = _Family(
+        "nplusx_evidence_verify_failures_total",
+        "counter",
+        "Decisions whose evidence did not verify when it was to be sealed, by reason.",
+    )
+    name = words.OF_EVIDENCE
+    found.add(store.open(name).dataset().count_rows() if store.exists(name) else 0)
     return found
 
 
@@ -152,7 +164,7 @@ def _waiting(store: TableStore) -> _Family:
     waiting = Counter(
         str(row["contract"])
         for row in attempts.waiting(store, clock.now())
-        if row["state"] != quarantine.WAIVED
+        if row["state"] != words.WAIVED
     )
     for contract in all_contracts():
         found.add(waiting[contract], contract=contract)

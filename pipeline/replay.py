@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from bus.ports import Received
 from contracts.loader import find
@@ -15,21 +14,29 @@ from contracts.schema import landing_schema
 from kernel import clock
 from kernel.errors import ConfigurationError
 from kernel.log import logger
-from pipeline import wiring
+from pipeline import opening, wiring
 from pipeline.admission import Known
+from pipeline.crashpoints import crash_here
 from pipeline.intake import Harvest, Intake
 from pipeline.sequences import Arrival, Earlier, Sequences, earlier_in, sequence_mark
 from pipeline.settings import Settings, read_settings
 from pipeline.standing import GENERATION
 from pipeline.step import Step, judged
-from warehouse import attempts, quarantine
-from warehouse.landing import RECORD_SCHEMA, RECORDS, REFUSED
+from warehouse import attempts, quarantine, words
+from warehouse.landing import RECORD_SCHEMA, REFUSED, joined
 from warehouse.quarantine import WHOLE_RECORD, row_id
 from warehouse.store import ConflictError, TableHandle, TableStore
 
 _MARK = "replay"
 # Bodies are judged so many records at a time.
 _PORTION = 100
+# What of a record is as it was sent.
+_SENT = pa.schema(
+    [
+        RECORD_SCHEMA.field(name)
+        for name in ("topic", "partition", "offset", "broker_at", "key", "body", "headers")
+    ]
+)
 Place = tuple[str, int, int]
 Row = Mapping[str, object]
 
@@ -48,16 +55,11 @@ def replay(
     """Judge what waits of a contract, or some of it, by what is known now; safe at any time."""
     settings = settings or read_settings()
     contract, store = find(contract_id), wiring.store(settings)
-    known = Known(wiring.keys(settings), wiring.enterprises(settings))
-    work = _Replay(settings, contract, store, known)
+    work = _Replay(settings, contract, store, wiring.known(settings))
     held = [row for row in attempts.waiting(store, clock.now()) if row["contract"] == contract.id]
     # A record is judged as one: what it counts as landed is what landed of it.
     places = sorted(
-        {
-            _place(row)
-            for row in held
-            if (row["id"] in ids if ids else row["state"] != quarantine.WAIVED)
-        }
+        {_place(row) for row in held if (row["id"] in ids if ids else row["state"] != words.WAIVED)}
     )
     wanted = set(places)
     waiting = [row for row in held if _place(row) in wanted]
@@ -68,19 +70,21 @@ def replay(
     for start in range(0, len(places), _PORTION):
         some = places[start : start + _PORTION]
         accepted |= work.judge([row for place in some for row in by_place[place]])
+        crash_here(settings.crash.dir, "replay.after_portion")
     if not ids:
         work.note_judged()
     asked = [row for row in waiting if not ids or row["id"] in ids]
     told = [
         (str(row["id"]), str(row["id"]) in accepted)
         for row in asked
-        if row["state"] != quarantine.WAIVED or row["id"] in accepted
+        if row["state"] != words.WAIVED or row["id"] in accepted
     ]
     why = f"judged by {contract.id} {contract.version}"
-    quarantine.tell(
+    words.tell(
         store,
+        words.OF_ROWS,
         [(i, quarantine.ACCEPTED if good else quarantine.REJECTED) for i, good in told],
-        quarantine.Word(who or "landing", why, clock.now()),
+        words.Word(who or "landing", why, clock.now()),
     )
     found = Replayed(len(accepted), len(told) - len(accepted))
     logger("replay").info("replayed", contract=contract.id, accepted=found.accepted)
@@ -99,18 +103,17 @@ def waive(
             f"No row {missing[0]} waits in quarantine.",
             cure="take ids from `nplusx quarantine list`.",
         )
-    told = [(each, quarantine.WAIVED) for each in dict.fromkeys(ids)]
-    quarantine.tell(store, told, quarantine.Word(who, why, clock.now(), until))
+    told = [(each, words.WAIVED) for each in dict.fromkeys(ids)]
+    words.tell(store, words.OF_ROWS, told, words.Word(who, why, clock.now(), until))
     return len(told)
 
 
-def is_due(store: TableStore, contract: Contract) -> bool:
+def is_due(handle: TableHandle | None, contract: Contract) -> bool:
     """Tell whether rows may wait that only an earlier version of the contract refused."""
-    if not store.exists(contract.table):
-        return False
-    handle = store.open(contract.table)
     # A table that nothing has landed in holds nothing back either.
-    return handle.mark(GENERATION) is not None and handle.mark(judged(contract)) is None
+    if handle is None or handle.mark(GENERATION) is None:
+        return False
+    return handle.mark(judged(contract)) is None
 
 
 def _place(row: Row) -> Place:
@@ -155,6 +158,7 @@ class _Replay:
         while (handle := self._store.open(self._contract.table)).mark(name) is None:
             with suppress(ConflictError):
                 self._step.write(handle, Harvest([], [], []), {name: 1}, {})
+        crash_here(self._settings.crash.dir, "replay.after_judging")
 
     def _once(self, handle: TableHandle, waiting: Sequence[Row]) -> set[str]:
         whole = {_place(row) for row in waiting if row["row"] == WHOLE_RECORD}
@@ -162,21 +166,20 @@ class _Replay:
             (*place, WHOLE_RECORD) for place in whole
         }
         sequences = Sequences(lambda *of: handle.mark(sequence_mark(*of)))
-        sequences.begin(_but(earlier_in(self._store, self._contract.id), whole))
+        sequences.begin(_but(earlier_in(self._store, self._contract), whole))
         intake = Intake(self._contract, self._known, self._settings.land, sequences)
-        anew = intake.take(records := self._records(whole))
+        anew = intake.take(records := self._records(handle, whole))
         taken = [each for each in anew.taken if each.verdict != REFUSED]
         kept = {(r.topic, r.partition, r.offset) for r in (each.record for each in taken)}
         refused = [
             each for each in anew.refused if (each.topic, each.partition, each.offset) in kept
         ]
         again = Intake(self._contract, self._known, self._settings.land, sequences)
-        empty = landing_schema(self._contract).empty_table()
-        others = self._records({place[:3] for place in rows})
+        others = self._records(handle, {place[:3] for place in rows})
         reopened, tables = again.reopen(others)
         if len(anew.taken) + len(reopened) < len(records) + len(others):
             raise _TooMuchError
-        good = _only([empty, *tables], rows)
+        good = _only(joined(tables, landing_schema(self._contract)), rows)
         touched = {place[:3] for place in _places(good)}
         taken += [
             each
@@ -192,20 +195,11 @@ class _Replay:
             self._step.write(handle, harvest, marks, facts)
         return accepted
 
-    def _records(self, places: set[Place]) -> list[Received]:
+    def _records(self, handle: TableHandle, places: set[Place]) -> list[Received]:
         """Take signed records as they came, in their order on the bus."""
-        offsets = pa.array(sorted({offset for _, _, offset in places}), pa.int64())
-        wanted = (pc.field("contract") == self._contract.id) & pc.field("offset").isin(offsets)
-        decided = attempts.decided(self._store)
-        found: dict[Place, Received] = {}
-        names = ["topic", "partition", "offset", "broker_at", "key", "body", "headers", "attempt"]
-        rows = self._store.open(RECORDS).dataset().to_table(names, filter=wanted)
-        for row in rows.cast(pa.schema([RECORD_SCHEMA.field(name) for name in names])).to_pylist():
-            place = _place(row)
-            if place in places and row["attempt"] in decided and row["body"] is not None:
-                headers = tuple((each["name"], each["value"]) for each in row["headers"])
-                found[place] = Received(*place, row["broker_at"], row["key"], row["body"], headers)
-        return [found[place] for place in sorted(found)]
+        at = attempts.Moment({self._contract.table: handle})
+        found = attempts.records_at(self._store, places, _SENT, at).to_pylist()
+        return [opening.received(each) for each in found if each["body"] is not None]
 
 
 def _but(earlier: Earlier, places: set[Place]) -> Earlier:
@@ -217,9 +211,8 @@ def _but(earlier: Earlier, places: set[Place]) -> Earlier:
     return others
 
 
-def _only(tables: Sequence[pa.Table], rows: set[tuple[str, int, int, int]]) -> pa.Table:
+def _only(whole: pa.Table, rows: set[tuple[str, int, int, int]]) -> pa.Table:
     """Keep the rows that waited; the others of their records have landed long ago."""
-    whole = pa.concat_tables(tables)
     keep = [place in rows for place in _places(whole)]
     return whole.filter(pa.array(keep, pa.bool_()))
 

@@ -2,10 +2,8 @@
 
 import base64
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from functools import reduce
-from operator import or_
 from pathlib import Path
 
 import pyarrow as pa
@@ -24,8 +22,8 @@ from pipeline.assess import decisions
 from pipeline.dossier import Place
 from pipeline.settings import Settings, read_settings
 from pipeline.verify import verify
-from warehouse import attempts, ledger
-from warehouse.store import ConflictError, Facts, TableStore
+from warehouse import attempts, ledger, words
+from warehouse.store import ConflictError, TableStore
 from warehouse.tables import Source
 
 Row = Mapping[str, object]
@@ -60,6 +58,7 @@ def seal(settings: Settings | None = None) -> dict[str, object]:
         except (ChecksFailedError, TamperingError) as wrong:
             # One claim whose evidence does not hold must not keep the others waiting.
             failed[claim] = wrong
+            _note(store, str(row["decision_digest"]), wrong.what)
     logger("seal").info("sealed", packs=len(sealed), failed=len(failed))
     if failed:
         raise as_one(failed)
@@ -74,6 +73,15 @@ def pack_path(settings: Settings, row: Row) -> Path:
 
 def _sealed(store: TableStore) -> set[object]:
     return {entry["decision_digest"] for entry in ledger.entries(store)}
+
+
+def _note(store: TableStore, decision: str, what: str) -> None:
+    """Keep it on record that evidence does not hold, once for each reason."""
+    now = clock.now()
+    known = words.newest(store, words.OF_EVIDENCE, now).get(decision)
+    if known is None or known["why"] != what:
+        word = words.Word("seal", what, now)
+        words.tell(store, words.OF_EVIDENCE, [(decision, words.FAILED)], word)
 
 
 def _seal(settings: Settings, store: TableStore, row: Row) -> None:
@@ -116,7 +124,7 @@ def gather(settings: Settings, store: TableStore, row: Row) -> pack.Files:
         if (found := _versions(landing[each.table], each, places)).num_rows
     }
     standing = {place for found in rows.values() for place in _records_of(found)}
-    records = records_at(store, standing, pack.RECORD_SCHEMA)
+    records = attempts.records_at(store, standing, pack.RECORD_SCHEMA)
     used = {name: set(records[name].to_pylist()) for name in ("key_id", "enterprise")}
     decision = row["decision"]
     files: pack.Files = {
@@ -130,6 +138,7 @@ def gather(settings: Settings, store: TableStore, row: Row) -> pack.Files:
             for uscc, known in wiring.enterprises(settings).items()
             if uscc in used["enterprise"]
         ),
+        pack.HELD: _held(store, records),
         pack.COMMITS: _commits(store, rows),
         pack.CODE: pack.code_digests(),
         pack.SEALER: base64.b64encode(wiring.county_key(settings).public.raw),
@@ -172,48 +181,37 @@ def _versions(landed: Source, contract: Contract, places: Iterable[Place]) -> pa
     return wiring.engine().run(query, {"landed": landed, "places": wanted}).cast(schema)
 
 
-def _records_of(rows: pa.Table) -> Iterable[tuple[str, int, int]]:
-    names = ("_topic", "_partition", "_offset")
+def _records_of(rows: pa.Table, prefix: str = "_") -> Iterable[tuple[str, int, int]]:
+    names = (f"{prefix}{name}" for name in ("topic", "partition", "offset"))
     return zip(*(rows[name].to_pylist() for name in names), strict=True)
 
 
-def records_at(
-    store: TableStore, places: Iterable[tuple[str, int, int]], schema: pa.Schema
-) -> pa.Table:
-    """Read columns of the records at these places on the bus, and of no others."""
-    offsets: dict[tuple[str, int], list[int]] = {}
-    for topic, part, offset in sorted(set(places)):
-        offsets.setdefault((topic, part), []).append(offset)
-    if not offsets:
-        return schema.empty_table()
-    where = reduce(or_, (_among(*place, known) for place, known in offsets.items()))
-    found = attempts.records(store, schema, where)
-    return found.sort_by([(name, "ascending") for name in ("topic", "partition", "offset")])
-
-
-def _among(topic: str, partition: int, offsets: Sequence[int]) -> pc.Expression:
-    is_there = (pc.field("topic") == topic) & (pc.field("partition") == partition)
-    # The edges let whole files be passed over, unread.
-    is_near = (pc.field("offset") >= offsets[0]) & (pc.field("offset") <= offsets[-1])
-    return is_there & is_near & pc.field("offset").isin(pa.array(offsets, pa.int64()))
+def _held(store: TableStore, records: pa.Table) -> bytes:
+    """Name the rows of the records that are in quarantine, with the word of who waived them."""
+    partly = records.filter(pc.field("quarantined") > 0)
+    where = attempts.at_places(_records_of(partly, ""))
+    waiting = [] if where is None else attempts.waiting(store, clock.now(), where)
+    named = ("topic", "partition", "offset", "row")
+    found = [
+        {
+            **{name: each[name] for name in named},
+            "waiver": each["word"] if each["state"] == words.WAIVED else None,
+        }
+        for each in waiting
+    ]
+    return canonical.dumps(sorted(found, key=lambda each: [each[name] for name in named]))
 
 
 def _commits(store: TableStore, rows: Mapping[ContractId, pa.Table]) -> bytes:
-    """Take the commits that landed the rows, found by their offsets."""
+    """Take the commits that landed the rows."""
     found: list[dict[str, object]] = []
     for contract_id, landed in rows.items():
         table = all_contracts()[contract_id].table
-        places = set(_records_of(landed))
+        commit_of = attempts.landed_by(store.open(table))
+        numbers = landed["_row"].to_pylist()
+        made = [commit_of(*at, row) for at, row in zip(_records_of(landed), numbers, strict=True)]
         found += [
-            {"table": table, "version": commit.version, "facts": commit.facts}
-            for commit in store.open(table).commits()
-            if any(commit_covers(commit.facts, *place) for place in places)
+            {"table": table, "version": version, "facts": facts}
+            for version, facts in sorted({each.version: each.facts for each in made}.items())
         ]
     return canonical.dumps(found)
-
-
-def commit_covers(facts: Facts, topic: str, partition: int, offset: int) -> bool:
-    """Tell whether a landing commit took in a place on the bus."""
-    offsets = facts.get("offsets") if facts.get("topic") == topic else None
-    span = offsets.get(str(partition)) if isinstance(offsets, dict) else None
-    return span is not None and int(span[0]) <= offset < int(span[1])

@@ -7,6 +7,8 @@ from enum import Enum, auto
 import pyarrow.compute as pc
 
 from bus.ports import Headers
+from contracts.model import Contract
+from pipeline import opening
 from warehouse import attempts
 from warehouse.landing import JUDGED, RECORDS
 from warehouse.store import TableStore
@@ -109,7 +111,7 @@ def sequence_mark(stream: str, epoch: str) -> str:
     return f"seq/{stream}/{epoch}"
 
 
-def earlier_in(store: TableStore, contract: str) -> Earlier:
+def earlier_in(store: TableStore, contract: Contract) -> Earlier:
     """Look up what came under a number in the records that landing kept; asked only of repeats."""
     decided: list[frozenset[str]] = []
     windows: dict[tuple[str, str], tuple[range, dict[int, list[Arrival]]]] = {}
@@ -118,9 +120,9 @@ def earlier_in(store: TableStore, contract: str) -> Earlier:
         numbers, found = windows.get((stream, epoch), (range(0), {}))
         if sequence not in numbers:
             if not decided:
-                decided.append(attempts.decided(store))
+                decided.append(frozenset(attempts.decisions_in(store.open(contract.table))))
             numbers = range(sequence, sequence + _WINDOW)
-            found = _read(store, (contract, stream, epoch), numbers, decided[0])
+            found = _read(store, (contract.id, stream, epoch), numbers, decided[0])
             windows[stream, epoch] = numbers, found
         return found.get(sequence, ())
 
@@ -144,8 +146,8 @@ def _read(
     found: dict[int, list[Arrival]] = {}
     for row in store.open(RECORDS).dataset().to_table(names, filter=wanted).to_pylist():
         if row["attempt"] in decided:
-            headers = tuple((each["name"], each["value"]) for each in row["headers"])
             place = row["topic"], row["partition"], row["offset"]
+            headers = opening.headers(row["headers"])
             arrival = Arrival(row["digest"], headers, row["verdict"] in JUDGED, place)
             found.setdefault(row["sequence"], []).append(arrival)
     return found

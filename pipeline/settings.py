@@ -38,6 +38,12 @@ def _default_state() -> Path:
     return ROOT / ".state"
 
 
+def _web_address(url: str) -> str:
+    if url and not _WEB.fullmatch(url):
+        raise ValueError("it is not http(s)://host/path, without a user")
+    return url
+
+
 class StateSettings(BaseModel):
     """Where everything that must survive a restart lives."""
 
@@ -91,12 +97,26 @@ class RegistrySettings(BaseModel):
 
 
 class AirflowSettings(BaseModel):
-    """The scheduler of the embedded stack."""
+    """The scheduler: of the embedded stack, and where `land --follow` tells what it landed."""
 
+    url: str = Field(
+        "",
+        description="Airflow's address, `http(s)://…`, which `land --follow` tells of its commits; "
+        "empty: the next stage waits for its timetable.",
+    )
+    user: str = Field("admin", description="Who logs in there.")
+    password_file: Path | None = Field(
+        None, description="File with that user's password; empty: no login."
+    )
     port: int = Field(
         28080, ge=1, le=65_535, description="Port of Airflow's pages and API on loopback."
     )
     parallelism: int = Field(4, ge=1, description="Tasks that may run at once.")
+
+    @field_validator("url")
+    @classmethod
+    def _address(cls, url: str) -> str:
+        return _web_address(url)
 
 
 class PortalSettings(BaseModel):
@@ -205,9 +225,7 @@ class LineageSettings(BaseModel):
     @field_validator("url")
     @classmethod
     def _address(cls, url: str) -> str:
-        if url and not _WEB.fullmatch(url):
-            raise ValueError("it is not http(s)://host/path, without a user")
-        return url
+        return _web_address(url)
 
 
 class LogSettings(BaseModel):

@@ -14,7 +14,7 @@ from pipeline import drift
 from pipeline.crashpoints import crash_here
 from pipeline.intake import Harvest, Taken
 from warehouse import quarantine
-from warehouse.landing import RECORD_SCHEMA, RECORDS, REPEAT, month_of, record_table
+from warehouse.landing import RECORD_SCHEMA, RECORDS, REPEAT, joined, month_of, record_table
 from warehouse.store import TableHandle, TableStore
 
 
@@ -69,8 +69,7 @@ class Step:
         told, remembered = drift.news(handle, self._contract, came)
         if told:
             common["drift"] = told
-        empty = landing_schema(self._contract).empty_table()
-        rows = pa.concat_tables([empty, *harvest.landed])
+        rows = joined(harvest.landed, landing_schema(self._contract))
         handle.append(rows, {**marks, **remembered}, {**common, **facts})
         crash_here(self._crash, "land.after_commit")
 

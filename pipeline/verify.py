@@ -4,7 +4,7 @@ import base64
 import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
@@ -21,17 +21,16 @@ from contracts.violations import TITLES, Kind
 from kernel import canonical
 from kernel.errors import ChecksFailedError, ConfigurationError, TamperingError
 from kernel.evidence import PublicKey, open_envelope
-from kernel.ids import KeyId
 from pipeline import dossier as dossiers
 from pipeline import opening, pack, parties, wiring
 from pipeline.admission import Known, Refusal, Sender, admit, form_faults
 from pipeline.pack import listing, mapping, of_its_form
 from policy.decision import decide
-from registry.keys import RegisteredKey
 from warehouse.landing import LANDED, PARTIAL, month_of
 
 _PLACE = ("_topic", "_partition", "_offset")
-Keys = Mapping[KeyId, RegisteredKey]
+# The rows of a record that are in quarantine; with the word of who waived each, if somebody did.
+Held = Mapping[str, Mapping[int, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +46,8 @@ class Verified:
     unsigned_records: int
     unsigned_from: tuple[str, ...]
     rows: int
+    # Rows that the gate would take by now, left out by the word of a person at the county.
+    waived: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +59,14 @@ class _Landed:
     sender: Sender
     sequence: tuple[str, str, int | None]
     rows: pa.Table
+    waived: tuple[str, ...]
 
 
-def verify(path: Path, trusted: PublicKey | None = None, agents: Keys | None = None) -> Verified:
+def verify(path: Path, trusted: PublicKey | None = None, agents: Known | None = None) -> Verified:
     """Check a pack from its bytes to its yuan, or name the first thing that is not so.
 
     Who holds the county's key trusts no other seal; who holds the agents' keys trusts none of the
-    pack's, and no unsigned record.
+    pack's, nor what it says of enterprises, and no unsigned record.
     """
     files = pack.read(path)
     # Anybody can write a pack: what trips a library in it is no crash of ours.
@@ -72,13 +74,14 @@ def verify(path: Path, trusted: PublicKey | None = None, agents: Keys | None = N
         return _verified(files, trusted, agents)
 
 
-def _verified(files: pack.Files, trusted: PublicKey | None, agents: Keys | None) -> Verified:
+def _verified(files: pack.Files, trusted: PublicKey | None, agents: Known | None) -> Verified:
     signer = _check_manifest(files, trusted)
     _check_code(files)
     records = _table(files, pack.RECORDS, pack.RECORD_SCHEMA).to_pylist()
     known = _known(files, agents)
     contracts = _contracts(files)
-    landed = [_landed(record, contracts, known) for record in records]
+    held = _held(files)
+    landed = [_landed(record, contracts, known, held) for record in records]
     _check_each_once(landed)
     _check_names(files, contracts.values())
     rows = sum(_check_rows(each, _rows(files, each), landed) for each in contracts.values())
@@ -94,6 +97,7 @@ def _verified(files: pack.Files, trusted: PublicKey | None, agents: Keys | None)
         unsigned_records=len(unsigned),
         unsigned_from=tuple(sorted(set(unsigned))),
         rows=rows,
+        waived=tuple(word for each in landed for word in each.waived),
     )
 
 
@@ -166,7 +170,7 @@ def _check_code(files: pack.Files) -> None:
         )
 
 
-def _known(files: pack.Files, agents: Keys | None) -> Known:
+def _known(files: pack.Files, agents: Known | None) -> Known:
     """Read who may have sent the records."""
     with of_its_form(pack.KEYS):
         keys = parties.read_keys(files[pack.KEYS])
@@ -174,37 +178,34 @@ def _known(files: pack.Files, agents: Keys | None) -> Known:
         enterprises = parties.read_enterprises(files[pack.ENTERPRISES])
     if agents is None:
         return Known(keys, enterprises)
-    signing = {uscc: replace(each, accepts_unsigned=False) for uscc, each in enterprises.items()}
-    return Known(agents, signing)
+    signing = {
+        uscc: replace(each, accepts_unsigned=False) for uscc, each in agents.enterprises.items()
+    }
+    return Known(agents.keys, signing)
 
 
 def _place(record: Mapping[str, object]) -> str:
     return f"{record['topic']}/{record['partition']}/{record['offset']}"
 
 
-def _received(record: Mapping[str, object]) -> Received:
-    headers, body, key, at = (record[n] for n in ("headers", "body", "key", "broker_at"))
-    if not isinstance(headers, list) or not isinstance(body, bytes) or not isinstance(at, datetime):
-        raise TamperingError("The signed record is not whole.", where=_place(record))
-    if any(each is None or None in each.values() for each in headers):
-        raise TamperingError("A header of a record is empty.", where=_place(record))
-    return Received(
-        topic=str(record["topic"]),
-        partition=int(str(record["partition"])),
-        offset=int(str(record["offset"])),
-        broker_at=at,
-        key=key if isinstance(key, bytes) else None,
-        value=body,
-        headers=tuple((each["name"], each["value"]) for each in headers),
-    )
+def _held(files: pack.Files) -> Held:
+    """Read which rows of the records are in quarantine."""
+    found: dict[str, dict[int, str]] = {}
+    with of_its_form(pack.HELD):
+        for each in map(mapping, listing(canonical.loads(files[pack.HELD]))):
+            word = mapping(each["waiver"] or {})
+            said = f"waived by {word['who']}: {word['why']}" if word else ""
+            found.setdefault(_place(each), {})[int(str(each["row"]))] = said
+    return found
 
 
 def _landed(
-    record: Mapping[str, object], contracts: Mapping[str, Contract], known: Known
+    record: Mapping[str, object], contracts: Mapping[str, Contract], known: Known, held: Held
 ) -> _Landed:
     """Take a record in anew; what the pack says of it must be what its signed bytes say."""
     where = _place(record)
-    received = _received(record)
+    with of_its_form(where):
+        received = opening.received(record)
     envelope = envelopes.read(received)
     contract = contracts.get(envelope.get("ce_contractid"))
     if contract is None:
@@ -214,7 +215,8 @@ def _landed(
         opened = opening.decoded(received, envelope, contract)
         verdict = gate.judge(opened.rows, contract, opened.faults)
         origin = opening.origin(received, envelope, sender, canonical.digest(received.value or b""))
-        rows = opening.accepted(opened, verdict, origin, contract)
+        judged = opening.accepted(opened, verdict, origin, contract)
+    rows, waived = _without(judged, held.get(where, {}), where)
     said: dict[str, object] = {
         "contract": contract.id,
         "digest": origin.digest,
@@ -235,7 +237,26 @@ def _landed(
     if verdict.count != said["rows"]:
         raise TamperingError("A record does not hold the rows that it counts.", where=where)
     place = tuple(record[name] for name in ("topic", "partition", "offset"))
-    return _Landed(place, contract, sender, (origin.stream, origin.epoch, origin.sequence), rows)
+    return _Landed(
+        place, contract, sender, (origin.stream, origin.epoch, origin.sequence), rows, waived
+    )
+
+
+def _without(
+    rows: pa.Table, held: Mapping[int, str], where: str
+) -> tuple[pa.Table, tuple[str, ...]]:
+    """Leave out rows that stay in quarantine though the gate takes them by now."""
+    numbers = rows["_row"].to_pylist()
+    left = [number for number in numbers if number in held]
+    for number in left:
+        if not held[number]:
+            raise ChecksFailedError(
+                f"Row {number} waits in quarantine, and the gate takes it by now.",
+                where=where,
+                cure="run `nplusx quarantine replay`, then refine, assess and seal.",
+            )
+    said = tuple(f"row {number} of {where}, {held[number]}" for number in left)
+    return rows.filter(pa.array([number not in held for number in numbers], pa.bool_())), said
 
 
 def _sender(received: Received, envelope: Envelope, contract: Contract, known: Known) -> Sender:

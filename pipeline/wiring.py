@@ -12,6 +12,7 @@ from bus.ports import Bus
 from kernel.errors import ConfigurationError, DependencyUnavailableError, TamperingError
 from kernel.evidence import SigningKey
 from kernel.ids import KeyId
+from pipeline.admission import Known
 from pipeline.settings import Settings
 from registry import keys as registered_keys
 from registry import people
@@ -65,6 +66,11 @@ def keys(settings: Settings) -> Mapping[KeyId, registered_keys.RegisteredKey]:
 def enterprises(settings: Settings) -> Mapping[str, people.Enterprise]:
     """Give the registered enterprises."""
     return people.enterprises(registry(settings))
+
+
+def known(settings: Settings) -> Known:
+    """Ask the registry whom to believe."""
+    return Known(keys(settings), enterprises(settings))
 
 
 def user(settings: Settings, username: str) -> people.User | None:

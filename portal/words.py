@@ -64,6 +64,7 @@ WORDS: dict[str, Title] = {
     "examined_at": Title("核对时间", "Examined at"),
     "last_seen": Title("最近到达", "Last seen"),
     "balanced": Title("账实相符", "Balanced"),
+    "explained": Title("已说明", "Explained"),
     "unbalanced": Title("账实不符", "Does not add up"),
     "enterprise": Title("企业", "Enterprise"),
     "source": Title("源系统", "Source"),

@@ -1,18 +1,23 @@
 """One record, one decision: which rows of quarantine and signed records count."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from functools import cache, reduce
+from operator import or_
+from typing import Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from warehouse import quarantine
+from warehouse import quarantine, words
 from warehouse.landing import RECORD_SCHEMA, RECORDS
-from warehouse.store import TableHandle, TableStore
+from warehouse.store import Commit, Facts, TableHandle, TableStore
 
 LANDING = "landing__"
 
 
+@dataclass(frozen=True, slots=True)
 class Moment:
     """The landing tables as they are at one moment: what they decided until then, and no more.
 
@@ -20,17 +25,20 @@ class Moment:
     read of those later holds all that this moment counts.
     """
 
-    def __init__(self, store: TableStore) -> None:
+    handles: Mapping[str, TableHandle]
+
+    @classmethod
+    def now(cls, store: TableStore) -> Self:
+        """Open every landing table."""
         names = [name for name in store.names() if name.startswith(LANDING)]
-        self.handles: Mapping[str, TableHandle] = {name: store.open(name) for name in names}
+        return cls({name: store.open(name) for name in names})
 
     def decisions(self) -> dict[str, int]:
         """Name the attempts that a landing commit stands behind, with the version it made."""
         return {
-            str(commit.facts["attempt"]): commit.version
+            attempt: version
             for handle in self.handles.values()
-            for commit in handle.commits()
-            if "attempt" in commit.facts
+            for attempt, version in decisions_in(handle).items()
         }
 
     def replayed(self) -> frozenset[str]:
@@ -40,30 +48,71 @@ class Moment:
 
 def decided(store: TableStore) -> frozenset[str]:
     """Name the attempts that count now; rows of others do not exist."""
-    return frozenset(Moment(store).decisions())
+    return frozenset(Moment.now(store).decisions())
+
+
+def decisions_in(handle: TableHandle) -> dict[str, int]:
+    """Name the attempts that a table's commits stand behind, with the version each made."""
+    return {
+        str(commit.facts["attempt"]): commit.version
+        for commit in handle.commits()
+        if "attempt" in commit.facts
+    }
 
 
 def replayed_in(handle: TableHandle) -> frozenset[str]:
     """Name the quarantined rows, by id, that landed after all, as far as a handle sees."""
-    return frozenset(
-        str(each)
+    return frozenset(replays_in(handle))
+
+
+def replays_in(handle: TableHandle) -> dict[str, Commit]:
+    """Give the commit that landed a quarantined row after all, by the row's id."""
+    return {
+        str(each): commit
         for commit in handle.commits()
         if isinstance(ids := commit.facts.get("replayed"), list)
         for each in ids
-    )
+    }
+
+
+def landed_by(handle: TableHandle) -> Callable[[str, int, int, int], Commit]:
+    """Give what finds the commit that landed a row: the replay of it or of its record, if any."""
+    replays, commits = replays_in(handle), handle.commits()
+
+    @cache
+    def first(topic: str, partition: int, offset: int) -> Commit:
+        return next(each for each in commits if _covers(each.facts, topic, partition, offset))
+
+    def landed(topic: str, partition: int, offset: int, row: int) -> Commit:
+        places = [(topic, partition, offset, each) for each in (row, quarantine.WHOLE_RECORD)]
+        again = [replays[name] for each in places if (name := quarantine.row_id(*each)) in replays]
+        return again[0] if again else first(topic, partition, offset)
+
+    return landed
+
+
+def _covers(facts: Facts, topic: str, partition: int, offset: int) -> bool:
+    offsets = facts.get("offsets") if facts.get("topic") == topic else None
+    span = offsets.get(str(partition)) if isinstance(offsets, dict) else None
+    return span is not None and int(span[0]) <= offset < int(span[1])
 
 
 def replayed(store: TableStore) -> frozenset[str]:
     """Name the quarantined rows, by id, that have landed after all until now."""
-    return Moment(store).replayed()
+    return Moment.now(store).replayed()
 
 
-def quarantined(store: TableStore, schema: pa.Schema, at: Moment | None = None) -> pa.Table:
+def quarantined(
+    store: TableStore,
+    schema: pa.Schema,
+    at: Moment | None = None,
+    where: pc.Expression | None = None,
+) -> pa.Table:
     """Read columns of the rows that are in quarantine: without those that landed after all."""
-    at = at or Moment(store)
+    at = at or Moment.now(store)
     wanted = pa.schema([*schema, *(f for f in quarantine.SCHEMA if f.name == "id")])
     columns = schema if "id" in schema.names else wanted
-    rows = visible(store, quarantine.QUARANTINE, columns, at=at)
+    rows = visible(store, quarantine.QUARANTINE, columns, where, at)
     gone = pa.array(sorted(at.replayed()), pa.string())
     return rows.filter(pc.invert(pc.is_in(rows["id"], value_set=gone))).select(schema.names)
 
@@ -78,7 +127,7 @@ def records(
     at: Moment | None = None,
 ) -> pa.Table:
     """Read columns of the records that count: of one that was judged again, the last judgement."""
-    at = at or Moment(store)
+    at = at or Moment.now(store)
     wanted = [*schema, *(RECORD_SCHEMA.field(n) for n in _PLACED if n not in schema.names)]
     rows = visible(store, RECORDS, pa.schema(wanted), where, at)
     if at.replayed():
@@ -90,6 +139,36 @@ def records(
         keep = [last[tuple(place)] == version[attempt] for *place, attempt in places]
         rows = rows.filter(pa.array(keep, pa.bool_()))
     return rows.select(schema.names)
+
+
+def records_at(
+    store: TableStore,
+    places: Iterable[tuple[str, int, int]],
+    schema: pa.Schema,
+    at: Moment | None = None,
+) -> pa.Table:
+    """Read columns of the records at these places on the bus, and of no others, in their order."""
+    where = at_places(places)
+    if where is None:
+        return schema.empty_table()
+    found = records(store, schema, where, at)
+    return found.sort_by([(name, "ascending") for name in ("topic", "partition", "offset")])
+
+
+def at_places(places: Iterable[tuple[str, int, int]]) -> pc.Expression | None:
+    """Ask for what stands at these places on the bus; nothing if there are none."""
+    offsets: dict[tuple[str, int], list[int]] = {}
+    for topic, part, offset in sorted(set(places)):
+        offsets.setdefault((topic, part), []).append(offset)
+    among = [_among(*place, known) for place, known in offsets.items()]
+    return reduce(or_, among) if among else None
+
+
+def _among(topic: str, partition: int, offsets: Sequence[int]) -> pc.Expression:
+    is_there = (pc.field("topic") == topic) & (pc.field("partition") == partition)
+    # The edges let whole files be passed over, unread.
+    is_near = (pc.field("offset") >= offsets[0]) & (pc.field("offset") <= offsets[-1])
+    return is_there & is_near & pc.field("offset").isin(pa.array(offsets, pa.int64()))
 
 
 def visible(
@@ -105,7 +184,7 @@ def visible(
     """
     if not store.exists(name):
         return schema.empty_table()
-    attempts = pa.array(sorted((at or Moment(store)).decisions()), pa.string())
+    attempts = pa.array(sorted((at or Moment.now(store)).decisions()), pa.string())
     named = pc.field("attempt").isin(attempts)
     if where is not None:
         named &= where
@@ -115,17 +194,16 @@ def visible(
 _LIGHT = pa.schema([each for each in quarantine.SCHEMA if each.name != "raw"])
 
 
-def waiting(store: TableStore, now: datetime) -> list[dict[str, object]]:
+def waiting(
+    store: TableStore, now: datetime, where: pc.Expression | None = None
+) -> list[dict[str, object]]:
     """List the rows in quarantine with their state, all but the rows as they were sent.
 
     A waiver that has ended no longer counts.
     """
-    events = quarantine.newest_events(store)
-    rows: list[dict[str, object]] = quarantined(store, _LIGHT).to_pylist()
+    events = words.newest(store, words.OF_ROWS, now)
+    rows: list[dict[str, object]] = quarantined(store, _LIGHT, where=where).to_pylist()
     for row in rows:
-        event = events.get(str(row["id"]), {})
-        until = event.get("until")
-        has_ended = isinstance(until, datetime) and until <= now
-        row["state"] = quarantine.OPEN if has_ended else event.get("state", quarantine.OPEN)
-        row["word"] = None if has_ended else event or None
+        row["word"] = word = events.get(str(row["id"]))
+        row["state"] = word["state"] if word else quarantine.OPEN
     return rows

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -20,6 +19,7 @@ from pyarrow import fs
 from typing_extensions import override
 
 from kernel.errors import ConfigurationError, DependencyUnavailableError
+from warehouse.data_files import write_files
 from warehouse.store import Commit, ConflictError, Facts, Files, TableHandle, TableStore
 
 _FACTS = "nplusx"
@@ -55,37 +55,48 @@ class DeltaHandle(TableHandle):
 
     @override
     def append(self, rows: pa.Table, marks: Mapping[str, int], facts: Facts) -> int:
-        self._write(rows, "append", marks, facts)
+        system, folder = _place(self._table.table_uri)
+        with self._writing():
+            parts = self._table.metadata().partition_columns
+            self._must_fit(rows)
+            self._table.create_write_transaction(
+                write_files(system, folder, rows, parts),
+                "append",
+                self._table.schema(),
+                parts,
+                commit_properties=_properties(marks, facts),
+            )
+            self._table.update_incremental()
         return self.version
 
     @override
     def replace(self, rows: pa.Table, facts: Facts) -> int:
         # An overwrite of a table without files conflicts with nothing; its number does.
         number = (self.mark(_REPLACED) or 0) + 1
-        self._write(rows, "overwrite", {_REPLACED: number}, facts)
-        return self.version
-
-    def _write(
-        self,
-        rows: pa.Table,
-        mode: Literal["append", "overwrite"],
-        marks: Mapping[str, int],
-        facts: Facts,
-    ) -> None:
-        properties = CommitProperties(
-            app_transactions=[Transaction(name, number) for name, number in sorted(marks.items())],
-            custom_metadata={_FACTS: dict(facts)},
-        )
         with self._writing():
             # Through the handle, not the address: an address would be read anew.
             write_deltalake(
                 self._table,
                 rows,
-                mode=mode,
-                # A computed table follows its query; a landing table never changes by a write.
-                schema_mode="overwrite" if mode == "overwrite" else None,
-                commit_properties=properties,
+                mode="overwrite",
+                schema_mode="overwrite",
+                commit_properties=_properties({_REPLACED: number}, facts),
             )
+        return self.version
+
+    def _must_fit(self, rows: pa.Table) -> None:
+        """Refuse rows of other columns than the table's: nobody else compares the two."""
+        plain = [
+            field.with_type(field.type.value_type) if pa.types.is_dictionary(field.type) else field
+            for field in rows.schema
+        ]
+        mine, theirs = (
+            {(field.name, str(field.type)) for field in schema.fields}
+            for schema in (self._table.schema(), DeltaSchema.from_arrow(pa.schema(plain)))
+        )
+        if odd := mine ^ theirs:
+            named = ", ".join(sorted({name for name, _ in odd}))
+            raise DeltaError(f"the table and the rows differ in {named}")
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -203,6 +214,13 @@ class DeltaHandle(TableHandle):
         with self._writing():
             self._table.create_checkpoint()
         return True
+
+
+def _properties(marks: Mapping[str, int], facts: Facts) -> CommitProperties:
+    return CommitProperties(
+        app_transactions=[Transaction(name, number) for name, number in sorted(marks.items())],
+        custom_metadata={_FACTS: dict(facts)},
+    )
 
 
 @lru_cache(maxsize=100_000)

@@ -70,7 +70,7 @@ def with_lineage(
 ) -> pa.Table:
     """Add to rows of one record where they came from; numbers are their places in it."""
     owner = pa.repeat(pa.scalar(0, pa.int32()), rows.num_rows)
-    return with_lineages(rows, numbers, ([origin], owner), extra, schema)
+    return with_lineages(rows, numbers, ([origin], owner), extra, schema).cast(schema)
 
 
 def with_lineages(
@@ -80,7 +80,10 @@ def with_lineages(
     extra: pa.Array,
     schema: pa.Schema,
 ) -> pa.Table:
-    """Add to rows of many records where each came from: the records, and of each row which."""
+    """Add to rows of many records where each came from: the records, and of each row which.
+
+    What many rows share is told by number: as text it would be most of what is written.
+    """
     records, owner = origins
     names = {
         "_enterprise": "enterprise",
@@ -100,12 +103,28 @@ def with_lineages(
     }
     known["_month"] = [month_of(each.broker_at) for each in records]
     told = {
-        column: pa.array(values, LINEAGE.field(column).type).take(owner)
+        column: _repeated(pa.array(values, LINEAGE.field(column).type), owner)
         for column, values in known.items()
     }
     told |= {"_row": numbers, "_extra": extra, "_op": rows["_op"]}
-    columns = [told[each.name] if each.name in told else rows[each.name] for each in schema]
-    return pa.table(columns, schema=schema)
+    return pa.table({name: told[name] if name in told else rows[name] for name in schema.names})
+
+
+def _repeated(values: pa.Array, owner: pa.Array) -> pa.Array:
+    """Give each row its record's value; few texts for many rows are told by number."""
+    if not pa.types.is_string(values.type):
+        return values.take(owner)
+    coded = values.dictionary_encode()
+    if len(coded.dictionary) * 2 > len(owner):
+        return values.take(owner)
+    return pa.DictionaryArray.from_arrays(coded.indices.take(owner), coded.dictionary)
+
+
+def joined(landed: Sequence[pa.Table], schema: pa.Schema) -> pa.Table:
+    """Give tables of landed rows as one; only several cost a copy."""
+    if len(landed) == 1:
+        return landed[0]
+    return pa.concat_tables([schema.empty_table(), *(each.cast(schema) for each in landed)])
 
 
 def record_table(

@@ -1,7 +1,6 @@
 """Quarantine: refused rows with every reason, and the events that tell each one's state."""
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,10 +10,9 @@ import pyarrow.compute as pc
 from contracts.schema import INSTANT
 from kernel import canonical
 from warehouse.landing import month_of
-from warehouse.store import ConflictError, TableStore
+from warehouse.store import TableStore
 
 QUARANTINE = "quarantine"
-EVENTS = "quarantine_event"
 # A whole record that could not be read has no row number.
 WHOLE_RECORD = -1
 
@@ -40,35 +38,13 @@ SCHEMA = pa.schema(
         ("_month", pa.string()),
     ]
 )
-EVENT_SCHEMA = pa.schema(
-    [
-        ("row_id", pa.string()),
-        ("state", pa.string()),
-        ("who", pa.string()),
-        ("why", pa.string()),
-        ("until", INSTANT),
-        ("at", INSTANT),
-    ]
-)
-
-
 # The states of a row; one without an event is open.
-OPEN, ACCEPTED, REJECTED, WAIVED = "open", "accepted", "rejected", "waived"
+OPEN, ACCEPTED, REJECTED = "open", "accepted", "rejected"
 
 
 def row_id(topic: str, partition: int, offset: int, row: int) -> str:
     """Name a row by its place on the bus."""
     return canonical.digest_of([topic, partition, offset, row])
-
-
-@dataclass(frozen=True, slots=True)
-class Word:
-    """Who said what of a row, and until when it holds."""
-
-    who: str
-    why: str
-    at: datetime
-    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,32 +87,6 @@ def table_of(refused: Sequence[Refused], attempt: str) -> pa.Table:
         ],
         schema=SCHEMA,
     )
-
-
-def tell(store: TableStore, states: Sequence[tuple[str, str]], word: Word) -> None:
-    """Note the new states of rows; the newest event of a row counts."""
-    if not states:
-        return
-    store.create(EVENTS, EVENT_SCHEMA)
-    events = [
-        {"row_id": row, "state": state, "who": word.who, "why": word.why, "until": word.until,
-         "at": word.at}
-        for row, state in states
-    ]  # fmt: skip
-    told = pa.Table.from_pylist(events, schema=EVENT_SCHEMA)
-    while True:
-        # Only a fence of `maintain` can come between, once.
-        with suppress(ConflictError):
-            store.open(EVENTS).append(told, {}, {})
-            return
-
-
-def newest_events(store: TableStore) -> dict[str, dict[str, object]]:
-    """Give the event that counts of each row that has one."""
-    if not store.exists(EVENTS):
-        return {}
-    rows = store.open(EVENTS).dataset().to_table().sort_by("at").to_pylist()
-    return {row["row_id"]: row for row in rows}
 
 
 def raw_of(store: TableStore, row: str) -> bytes:

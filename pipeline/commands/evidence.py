@@ -1,7 +1,6 @@
 """`nplusx explain | verify | key`: where each yuan comes from, and whether it is so."""
 
 import base64
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,11 +8,11 @@ import typer
 
 from kernel.errors import ConfigurationError
 from kernel.evidence import PublicKey
-from kernel.ids import KeyId
 from pipeline.console import facts, say, warn
 
 if TYPE_CHECKING:
-    from registry.keys import RegisteredKey
+    from pipeline.admission import Known
+    from pipeline.verify import Verified
 
 _KEY_BYTES = 32
 
@@ -33,7 +32,9 @@ def verify(
     ] = None,
     keys: Annotated[
         Path | None,
-        typer.Option(help="File with the agents' keys that you hold, to trust no others."),
+        typer.Option(
+            help="File with the agents' keys and enterprises that you hold, to trust no others."
+        ),
     ] = None,
     drill: Annotated[
         bool,
@@ -57,17 +58,25 @@ def verify(
             "records": found.records,
             "unsigned_records": found.unsigned_records,
             "rows": found.rows,
+            "waived_rows": len(found.waived),
         },
     )
     if drill:
         for name, noticed in verification.drill(pack).items():
             say(f"drill: {name}: {noticed}")
+    _warn(found, key)
+
+
+def _warn(found: "Verified", key: Path | None) -> None:
+    """Say what was taken on the county's word."""
     if found.unsigned_records:
         warn(
             f"{found.unsigned_records} of {found.records} records are unsigned, from"
             f" {', '.join(found.unsigned_from)}. Nobody but the county vouches for them, by the"
             " registration in enterprises.json that lets their sender omit signatures."
         )
+    for word in found.waived:
+        warn(f"Left out, only the county's word for it: {word}.")
     if key is None:
         warn(
             "The county's key is not pinned: anybody can seal a pack with a key of their own."
@@ -78,7 +87,10 @@ def verify(
 
 def key(
     agents: Annotated[
-        bool, typer.Option("--agents", help="The agents' keys, for `nplusx verify --keys`.")
+        bool,
+        typer.Option(
+            "--agents", help="The agents' keys and enterprises, for `nplusx verify --keys`."
+        ),
     ] = False,
 ) -> None:
     """Print the county's public key, for `nplusx verify --key`."""
@@ -87,18 +99,18 @@ def key(
 
     settings = read_settings()
     if agents:
-        say(parties.keys_text(wiring.keys(settings).values()).decode())
+        say(parties.known_text(wiring.known(settings)).decode())
     else:
         say(base64.b64encode(wiring.county_key(settings).public.raw).decode())
 
 
-def _agents_keys(path: Path | None) -> Mapping[KeyId, "RegisteredKey"] | None:
+def _agents_keys(path: Path | None) -> "Known | None":
     from pipeline import parties
 
     if path is None:
         return None
     try:
-        return parties.read_keys(path.read_bytes())
+        return parties.read_known(path.read_bytes())
     except (OSError, LookupError, TypeError, ValueError) as broken:
         raise ConfigurationError(
             "The agents' keys cannot be read.",

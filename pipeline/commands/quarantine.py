@@ -1,14 +1,13 @@
 """`nplusx quarantine list | show | replay | waive`: what was refused, and what becomes of it."""
 
 from collections.abc import Mapping
-from datetime import date, datetime, time
 from typing import Annotated
 
 import typer
 
 from kernel import canonical, clock
 from kernel.errors import ConfigurationError, PartialSuccessError
-from pipeline.console import facts, say, table
+from pipeline.console import day_end, facts, say, table
 from pipeline.settings import read_settings
 
 Row = Mapping[str, object]
@@ -125,16 +124,7 @@ def waive(
     from pipeline import replay as stage
 
     ids = [str(row["id"]) for row in _named(rows)]
-    facts("豁免 waive", {"rows": stage.waive(ids, who, why, _end_of(until))})
-
-
-def _end_of(day: str) -> datetime:
-    try:
-        return datetime.combine(date.fromisoformat(day), time.max, clock.SHANGHAI)
-    except ValueError as wrong:
-        raise ConfigurationError(
-            f"{day!r} is no day.", where="--until", cure="write it as 2026-12-31."
-        ) from wrong
+    facts("豁免 waive", {"rows": stage.waive(ids, who, why, day_end(until))})
 
 
 def register(app: typer.Typer) -> None:

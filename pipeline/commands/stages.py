@@ -22,7 +22,7 @@ def land(
     from pipeline import land as stage
 
     if follow:
-        _follow(contract)
+        _follow([contract] if contract else [])
         return
     quarantined = 0
     for identity in [contract] if contract else stage.behind():
@@ -37,7 +37,7 @@ def land(
         )
 
 
-def _follow(contract: str) -> None:
+def _follow(contracts: list[str]) -> None:
     from threading import Event
 
     from pipeline.follow import follow
@@ -46,7 +46,7 @@ def _follow(contract: str) -> None:
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, lambda *_: stop.set())
     with progress("落地 land", "records") as on_commit:
-        follow(contract, stop, on_commit)
+        follow(contracts, stop, on_commit)
 
 
 def refine() -> None:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
 from pipeline import wiring
-from pipeline.doctor import StreamHealth
+from pipeline.findings import Finding, StreamHealth
 from portal.access import enterprise_filter, only
 from portal.view import render
 from registry.people import Role, User
@@ -50,7 +50,7 @@ def streams(request: Request, user: Reader) -> Response:
         # Lag and the other findings are of whole topics, so of everybody's streams.
         "sees_all": mine is None,
         "lag": look.health.lag,
-        "findings": [each for each in look.health.findings if not _is_shown(each, seen)],
+        "findings": [each for each in look.health.found if not _is_shown(each, seen)],
         "notices": look.health.notices,
         "at": look.at,
     }
@@ -68,6 +68,6 @@ def _shown(health: StreamHealth, names: dict[str, str]) -> Shown:
     return Shown(health, enterprise, names.get(enterprise, enterprise or "–"), agent, source)
 
 
-def _is_shown(finding: str, streams: list[StreamHealth]) -> bool:
+def _is_shown(finding: Finding, streams: list[StreamHealth]) -> bool:
     """Tell whether the table says it already, in the reader's language."""
-    return any(finding.startswith(f"{each.stream}: ") for each in streams)
+    return any(finding.what.startswith(f"{each.stream}: ") for each in streams)

@@ -10,6 +10,7 @@ import pytest
 from kernel import canonical
 from pipeline import STAGES
 from pipeline.settings import ROOT
+from pipeline.wake import LANDING
 
 pytestmark = pytest.mark.airflow
 FOLDER = ROOT / "dags"
@@ -109,6 +110,8 @@ def test_the_chain_is_closed(dags):
     ):
         assert (f"x-nplusx://county/{before}", after) in links
     assert dags["land"]["watchers"] == ["lag"]
+    # What `land --follow` makes by itself is the same event.
+    assert dags["land"]["makes"] == [LANDING]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

@@ -1,4 +1,4 @@
-"""Landers as processes that may be killed: forked from one that has everything imported."""
+"""Landers and maintainers as processes that may be killed: forked from one with all imported."""
 
 import os
 import subprocess
@@ -11,19 +11,26 @@ from tests.code_health.tree import ROOT
 
 # Words on standard input, answers on standard output. It starts no threads, so a fork is sound.
 _NURSERY = """
-import os, sys
+import os, sys, time
 import confluent_kafka, deltalake, kafka, pyarrow.dataset
 from kernel.errors import NplusxError
 from kernel.log import configure
-from pipeline import land, replay
+from pipeline import land, maintain, replay
 
 configure(as_json=True, level="error")
+
+def tend(_contract):
+    maintain.maintain()
+    # A table that is fenced without a pause lets no lander through.
+    time.sleep(0.3)
+
+works = {"land": land.land, "follow": land.land, "replay": replay.replay, "tend": tend}
 
 def work(word, contract):
     try:
         while True:
-            replay.replay(contract) if word == "replay" else land.land(contract)
-            if word != "follow":
+            works[word](contract)
+            if word not in ("follow", "tend"):
                 os._exit(0)
     except NplusxError as error:
         print(error, file=sys.stderr, flush=True)
@@ -56,7 +63,7 @@ class Nursery:
         return int(self.process.stdout.readline())
 
     def start(self, word: str) -> int:
-        """Start a lander that lands once, follows, or replays; give its process id."""
+        """Start one that lands once, follows, replays or tends; give its process id."""
         return self._ask(f"{word} {self.contract}")
 
     def wait(self, pid: int) -> int:

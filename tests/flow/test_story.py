@@ -7,9 +7,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from contracts.loader import find
 from county import books, truth
 from pipeline import wiring
 from pipeline.audit import docs_folder
+from pipeline.settings import AirflowSettings
+from pipeline.wake import LANDING, Waker
 from tests.browser import launched, opened
 from tests.code_health.tree import ROOT
 from tests.flow.outcome import decision
@@ -72,6 +75,23 @@ def test_a_real_scheduler_ran_every_stage_and_the_bus_woke_it(demo: Demo) -> Non
     events = demo.airflow("assets/events?limit=100")["asset_events"]
     assert isinstance(events, list)
     assert any(event["extra"].get("contracts") or "contracts" in str(event) for event in events)
+
+
+def test_what_is_landed_beside_airflow_is_told_to_it(demo: Demo, tmp_path: Path) -> None:
+    line = next(each for each in demo.said().splitlines() if each.startswith("Airflow"))
+    url, user, _, word = line.split()[1:5]
+    (tmp_path / "password").write_text(word)
+    told = AirflowSettings(url=url, user=user, password_file=tmp_path / "password")
+    contract = find("erp.payment.v1")
+    waker = Waker(told, wiring.store(demo.settings()))
+    waker.landed(contract)
+    waker.tell()
+    events = demo.airflow("assets/events?limit=100&order_by=-timestamp")["asset_events"]
+    assert isinstance(events, list)
+    (mine,) = (each for each in events if each["extra"].get("from_rest_api"))
+    assert mine["uri"] == LANDING
+    landed = wiring.store(demo.settings()).open(contract.table).dataset().count_rows()
+    assert mine["extra"]["rows_landed"] == {contract.id: landed}
 
 
 def test_the_second_opinion_is_published(demo: Demo) -> None:

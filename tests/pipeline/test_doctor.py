@@ -10,13 +10,14 @@ import pytest
 
 from contracts.loader import find
 from kernel import canonical, clock
-from kernel.errors import ChecksFailedError, TamperingError
-from pipeline.doctor import Health, examine
+from kernel.errors import ChecksFailedError, ConfigurationError, TamperingError
+from pipeline import audit as auditing
+from pipeline.doctor import Health, examine, waive
 from pipeline.publish import RoundReport, StreamReport
 from pipeline.seal import pack_path
 from tests.pipeline.world import AGENTS, KEYS, World, play, row
 from tests.rows import FACTORY
-from warehouse import attempts, ledger, quarantine
+from warehouse import attempts, ledger, quarantine, words
 from warehouse.landing import RECORDS
 
 CONTRACT = "erp.payment.v1"
@@ -152,6 +153,61 @@ def settle_agent(world: World, told: RoundReport | None) -> None:
     status.parent.mkdir(exist_ok=True)
     if told is not None:
         status.write_bytes(canonical.dumps(asdict(told)))
+
+
+def test_a_hole_that_a_person_explained_is_listed_and_no_longer_red(world: World) -> None:
+    world.sent[STREAM] = 1
+    world.send(CONTRACT, row(CONTRACT))
+    world.send(CONTRACT, row(CONTRACT, payment_id="P2", payee_uscc="x" * 18))
+    world.land()
+    settle_agent(world, report(batches_ever=3, rows_ever=3))
+    (hole,) = look(world).unexplained
+    until = clock.now() + timedelta(days=1)
+    word = words.Word("engineer", "the factory lost its disk", clock.now(), until)
+    assert waive([hole.id, hole.id], word) == (hole,)
+    health = look(world)
+    assert health.ok
+    health.require()
+    (listed,) = health.as_json()["findings"]
+    assert (listed["id"], listed["what"]) == (hole.id, hole.what)
+    assert listed["acknowledged"]["who"] == "engineer"
+    with pytest.raises(ConfigurationError, match="nothing unexplained by the id"):
+        waive([hole.id], word)
+    # It holds for what it was said of, and as long as it was said.
+    world.sent[STREAM] += 4
+    world.send(CONTRACT, row(CONTRACT, payment_id="P3"))
+    world.land()
+    assert f"{STREAM}: sequence 4 to 7 never came." in look(world).findings
+    assert hole.what not in look(world).findings
+    assert hole.id in words.newest(world.store, words.OF_FINDINGS, until - timedelta(seconds=1))
+    assert words.newest(world.store, words.OF_FINDINGS, until) == {}
+
+
+def test_what_does_not_add_up_cannot_be_explained_away(world: World) -> None:
+    world.send(CONTRACT, row(CONTRACT))
+    world.land()
+    lose_a_row(world)
+    (finding,) = look(world).unexplained
+    with pytest.raises(ConfigurationError, match="not for explaining"):
+        waive([finding.id], words.Word("engineer", "never mind", clock.now()))
+
+
+def test_a_disagreement_of_the_audit_is_red_until_a_person_takes_it_on(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.send(CONTRACT, row(CONTRACT))
+    world.land()
+    monkeypatch.setattr(
+        auditing, "second_opinion", lambda rows, *_: [{"paid_on.minimum"}] * rows.num_rows
+    )
+    with pytest.raises(ChecksFailedError, match="disagree on 1 rows"):
+        auditing.audit(world.settings)
+    assert look(world).findings == (f"{CONTRACT}: gate and second opinion disagree on 1 rows.",)
+    auditing.accept("auditor", "a rounding of the source", world.settings)
+    health = look(world)
+    assert health.ok
+    (taken,) = health.found
+    assert taken.word == {"who": "auditor", "why": "a rounding of the source"}
 
 
 AGENT_TELLS: dict[str, dict[str, object] | None] = {

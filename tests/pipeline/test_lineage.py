@@ -10,6 +10,7 @@ import pytest
 
 from bus.topics import topic_of
 from contracts.loader import find
+from contracts.schema import landing_schema
 from kernel.errors import ConfigurationError
 from pipeline import lineage
 from pipeline.measure import measure
@@ -69,6 +70,25 @@ def test_a_landing_tells_its_offsets_and_the_version_that_holds_them(world: Worl
     assert second["run"]["facets"]["nplusx_contract"]["id"] == CONTRACT
 
 
+def test_a_landing_tells_what_the_gate_found_and_where_each_column_comes_from(
+    world: World,
+) -> None:
+    world.send(CONTRACT, row(CONTRACT), row(CONTRACT, payment_id="P2", payee_uscc="x" * 18))
+    world.land()
+    (done,) = of(told(world), "land.land_one", "COMPLETE")
+    (topic,), (table,) = done["inputs"], done["outputs"]
+    assert topic["inputFacets"]["dataQualityMetrics"]["rowCount"] == 2
+    (found,) = topic["inputFacets"]["dataQualityAssertions"]["assertions"]
+    assert (found["name"], found["success"], found["actual"]) == (CONTRACT, False, "1")
+    fields = table["facets"]["schema"]["fields"]
+    assert fields[0] == {"name": "payment_id", "type": "string"}
+    assert [each["name"] for each in fields] == landing_schema(find(CONTRACT)).names
+    lineage = table["facets"]["columnLineage"]["fields"]
+    assert lineage.keys() == {each.name for each in find(CONTRACT).properties}
+    place = {name: topic[name] for name in ("namespace", "name")}
+    assert lineage["paid_on"]["inputFields"] == [{**place, "field": "paid_on"}]
+
+
 def test_refine_and_measure_tell_the_tables_that_they_renewed(world: World) -> None:
     land(world, "P1")
     refine()
@@ -79,6 +99,7 @@ def test_refine_and_measure_tell_the_tables_that_they_renewed(world: World) -> N
     assert find(CONTRACT).table in read
     assert all(name.startswith("landing__") for name in read)
     assert "core__erp_payment" in {Path(each["name"]).name for each in first["outputs"]}
+    assert all(each["facets"]["schema"]["fields"] for each in first["outputs"])
     assert (second["inputs"], second["outputs"]) == ([], [])
     (measured,) = of(told(world), "measure.measure", "COMPLETE")
     assert measured["outputs"]

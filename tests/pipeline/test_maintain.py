@@ -24,7 +24,7 @@ from pipeline.verify import verify
 from tests.pipeline.county import CONTRACT, County, payments
 from tests.pipeline.world import CLAIM, World, play, row, send_books, send_dossier
 from tests.rows import record_of
-from warehouse import attempts, quarantine
+from warehouse import attempts, quarantine, words
 from warehouse.landing import RECORDS
 from warehouse.store import ConflictError, TableHandle, TableStore
 
@@ -253,14 +253,14 @@ def test_what_waits_in_quarantine_is_replayed_and_told_after_it(
     )
     county.land()
     (waiting,) = attempts.waiting(county.store, replay.clock.now())
-    word = quarantine.Word("somebody", "why", replay.clock.now())
-    quarantine.tell(county.store, [(str(waiting["id"]), quarantine.REJECTED)], word)
-    stale = county.store.open(quarantine.EVENTS)
+    word = words.Word("somebody", "why", replay.clock.now())
+    words.tell(county.store, words.OF_ROWS, [(str(waiting["id"]), quarantine.REJECTED)], word)
+    stale = county.store.open(words.OF_ROWS)
     real = county.store.open
-    county.store.open(quarantine.EVENTS).fence()
+    county.store.open(words.OF_ROWS).fence()
     with pytest.raises(ConflictError):
         stale.append(stale.dataset().to_table(), {}, {})
     handles = [stale]
     monkeypatch.setattr(county.store, "open", lambda *of: handles.pop() if handles else real(*of))
-    quarantine.tell(county.store, [(str(waiting["id"]), quarantine.OPEN)], word)
-    assert real(quarantine.EVENTS).dataset().count_rows() == 2
+    words.tell(county.store, words.OF_ROWS, [(str(waiting["id"]), quarantine.OPEN)], word)
+    assert real(words.OF_ROWS).dataset().count_rows() == 2

@@ -5,12 +5,17 @@ from collections.abc import Callable
 
 import pytest
 
-from kernel.errors import DependencyUnavailableError
+from kernel.errors import ChecksFailedError, DependencyUnavailableError
 from pipeline import wiring
+from pipeline.assess import assess
 from pipeline.land import land
 from pipeline.prometheus import _Family, exposition
+from pipeline.refine import refine
+from pipeline.seal import seal
+from pipeline.settings import ROOT
+from tests.packs import with_column
 from tests.pipeline.test_replay import relax
-from tests.pipeline.world import World, row
+from tests.pipeline.world import World, row, send_books, send_dossier
 from tests.rows import FACTORY
 
 CONTRACT = "erp.payment.v1"
@@ -121,6 +126,43 @@ def test_a_silent_bus_leaves_out_only_what_it_alone_knows(
     found = scrape()
     assert not [name for name, _ in found if name.endswith("_offset")]
     assert value(found, "rows_total", outcome="landed") == 1
+
+
+def test_evidence_that_does_not_hold_is_counted_once_for_each_reason(
+    world: World, scrape: Scrape
+) -> None:
+    failures = "nplusx_evidence_verify_failures_total", frozenset()
+    send_books(world)
+    send_dossier(world)
+    world.land()
+    for stage in (refine, assess):
+        stage()
+    assert scrape()[failures] == 0
+    table = world.store.open("decision")
+    rows = table.dataset().to_table()
+    richer = [each.replace(b"50000.00", b"90000.00") for each in rows["decision"].to_pylist()]
+    table.replace(with_column(rows, "decision", richer), {})
+    for _ in range(2):
+        with pytest.raises(ChecksFailedError):
+            seal()
+    assert scrape()[failures] == 1
+
+
+def test_every_metric_that_is_promised_is_there_and_no_other(world: World) -> None:
+    families = re.findall(r"^# TYPE (\S+) (\S+)$", exposition(world.settings), re.MULTILINE)
+    assert dict(families) == {
+        "nplusx_rows_total": "counter",
+        "nplusx_records_total": "counter",
+        "nplusx_evidence_verify_failures_total": "counter",
+        "nplusx_landing_latency_seconds": "histogram",
+        "nplusx_watermark_offset": "gauge",
+        "nplusx_end_offset": "gauge",
+        "nplusx_quarantine_open": "gauge",
+        "nplusx_source_last_seen_timestamp_seconds": "gauge",
+        "nplusx_commit_files": "gauge",
+    }
+    page = (ROOT / "docs/running.md").read_text(encoding="utf-8")
+    assert all(f"`{name}`" in page for name, _ in families)
 
 
 def test_labels_are_escaped() -> None:

@@ -108,23 +108,32 @@ def test_a_record_whose_key_is_registered_later_lands_with_its_stream(world: Wor
     assert examine(world.settings).streams[0].repeats == 2
 
 
-@pytest.mark.parametrize("point", ["land.before_write", "land.before_commit", "land.after_commit"])
+@pytest.mark.parametrize(
+    "point",
+    ["land.before_write", "land.between_writes", "land.before_commit", "land.after_commit",
+     "replay.after_portion", "replay.after_judging"],
+)  # fmt: skip
 def test_a_replay_that_is_cut_short_is_finished_by_the_next(
     world: World, monkeypatch: pytest.MonkeyPatch, point: str
 ) -> None:
     send_two(world)
     relax(monkeypatch)
+    reached: list[str] = []
 
     def cut(_folder: object, here: str) -> None:
+        reached.append(here)
         if here == point:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as armed:
         armed.setattr("pipeline.step.crash_here", cut)
+        armed.setattr("pipeline.replay.crash_here", cut)
         with pytest.raises(KeyboardInterrupt):
             stage.replay(CONTRACT)
+    assert reached[-1] == point
     stage.replay(CONTRACT)
     assert landed(world) == [("P1", 0, 0), ("P2", 0, 1)]
+    assert waiting(world) == []
     assert examine(world.settings).ok
 
 
@@ -200,5 +209,5 @@ def test_replaying_one_row_by_name_says_nothing_of_the_others(
     stage.waive([second], "engineer", "later", until)
     newer = relax(monkeypatch)
     assert stage.replay(CONTRACT, [first]) == stage.Replayed(1, 0)
-    assert stage.is_due(world.store, newer)
+    assert stage.is_due(world.store.open(newer.table), newer)
     assert [each["state"] for each in waiting(world)] == ["waived"]

@@ -4,25 +4,39 @@ import os
 import shutil
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
-from kernel import canonical
+from contracts.loader import all_contracts, find, parse
+from kernel import canonical, clock
 from kernel.errors import ChecksFailedError, ConfigurationError, TamperingError
 from pipeline import pack, wiring
 from pipeline.assess import assess, decisions
 from pipeline.doctor import examine
 from pipeline.explain import explain
 from pipeline.refine import refine
+from pipeline.replay import replay, waive
 from pipeline.seal import gather, pack_path, seal
 from pipeline.settings import read_settings
 from pipeline.verify import verify
 from tests.code_health.tree import ROOT
-from tests.packs import with_column
-from tests.pipeline.world import CLAIM, FACTORY, World, row, send_books, send_dossier
-from warehouse import ledger
+from tests.packs import contents, resealed, with_column
+from tests.pipeline.world import (
+    CLAIM,
+    FACTORY,
+    INVOICES,
+    SELLER,
+    World,
+    row,
+    send_books,
+    send_dossier,
+)
+from warehouse import attempts, ledger
+
+PAYMENT = "erp.payment.v1"
 
 
 @pytest.fixture
@@ -150,3 +164,92 @@ def test_the_doctor_finds_every_row_accounted_for(played: World) -> None:
         each.landed for each in health.streams
     )
     assert canonical.dumps(health.as_json())
+
+
+def _loosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a new version of the contract no longer ask for a check digit."""
+    asked = """        customProperties:
+          - property: format
+            value: uscc
+"""
+    text = find(PAYMENT).text.replace("version: 1.0.0", "version: 1.1.0")
+    assert asked in text
+    newer = parse(text.replace(asked, ""), PAYMENT)
+    monkeypatch.setitem(all_contracts(), newer.id, newer)
+
+
+def _paid(world: World) -> dict[str, object]:
+    """Send a claim whose last payment came in one record with a row that nobody may land."""
+    send_books(world)
+    send_dossier(world)
+    good = row(PAYMENT, payment_id="PAY2", invoice_no=INVOICES[2], payee_uscc=SELLER)
+    world.send(PAYMENT, good, row(PAYMENT, payment_id="BAD", payee_uscc="91330523719500014X"))
+    world.land()
+    (held,) = attempts.waiting(world.store, clock.now())
+    return held
+
+
+def _finish(world: World) -> Path:
+    world.land()
+    for stage in (refine, assess, seal):
+        stage()
+    return pack_path(world.settings, decisions(world.store)[0])
+
+
+def test_a_waived_row_is_no_evidence_though_the_contract_would_take_it_by_now(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = _paid(world)
+    until = clock.now() + timedelta(days=30)
+    waive([str(held["id"])], "engineer", "the supplier closed down", until)
+    _loosen(monkeypatch)
+    sealed = _finish(world)
+    key = wiring.county_key(world.settings)
+    found = verify(sealed, key.public)
+    assert found.amount_cny == "75000.00"
+    (word,) = found.waived
+    assert "row 1 of nplusx.erp.payment.v1/" in word
+    assert "engineer: the supplier closed down" in word
+
+    def unsaid(files: dict[str, bytes]) -> None:
+        files[pack.HELD] = b"[]"
+
+    with pytest.raises(TamperingError, match="landed"):
+        verify(resealed(sealed, tmp_path, key, unsaid), key.public)
+
+
+def test_a_row_that_waits_though_the_contract_takes_it_is_named_and_lands_by_a_replay(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _paid(world)
+    for stage in (refine, assess):
+        stage()
+    _loosen(monkeypatch)
+    with pytest.raises(ChecksFailedError, match="Row 1 waits in quarantine"):
+        seal()
+    assert replay(PAYMENT).accepted == 1
+    assert verify(_finish(world)).waived == ()
+
+
+def test_explain_names_the_commit_that_landed_a_row_not_the_one_that_quarantined_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send_books(world)
+    send_dossier(world)
+    bad = "91330523719500014X"
+    late = row(PAYMENT, payment_id="PAY2", invoice_no=INVOICES[2], payee_uscc=bad)
+    world.send(PAYMENT, late)
+    world.land()
+    _loosen(monkeypatch)
+    world.land()
+    (commit,) = (
+        each
+        for each in world.store.open(find(PAYMENT).table).commits()
+        if each.facts.get("replayed")
+    )
+    sealed = _finish(world)
+    lines = [line.strip() for line in explain(CLAIM).lines()]
+    assert any(line.endswith(f"landed in commit {commit.version}") for line in lines)
+    held = canonical.loads(contents(sealed)[pack.COMMITS])
+    table = find(PAYMENT).table
+    assert commit.version in [each["version"] for each in held if each["table"] == table]

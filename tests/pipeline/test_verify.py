@@ -3,6 +3,7 @@
 import base64
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -348,7 +349,7 @@ def test_who_holds_the_agents_keys_believes_no_others(
     world: World, sealed: Path, tmp_path: Path, played: World
 ) -> None:
     """The registration that allows unsigned records is the county's word, and so are the keys."""
-    held = wiring.keys(played.settings)
+    held = wiring.known(played.settings)
     assert verify(sealed, None, held).unsigned_records == 0
     with pytest.raises(TamperingError, match="must be signed"):
         verify(_unsigned(world), None, held)
@@ -357,9 +358,23 @@ def test_who_holds_the_agents_keys_believes_no_others(
     assert verify(forged, key.public).unsigned_from == tuple(sorted((FACTORY, AUTHORITY)))
     with pytest.raises(TamperingError, match="must be signed"):
         verify(forged, key.public, held)
-    others = {KeyId("0"): held[next(iter(held))]}
+    others = replace(held, keys={KeyId("0"): held.keys[next(iter(held.keys))]})
     with pytest.raises(TamperingError, match="key is unknown"):
         verify(sealed, key.public, others)
+
+
+def test_what_an_enterprise_may_publish_is_not_taken_from_the_pack_when_keys_are_pinned(
+    sealed: Path, tmp_path: Path, played: World
+) -> None:
+    """The county could register its own agent as the factory's, or a factory as an authority."""
+    held = wiring.known(played.settings)
+    factories = {
+        uscc: replace(each, kind=EnterpriseKind.FACTORY) for uscc, each in held.enterprises.items()
+    }
+    with pytest.raises(TamperingError, match="may not publish this contract"):
+        verify(sealed, None, replace(held, enterprises=factories))
+    with pytest.raises(TamperingError, match="enterprise is not registered"):
+        verify(sealed, None, replace(held, enterprises={}))
 
 
 def test_a_strangers_seal_is_not_the_countys(sealed: Path, tmp_path: Path, played: World) -> None:

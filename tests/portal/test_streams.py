@@ -7,6 +7,7 @@ import pytest
 
 from kernel import clock
 from pipeline import doctor
+from pipeline.findings import Finding, StreamHealth
 from portal import examined
 from portal.app import create_app
 from tests.pipeline.world import AUTHORITY
@@ -76,9 +77,14 @@ def test_a_hole_and_a_sum_that_fails_are_told_to_their_owner(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stream = f"{FACTORY}/agent-1/books/erp.payment.v1"
-    health = doctor.StreamHealth(stream, "erp.payment.v1", produced=3, landed=2)
+    health = StreamHealth(stream, "erp.payment.v1", produced=3, landed=2)
     health.holes.append({"epoch": "e1", "from": 4, "to": 6})
-    findings = (f"{stream}: 3 rows were produced.", "erp.payment.v1: the topic was made anew.")
+    word = {"who": "王工", "why": "the broker was replaced"}
+    findings = (
+        Finding(f"{stream}: 3 rows were produced.", "ask."),
+        Finding("erp.payment.v1: the topic was made anew.", "ask."),
+        Finding("erp.payment.v1: offsets 1 to 2 were gone.", "ask.", lasts=True, word=word),
+    )
     notices = ("somebody sends odd columns.",)
     found = doctor.Health((health,), {"erp.payment.v1": 7}, findings, notices)
     monkeypatch.setattr(examined, "examine", lambda _settings: found)
@@ -93,6 +99,7 @@ def test_a_hole_and_a_sum_that_fails_are_told_to_their_owner(
         # In the table, in the reader's language; not a second time in English.
         assert "3 rows were produced" not in pages[name]
     assert "the topic was made anew" in pages["engineer"]
+    assert "已说明 · erp.payment.v1: offsets 1 to 2 were gone. 王工" in pages["engineer"]
     assert "the topic was made anew" not in pages["factory"]
     assert "odd columns" in pages["engineer"]
     assert "odd columns" not in pages["factory"]

@@ -56,9 +56,9 @@ def test_agents_keys_are_exported_and_pinned(played: World, shell: Shell, tmp_pa
     keys = tmp_path / "agents.json"
     keys.write_text(shell("key", "--agents").out)
     assert shell("verify", _pack(played), "--keys", str(keys)).code == 0
-    keys.write_text("{}")
+    keys.write_text('{"enterprises": {}, "keys": {}}')
     shell("verify", _pack(played), "--keys", str(keys)).failed(5, "key is unknown")
-    for text in ("", "[]", '{"a": 1}'):
+    for text in ("", "[]", "{}", '{"a": 1}'):
         keys.write_text(text)
         shell("verify", _pack(played), "--keys", str(keys)).failed(2, "agents.json", "--agents")
     shell("verify", _pack(played), "--keys", str(tmp_path / "none")).failed(2, "cannot be read")
