@@ -1,6 +1,6 @@
 """Splits a whole batch by columns: rows accepted, rows refused with every reason."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -50,7 +50,7 @@ def judge(
             counted = broken if column.key_position is not None else pc.and_(broken, keeps)
             for row in pc.indices_nonzero(counted).to_pylist():
                 _note(found, row, Violation(kind, column.name))
-    for row in _repeated(rows, contract, batches):
+    for row in _repeated(rows, contract, batches, set(found)):
         _note(found, row, Violation(Kind.UNIQUE, contract.key[0]))
     return Verdict(rows.num_rows, {row: tuple(why) for row, why in sorted(found.items())})
 
@@ -116,20 +116,49 @@ def _misspelt(column: Property, values: pa.Array) -> Iterator[tuple[Kind, pa.Arr
         yield Kind.FORMAT, _but_null(values, FORMATS[column.format].broken(values))
 
 
-def _repeated(rows: pa.Table, contract: Contract, batches: pa.Array | None) -> list[int]:
-    """Find the rows whose key and version came earlier in the same batch."""
-    names = [*contract.key]
-    if any(each.name == "updated_at" for each in contract.properties):
-        names.append("updated_at")
-    keyed = rows.select([*names, "_op"])
+def _repeated(
+    rows: pa.Table, contract: Contract, batches: pa.Array | None, refused: Container[int]
+) -> list[int]:
+    """Find the rows that say again what a row of their batch that is not refused said before."""
+    codes = _codes([rows[name] for name in contract.key])
+    # The key alone nearly always settles it; the other columns are asked of its twins only.
+    twins = _twins(codes)
+    names = [name for name in ("updated_at", "_op") if name in rows.column_names]
+    others = [rows[name].take(twins) for name in names]
     if batches is not None:
-        keyed = keyed.append_column("_batch", batches)
-    # The key alone nearly always settles it, and few columns are quickly grouped.
-    for columns in (list(contract.key), keyed.column_names):
-        if keyed.group_by(columns).aggregate([]).num_rows == keyed.num_rows:
-            return []
-    numbered = keyed.append_column("_n", pa.array(range(keyed.num_rows)))
-    first = numbered.group_by(keyed.column_names).aggregate([("_n", "min")])["_n_min"]
-    again = pc.invert(pc.is_in(numbered["_n"], value_set=first.combine_chunks()))
-    repeated: list[int] = pc.indices_nonzero(again.combine_chunks()).to_pylist()
+        others.append(batches.take(twins))
+    codes = _codes([codes.take(twins), *others])
+    same = _twins(codes)
+    said: set[int] = set()
+    repeated: list[int] = []
+    for row, code in zip(twins.take(same).to_pylist(), codes.take(same).to_pylist(), strict=True):
+        if code in said:
+            repeated.append(row)
+        elif row not in refused:
+            said.add(code)
     return repeated
+
+
+def _codes(columns: Sequence[pa.Array | pa.ChunkedArray]) -> pa.Array:
+    """Number the distinct combinations of values: equal numbers, equal rows; a null is a value."""
+    codes = _encoded(columns[0]).indices
+    for column in columns[1:]:
+        encoded = _encoded(column)
+        pairs = pc.multiply(codes.cast(pa.int64()), len(encoded.dictionary) or 1)
+        codes = _encoded(pc.add(pairs, encoded.indices.cast(pa.int64()))).indices
+    return codes
+
+
+def _encoded(values: pa.Array | pa.ChunkedArray) -> pa.DictionaryArray:
+    if isinstance(values, pa.ChunkedArray):
+        values = values.combine_chunks()
+    return values.dictionary_encode(null_encoding="encode")
+
+
+def _twins(codes: pa.Array) -> pa.Array:
+    """Find the rows whose number others bear too, in their order."""
+    if pc.count_distinct(codes).as_py() == len(codes):
+        return pa.array([], pa.uint64())
+    counted = codes.value_counts()
+    several = counted.field("values").filter(pc.greater(counted.field("counts"), 1))
+    return pc.indices_nonzero(pc.is_in(codes, value_set=several))

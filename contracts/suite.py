@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from contracts.schema import arrow_type
 from contracts.violations import Kind
 
 _ROW = "_audit_row"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Kinds that both gate and suite judge; types are Arrow's business, whole records the lander's.
 COVERED = frozenset(
     {Kind.REQUIRED, Kind.ENUM, Kind.MINIMUM, Kind.MAXIMUM, Kind.LENGTH, Kind.PATTERN, Kind.FORMAT}
@@ -70,13 +71,22 @@ def _edge(column: Property, text: str) -> int:
     if column.type is LogicalType.DATE:
         return date.fromisoformat(text).toordinal()
     if column.type is LogicalType.TIMESTAMP:
-        return int(datetime.fromisoformat(text).timestamp())
+        return _microseconds(datetime.fromisoformat(text))
     return _whole(Decimal(text), _scale(column))
 
 
 def _scale(column: Property) -> int:
-    kind = arrow_type(column)
-    return int(kind.scale) if pa.types.is_decimal(kind) else 0
+    """Tell how many decimal places hold every value and every edge: an edge may be finer."""
+    kind, limits = arrow_type(column), column.limits
+    edges = (
+        limits.minimum, limits.maximum, limits.exclusive_minimum, limits.exclusive_maximum
+    )  # fmt: skip
+    places = [-int(Decimal(e).as_tuple().exponent) for e in edges if e is not None]
+    return max(*places, kind.scale if pa.types.is_decimal(kind) else 0, 0)
+
+
+def _microseconds(at: datetime) -> int:
+    return (at - _EPOCH) // timedelta(microseconds=1)
 
 
 def _whole(value: Decimal, scale: int) -> int:
@@ -88,7 +98,7 @@ def _counted(column: Property, values: pa.ChunkedArray) -> list[int | None]:
     if column.type is LogicalType.DATE:
         return [None if day is None else day.toordinal() for day in values.to_pylist()]
     if column.type is LogicalType.TIMESTAMP:
-        return [None if at is None else int(at.timestamp()) for at in values.to_pylist()]
+        return [None if at is None else _microseconds(at) for at in values.to_pylist()]
     scale = _scale(column)
     return [None if v is None else _whole(Decimal(v), scale) for v in values.to_pylist()]
 
@@ -159,6 +169,20 @@ def second_opinion(rows: pa.Table, contract: Contract, docs: Path | None) -> lis
     return found
 
 
+def differ(mine: set[str], theirs: set[str], contract: Contract, *, is_delete: bool) -> bool:
+    """Compare the gate's codes with the suite's, on what both judge: of a delete, only its key."""
+    if is_delete:
+        theirs = {code for code in theirs if code.rpartition(".")[0] in contract.key}
+    # A value of the wrong type has none to the gate; what the suite makes of its text is no answer.
+    untyped = _columns_of(mine, Kind.TYPE)
+    theirs = {code for code in theirs if code.rpartition(".")[0] not in untyped}
+    return {code for code in mine if code.rpartition(".")[2] in COVERED} != theirs
+
+
+def _columns_of(reasons: set[str], kind: Kind) -> set[str]:
+    return {reason.rpartition(".")[0] for reason in reasons if reason.endswith(f".{kind}")}
+
+
 def _checked_column(promise: Promise) -> str:
     return f"{promise.column}__is_valid" if promise.kind is Kind.FORMAT else promise.column
 
@@ -186,7 +210,9 @@ def _frame(rows: pa.Table, contract: Contract) -> object:
         if column.type in {LogicalType.STRING, LogicalType.BOOLEAN}:
             columns[column.name] = pd.Series(values.to_pylist(), dtype=object)
         else:
-            columns[column.name] = pd.Series(_counted(column, values), dtype="Int64")
+            # 38 digits are more than 64 bits hold.
+            dtype = object if column.type is LogicalType.NUMBER else "Int64"
+            columns[column.name] = pd.Series(_counted(column, values), dtype=dtype)
         if column.format is not None:
             holds = FORMATS[column.format].holds
             valid = [None if code is None else holds(code) for code in values.to_pylist()]

@@ -12,7 +12,7 @@ from contracts import decode
 from contracts.loader import all_contracts
 from contracts.model import Contract
 from contracts.schema import INSTANT, batch_schema
-from contracts.suite import COVERED, second_opinion
+from contracts.suite import differ, second_opinion
 from contracts.violations import Kind
 from kernel import clock
 from kernel.errors import ChecksFailedError
@@ -221,23 +221,9 @@ def _opinions(
     gate += [set(reasons) for reasons in refused["reasons"].to_pylist()]
     places = [*_places(landed, "_"), *_places(refused, "")]
     return [
-        (place, mine, theirs, _differ(mine, theirs, contract, is_delete=is_delete))
+        (place, mine, theirs, differ(mine, theirs, contract, is_delete=is_delete))
         for place, mine, theirs, is_delete in zip(places, gate, opinions, deletes, strict=True)
     ]
-
-
-def _differ(mine: set[str], theirs: set[str], contract: Contract, *, is_delete: bool) -> bool:
-    """Compare on what both judge: of a delete, only its key."""
-    if is_delete:
-        theirs = {code for code in theirs if code.rpartition(".")[0] in contract.key}
-    # A value of the wrong type has none to the gate; what the suite makes of its text is no answer.
-    untyped = _columns_of(mine, Kind.TYPE)
-    theirs = {code for code in theirs if code.rpartition(".")[0] not in untyped}
-    return {code for code in mine if code.rpartition(".")[2] in COVERED} != theirs
-
-
-def _columns_of(reasons: set[str], kind: Kind) -> set[str]:
-    return {reason.rpartition(".")[0] for reason in reasons if reason.endswith(f".{kind}")}
 
 
 def _places(rows: pa.Table, prefix: str) -> list[Place]:

@@ -81,6 +81,22 @@ def test_the_same_version_of_a_key_twice_is_a_repeat_and_another_version_is_hist
     assert reasons(contract, first, later, dict(first)) == {2: ("order_id.unique",)}
 
 
+def test_a_refused_row_does_not_make_its_good_twin_a_repeat() -> None:
+    contract = find("erp.sales_order.v1")
+    good, bad = valid_row(contract), valid_row(contract, currency="cny")
+    assert reasons(contract, bad, good, bad, good) == {
+        0: ("currency.pattern",),
+        2: ("currency.pattern", "order_id.unique"),
+        3: ("order_id.unique",),
+    }
+
+
+def test_deletes_without_a_version_repeat_one_another() -> None:
+    contract = find("erp.sales_order.v1")
+    gone = {"order_id": "SO1", "_op": "delete"}
+    assert reasons(contract, gone, valid_row(contract), gone) == {2: ("order_id.unique",)}
+
+
 def test_a_delete_is_checked_on_its_key_only() -> None:
     contract = find("erp.sales_order.v1")
     assert reasons(contract, {"order_id": "SO1", "_op": "delete"}) == {}
