@@ -10,16 +10,21 @@ from pathlib import Path
 import pyarrow as pa
 
 from contracts.formats import FORMATS
-from contracts.model import Contract, LogicalType, Property
+from contracts.model import Contract, Limits, LogicalType, Property, Rule, Severity
 from contracts.schema import arrow_type
 from contracts.violations import Kind
 
 _ROW = "_audit_row"
+# What GX calls ours; its own `warning` would let the suite pass, as a row with a warning does.
+_SEVERITIES = {Severity.ERROR: "critical", Severity.WARNING: "warning"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Kinds that both gate and suite judge; types are Arrow's business, whole records the lander's.
 COVERED = frozenset(
-    {Kind.REQUIRED, Kind.ENUM, Kind.MINIMUM, Kind.MAXIMUM, Kind.LENGTH, Kind.PATTERN, Kind.FORMAT}
-)
+    {
+        Kind.REQUIRED, Kind.ENUM, Kind.MINIMUM, Kind.MAXIMUM, Kind.LENGTH, Kind.PATTERN,
+        Kind.FORMAT, Kind.ORDER,
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,7 @@ class Promise:
 
     column: str
     kind: Kind
+    severity: Severity
     expectation: str
     arguments: Mapping[str, object]
 
@@ -37,33 +43,42 @@ class Promise:
         return f"{self.column}.{self.kind}"
 
 
+_Said = tuple[Kind, str, Mapping[str, object]]
+
+
 def promises(contract: Contract) -> Iterator[Promise]:
     """Compile a contract's promises to expectations."""
     for column in contract.properties:
-        if column.required:
-            yield Promise(column.name, Kind.REQUIRED, "ExpectColumnValuesToNotBeNull", {})
-        if column.enum:
-            allowed = [each.value for each in column.enum]
-            yield Promise(
-                column.name, Kind.ENUM, "ExpectColumnValuesToBeInSet", {"value_set": allowed}
-            )
-        yield from _bounds(column)
-        yield from _spelling(column)
+        for rule in column.rules:
+            for kind, expectation, arguments in _said(column, rule):
+                # A pair of columns is named as such.
+                alone = {} if kind is Kind.ORDER else {"column": column.name}
+                checked = {**alone, **arguments}
+                yield Promise(column.name, kind, rule.severity, expectation, checked)
 
 
-def _bounds(column: Property) -> Iterator[Promise]:
-    limits = column.limits
-    low = limits.exclusive_minimum or limits.minimum
-    high = limits.exclusive_maximum or limits.maximum
+def _said(column: Property, rule: Rule) -> Iterator[_Said]:
+    if rule.required:
+        yield Kind.REQUIRED, "ExpectColumnValuesToNotBeNull", {}
+    if rule.enum:
+        allowed = [each.value for each in rule.enum]
+        yield Kind.ENUM, "ExpectColumnValuesToBeInSet", {"value_set": allowed}
+    yield from _bounds(column, rule.limits)
+    yield from _spelling(column, rule)
+    if rule.not_before is not None:
+        pair = {"column_A": column.name, "column_B": rule.not_before, "or_equal": True}
+        told = {**pair, "ignore_row_if": "either_value_is_missing"}
+        yield Kind.ORDER, "ExpectColumnPairValuesAToBeGreaterThanB", told
+
+
+def _bounds(column: Property, limits: Limits) -> Iterator[_Said]:
     between = "ExpectColumnValuesToBeBetween"
-    if low is not None:
-        strict = limits.exclusive_minimum is not None
-        arguments = {"min_value": _edge(column, low), "strict_min": strict}
-        yield Promise(column.name, Kind.MINIMUM, between, arguments)
-    if high is not None:
-        strict = limits.exclusive_maximum is not None
-        arguments = {"max_value": _edge(column, high), "strict_max": strict}
-        yield Promise(column.name, Kind.MAXIMUM, between, arguments)
+    for edge, strict in ((limits.minimum, False), (limits.exclusive_minimum, True)):
+        if edge is not None:
+            yield Kind.MINIMUM, between, {"min_value": _edge(column, edge), "strict_min": strict}
+    for edge, strict in ((limits.maximum, False), (limits.exclusive_maximum, True)):
+        if edge is not None:
+            yield Kind.MAXIMUM, between, {"max_value": _edge(column, edge), "strict_max": strict}
 
 
 def _edge(column: Property, text: str) -> int:
@@ -77,11 +92,13 @@ def _edge(column: Property, text: str) -> int:
 
 def _scale(column: Property) -> int:
     """Tell how many decimal places hold every value and every edge: an edge may be finer."""
-    kind, limits = arrow_type(column), column.limits
-    edges = (
-        limits.minimum, limits.maximum, limits.exclusive_minimum, limits.exclusive_maximum
-    )  # fmt: skip
-    places = [-int(Decimal(e).as_tuple().exponent) for e in edges if e is not None]
+    kind = arrow_type(column)
+    places = [
+        -int(Decimal(edge).as_tuple().exponent)
+        for rule in column.rules
+        for edge in rule.limits.edges
+        if edge is not None
+    ]
     return max(*places, kind.scale if pa.types.is_decimal(kind) else 0, 0)
 
 
@@ -103,19 +120,23 @@ def _counted(column: Property, values: pa.ChunkedArray) -> list[int | None]:
     return [None if v is None else _whole(Decimal(v), scale) for v in values.to_pylist()]
 
 
-def _spelling(column: Property) -> Iterator[Promise]:
-    limits = column.limits
+def _spelling(column: Property, rule: Rule) -> Iterator[_Said]:
+    limits = rule.limits
     if limits.min_length is not None or limits.max_length is not None:
         arguments = {"min_value": limits.min_length, "max_value": limits.max_length}
-        yield Promise(column.name, Kind.LENGTH, "ExpectColumnValueLengthsToBeBetween", arguments)
+        yield Kind.LENGTH, "ExpectColumnValueLengthsToBeBetween", arguments
     if limits.pattern is not None:
         # Python's $ also matches before a final newline; RE2's does not.
         regex = limits.pattern.removesuffix("$") + r"\Z"
-        yield Promise(column.name, Kind.PATTERN, "ExpectColumnValuesToMatchRegex", {"regex": regex})
-    if column.format is not None:
-        yield Promise(
-            column.name, Kind.FORMAT, "ExpectColumnValuesToBeInSet", {"value_set": [True]}
-        )
+        yield Kind.PATTERN, "ExpectColumnValuesToMatchRegex", {"regex": regex}
+    if rule.format is not None:
+        valid = {"column": _valid_name(column, rule.format), "value_set": [True]}
+        yield Kind.FORMAT, "ExpectColumnValuesToBeInSet", valid
+
+
+def _valid_name(column: Property, name: str) -> str:
+    """Name the column that tells of each code whether it is of a format."""
+    return f"{column.name}__is_{name}"
 
 
 def second_opinion(rows: pa.Table, contract: Contract, docs: Path | None) -> list[set[str]]:
@@ -138,7 +159,7 @@ def second_opinion(rows: pa.Table, contract: Contract, docs: Path | None) -> lis
         expectation = getattr(gxe, promise.expectation)
         suite.add_expectation(
             expectation(
-                column=_checked_column(promise),
+                severity=_SEVERITIES[promise.severity],
                 description=f"{contract.column(promise.column).title.zh}：{promise.code}",
                 meta={"code": promise.code},
                 **promise.arguments,
@@ -183,10 +204,6 @@ def _columns_of(reasons: set[str], kind: Kind) -> set[str]:
     return {reason.rpartition(".")[0] for reason in reasons if reason.endswith(f".{kind}")}
 
 
-def _checked_column(promise: Promise) -> str:
-    return f"{promise.column}__is_valid" if promise.kind is Kind.FORMAT else promise.column
-
-
 def _note(result: Mapping[str, object], found: list[set[str]]) -> None:
     """Write down which rows a promise is broken in; one that could not be checked is an error."""
     config = result["expectation_config"]
@@ -213,8 +230,8 @@ def _frame(rows: pa.Table, contract: Contract) -> object:
             # 38 digits are more than 64 bits hold.
             dtype = object if column.type is LogicalType.NUMBER else "Int64"
             columns[column.name] = pd.Series(_counted(column, values), dtype=dtype)
-        if column.format is not None:
-            holds = FORMATS[column.format].holds
+        for name in {rule.format for rule in column.rules if rule.format is not None}:
+            holds = FORMATS[name].holds
             valid = [None if code is None else holds(code) for code in values.to_pylist()]
-            columns[f"{column.name}__is_valid"] = pd.Series(valid, dtype=object)
+            columns[_valid_name(column, name)] = pd.Series(valid, dtype=object)
     return pd.DataFrame(columns)

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from contracts import decode
 from contracts.loader import all_contracts
 from contracts.model import Contract
-from contracts.schema import INSTANT, batch_schema
+from contracts.schema import INSTANT, WARNINGS, batch_schema, landing_schema
 from contracts.suite import differ, second_opinion
 from contracts.violations import Kind
 from kernel import clock
@@ -51,6 +51,8 @@ def audit(settings: Settings | None = None) -> dict[str, object]:
     audited: dict[str, int] = {}
     for contract in all_contracts().values():
         if store.exists(contract.table):
+            # A table of an older version gets the columns that it lacks.
+            store.create(contract.table, landing_schema(contract), ("_month",))
             _recheck(settings, store, contract)
             audited[contract.id] = _audit(settings, store, contract)
     left = open_findings(store)
@@ -217,7 +219,9 @@ def _opinions(
         # Deprecations inside GX's own libraries are not ours to mend.
         warnings.simplefilter("ignore")
         opinions = second_opinion(rows, contract, docs_folder(settings) / contract.id)
-    gate: list[set[str]] = [set() for _ in range(landed.num_rows)]
+    gate: list[set[str]] = [
+        set(codes.split(",")) if codes else set() for codes in landed[WARNINGS].to_pylist()
+    ]
     gate += [set(reasons) for reasons in refused["reasons"].to_pylist()]
     places = [*_places(landed, "_"), *_places(refused, "")]
     return [

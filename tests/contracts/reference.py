@@ -6,7 +6,7 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from contracts.formats import FORMATS
-from contracts.model import Contract, LogicalType, Property
+from contracts.model import Contract, LogicalType, Property, Rule
 
 Row = Mapping[str, object]
 _USCC = "0123456789ABCDEFGHJKLMNPQRTUWXY"
@@ -18,48 +18,62 @@ def judged(
     contract: Contract,
     faults: Mapping[int, Sequence[str]],
     batches: Sequence[int],
-) -> list[set[str]]:
-    """Give the reason codes of each row; faults are those found while decoding."""
-    found = [_row(row, contract, set(faults.get(at, ()))) for at, row in enumerate(rows)]
-    for at in _repeats(rows, contract, found, batches):
-        found[at].add(f"{contract.key[0]}.unique")
-    return found
+) -> tuple[list[set[str]], list[bool]]:
+    """Give the reason codes of each row, and whether it is refused; faults are decoding's."""
+    found, refused = [], []
+    for at, row in enumerate(rows):
+        errors, warnings = _row(row, contract, set(faults.get(at, ())))
+        found.append(errors | warnings)
+        refused.append(bool(errors))
+    for at in _repeats(rows, contract, tuple(refused), batches):
+        if "record.undecodable" not in found[at]:
+            found[at].add(f"{contract.key[0]}.unique")
+        refused[at] = True
+    return found, refused
 
 
-def _row(row: Row, contract: Contract, faults: set[str]) -> set[str]:
+def _row(row: Row, contract: Contract, faults: set[str]) -> tuple[set[str], set[str]]:
+    """Give the codes of a row by severity."""
     if "record.undecodable" in faults:
-        return faults
-    found = set(faults)
+        return faults, set()
+    errors, warnings = set(faults), set[str]()
     for column in contract.properties:
         if row["_op"] == "delete" and column.name not in contract.key:
             continue
-        value = row[column.name]
-        if value is not None:
-            found |= {f"{column.name}.{kind}" for kind in _value(column, value)}
-        elif column.required and f"{column.name}.type" not in faults:
-            found.add(f"{column.name}.required")
-    return found
+        for rule in column.rules:
+            found = {f"{column.name}.{kind}" for kind in _broken(row, column, rule, faults)}
+            if rule.severity == "error":
+                errors |= found
+            else:
+                warnings |= found
+    return errors, warnings
 
 
-def _value(column: Property, value: object) -> set[str]:
-    limits = column.limits
+def _broken(row: Row, column: Property, rule: Rule, faults: set[str]) -> set[str]:
+    value = row[column.name]
+    if value is None:
+        is_missing = rule.required and f"{column.name}.type" not in faults
+        return {"required"} if is_missing else set()
+    limits = rule.limits
+    low, strict_low, high, strict_high = (
+        None if edge is None else _edge(column, edge)
+        for edge in (
+            limits.minimum, limits.exclusive_minimum, limits.maximum, limits.exclusive_maximum
+        )
+    )  # fmt: skip
+    first = row[rule.not_before] if rule.not_before else None
     broken = {
-        "enum": bool(column.enum) and value not in [each.value for each in column.enum],
-        "minimum": (limits.minimum is not None and value < _edge(column, limits.minimum))
-        or (
-            limits.exclusive_minimum is not None
-            and value <= _edge(column, limits.exclusive_minimum)
-        ),
-        "maximum": (limits.maximum is not None and value > _edge(column, limits.maximum))
-        or (
-            limits.exclusive_maximum is not None
-            and value >= _edge(column, limits.exclusive_maximum)
-        ),
+        "enum": bool(rule.enum) and value not in [each.value for each in rule.enum],
+        "minimum": (low is not None and value < low)
+        or (strict_low is not None and value <= strict_low),
+        "maximum": (high is not None and value > high)
+        or (strict_high is not None and value >= strict_high),
+        "order": first is not None and value < first,
     }
     if isinstance(value, str):
         broken["length"] = not (limits.min_length or 0) <= len(value) <= (limits.max_length or 1e9)
         broken["pattern"] = limits.pattern is not None and not _is_spelt(value, limits.pattern)
-        broken["format"] = column.format is not None and not _is_of(value, column.format)
+        broken["format"] = rule.format is not None and not _is_of(value, rule.format)
     return {kind for kind, is_broken in broken.items() if is_broken}
 
 
@@ -87,7 +101,7 @@ def _is_of(text: str, name: str) -> bool:
 def _repeats(
     rows: Sequence[Row],
     contract: Contract,
-    found: Sequence[set[str]],
+    refused: Sequence[bool],
     batches: Sequence[int],
 ) -> list[int]:
     """Find the rows that say again what an accepted row of their batch has said before."""
@@ -97,8 +111,7 @@ def _repeats(
     for at, row in enumerate(rows):
         said = (batches[at], *(row[name] for name in names))
         if said in seen:
-            if "record.undecodable" not in found[at]:
-                repeats.append(at)
-        elif not found[at]:
+            repeats.append(at)
+        elif not refused[at]:
             seen.add(said)
     return repeats

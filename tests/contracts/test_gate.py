@@ -17,7 +17,8 @@ def reasons(contract: Contract, *rows: dict[str, object]) -> dict[int, tuple[str
     """Send rows as JSON, as any vendor may, and give the reason codes by row."""
     decoded = decode_json(canonical.dumps(list(rows)), contract, lines=False)
     verdict = judge(decoded.rows, contract, decoded.faults)
-    return {row: tuple(each.code for each in why) for row, why in verdict.refused.items()}
+    found = {**verdict.refused, **verdict.warned}
+    return {row: tuple(each.code for each in why) for row, why in sorted(found.items())}
 
 
 def codes(contract: Contract, column: str, value: object) -> tuple[str, ...]:
