@@ -85,7 +85,7 @@ def judge(
     Rows of several batches may be judged at once: `batches` then tells to which each belongs.
     """
     found = _Found(faults)
-    deletes = pc.equal(rows["_op"], "delete").combine_chunks()
+    deletes = pc.equal(_whole(rows["_op"]), "delete")
     keeps = pc.invert(deletes) if pc.any(deletes).as_py() else None
     for column in contract.properties:
         for rule in column.rules:
@@ -102,7 +102,7 @@ def judge(
 
 def _broken(column: Property, rule: Rule, rows: pa.Table) -> Iterator[tuple[Kind, pa.Array]]:
     """Give a mask per promise, true where broken; a null breaks only its own rule."""
-    values = rows[column.name].combine_chunks()
+    values = _whole(rows[column.name])
     if rule.required and values.null_count:
         yield Kind.REQUIRED, pc.is_null(values)
     if rule.enum:
@@ -111,7 +111,12 @@ def _broken(column: Property, rule: Rule, rows: pa.Table) -> Iterator[tuple[Kind
     yield from _beyond(column, rule.limits, values)
     yield from _misspelt(rule, values)
     if rule.not_before is not None:
-        yield Kind.ORDER, pc.less(values, rows[rule.not_before].combine_chunks())
+        yield Kind.ORDER, pc.less(values, _whole(rows[rule.not_before]))
+
+
+def _whole(values: pa.ChunkedArray) -> pa.Array:
+    """Give a column in one piece; combining a single piece would copy it."""
+    return values.chunk(0) if values.num_chunks == 1 else values.combine_chunks()
 
 
 def _edge(column: Property, text: str) -> pa.Scalar:
@@ -160,11 +165,14 @@ def _repeated(
     rows: pa.Table, contract: Contract, batches: pa.Array | None, refused: Container[int]
 ) -> list[int]:
     """Find the rows that say again what a row of their batch that is not refused said before."""
-    codes = _codes([rows[name] for name in contract.key])
+    keys = [_whole(rows[name]) for name in contract.key]
+    if len(keys) == 1 and _is_unique(keys[0]):
+        return []
     # The key alone nearly always settles it; the other columns are asked of its twins only.
+    codes = _codes(keys)
     twins = _twins(codes)
     names = [name for name in ("updated_at", "_op") if name in rows.column_names]
-    others = [rows[name].take(twins) for name in names]
+    others = [_whole(rows[name]).take(twins) for name in names]
     if batches is not None:
         others.append(batches.take(twins))
     codes = _codes([codes.take(twins), *others])
@@ -179,7 +187,13 @@ def _repeated(
     return repeated
 
 
-def _codes(columns: Sequence[pa.Array | pa.ChunkedArray]) -> pa.Array:
+def _is_unique(values: pa.Array) -> bool:
+    """Tell whether no value occurs twice; sources mostly send in the order of their keys."""
+    is_rising = pc.all(pc.less(values[:-1], values[1:]), skip_nulls=False).as_py()
+    return bool(is_rising) or len(values.unique()) == len(values)
+
+
+def _codes(columns: Sequence[pa.Array]) -> pa.Array:
     """Number the distinct combinations of values: equal numbers, equal rows; a null is a value."""
     codes = _encoded(columns[0]).indices
     for column in columns[1:]:
@@ -189,16 +203,12 @@ def _codes(columns: Sequence[pa.Array | pa.ChunkedArray]) -> pa.Array:
     return codes
 
 
-def _encoded(values: pa.Array | pa.ChunkedArray) -> pa.DictionaryArray:
-    if isinstance(values, pa.ChunkedArray):
-        values = values.combine_chunks()
+def _encoded(values: pa.Array) -> pa.DictionaryArray:
     return values.dictionary_encode(null_encoding="encode")
 
 
 def _twins(codes: pa.Array) -> pa.Array:
     """Find the rows whose number others bear too, in their order."""
-    if pc.count_distinct(codes).as_py() == len(codes):
-        return pa.array([], pa.uint64())
     counted = codes.value_counts()
     several = counted.field("values").filter(pc.greater(counted.field("counts"), 1))
     return pc.indices_nonzero(pc.is_in(codes, value_set=several))
