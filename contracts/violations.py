@@ -19,6 +19,8 @@ class Kind(StrEnum):
     FORMAT = "format"
     ORDER = "order"
     UNIQUE = "unique"
+    REFERENCE = "reference"
+    VERSION = "version"
     OPERATION = "operation"
     UNDECODABLE = "record.undecodable"
     TOO_LARGE = "record.too_large"
@@ -46,6 +48,8 @@ TITLES: dict[Kind, Title] = {
     Kind.FORMAT: Title("校验位或编码不符", "The check digit or code is wrong"),
     Kind.ORDER: Title("早于应在其前的时间", "The time is before the one that it follows"),
     Kind.UNIQUE: Title("主键重复", "The key occurs twice in the batch"),
+    Kind.REFERENCE: Title("所引用的对象一直未到", "What the row refers to has not come"),
+    Kind.VERSION: Title("同一版本内容不同", "One version was told with different content"),
     Kind.OPERATION: Title("操作类型不符", "The operation is neither upsert nor delete"),
     Kind.UNDECODABLE: Title("无法解码", "The body cannot be decoded"),
     Kind.TOO_LARGE: Title("超过大小上限", "The record is larger than allowed"),

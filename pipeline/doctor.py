@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from contracts.loader import all_contracts
 from kernel.errors import ChecksFailedError, DependencyUnavailableError
-from pipeline import wiring
+from pipeline import promises, wiring
 from pipeline.findings import agent_findings, gap_findings, holes_of, lag_findings, ledger_findings
 from pipeline.land import standings
 from pipeline.publish import RoundReport, read_status, resident_agents
@@ -117,6 +117,7 @@ def examine(settings: Settings | None = None) -> Health:
         *found,
         *agent_findings(agents, records, landed),
         *ledger_findings(settings, store),
+        *(promises.worded(f) for f in promises.findings(store) if f["state"] == promises.OPEN),
     ]
     return Health(streams, behind, tuple(findings), silent)
 
