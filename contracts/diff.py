@@ -1,12 +1,12 @@
 """What changed between two versions of a contract, and which changes break somebody."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 
 import pyarrow as pa
 
-from contracts.model import Contract, Property
+from contracts.model import Contract, Property, Rule, Severity
 from contracts.schema import arrow_type
 
 # Values of these classes leave the factory in another form.
@@ -79,6 +79,7 @@ def _column(old: Property, new: Property) -> Iterator[Change]:
     yield from _enum(old, new)
     yield from _limits(old, new)
     yield from _spelling(old, new)
+    yield from _quality(old, new)
 
 
 def _holds(wide: pa.DataType, narrow: pa.DataType) -> bool:
@@ -138,6 +139,30 @@ def _spelling(old: Property, new: Property) -> Iterator[Change]:
     for what, (before, after) in told.items():
         if before != after:
             yield Change(old.name, what, _said(before), _said(after), after is not None)
+
+
+def _quality(old: Property, new: Property) -> Iterator[Change]:
+    """Compare quality rules: a promise breaks somebody once its severity is error."""
+    before, after = ({_wording(rule): rule.severity for rule in c.quality} for c in (old, new))
+    for wording in sorted(before.keys() | after.keys()):
+        was, now = before.get(wording), after.get(wording)
+        if was != now:
+            what = "severity" if was and now else "quality"
+            said, says = (f"{each}: {wording}" if each else "" for each in (was, now))
+            yield Change(old.name, what, said, says, now is Severity.ERROR)
+
+
+def _wording(rule: Rule) -> str:
+    """Say what a rule promises, whatever follows from it."""
+    limits = {name: value for name, value in asdict(rule.limits).items() if value is not None}
+    words = {
+        "required": rule.required or None,
+        **limits,
+        "enum": ", ".join(sorted(each.value for each in rule.enum)) or None,
+        "format": rule.format,
+        "not before": rule.not_before,
+    }
+    return ", ".join(f"{name} {value}" for name, value in words.items() if value is not None)
 
 
 def _said(value: object) -> str:

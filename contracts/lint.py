@@ -56,6 +56,7 @@ def findings(contract: Contract, known: Known) -> list[Finding]:
             found += [Finding(column.name, problem) for problem in rule(column)]
         found += [Finding(column.name, each) for each in _accompanied(contract, column)]
         found += [Finding(column.name, each) for each in _referring(column, known)]
+        found += [Finding(column.name, each) for each in _following(contract, column)]
     return found or [*_examples(contract)]
 
 
@@ -192,11 +193,23 @@ def _referring(column: Property, known: Known) -> Iterator[str]:
         yield f"its type is not that of {target.id}.{found[0].name}."
 
 
+def _following(contract: Contract, column: Property) -> Iterator[str]:
+    """Ask of a column that follows another that there is such a one, and both are times."""
+    times = {LogicalType.DATE, LogicalType.TIMESTAMP}
+    for rule in column.quality:
+        before = [each for each in contract.properties if each.name == rule.not_before]
+        if rule.not_before and (not before or before[0].type != column.type):
+            yield f"there is no column `{rule.not_before}` of its type to be before it."
+        elif rule.not_before and column.type not in times:
+            yield "only a time is before another."
+
+
 def _examples(contract: Contract) -> Iterator[Finding]:
     """Judge the examples by the contract itself."""
     most = max(len(each.examples) for each in contract.properties)
     rows = [sample.valid_row(contract, number) for number in range(most)]
     decoded = decode_json(canonical.dumps(rows), contract, lines=False)
-    for reasons in judge(decoded.rows, contract, decoded.faults).refused.values():
+    verdict = judge(decoded.rows, contract, decoded.faults)
+    for reasons in (*verdict.refused.values(), *verdict.warned.values()):
         for each in reasons:
             yield Finding(each.column, f"an example breaks {each.code}.")

@@ -1,7 +1,7 @@
 """Reads ODCS files: the only place that knows how a contract is spelt."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
@@ -16,6 +16,8 @@ from contracts.model import (
     Property,
     Publisher,
     Reference,
+    Rule,
+    Severity,
     Title,
 )
 from kernel import canonical, yaml
@@ -61,9 +63,7 @@ def _custom(node: Node, where: str) -> dict[str, str]:
     }
 
 
-def _limits(node: Node, where: str) -> Limits:
-    options = _node(node.get("logicalTypeOptions") or {}, where)
-
+def _limits(options: Node) -> Limits:
     def edge(name: str) -> str | None:
         value = options.get(name)
         return None if value is None else str(value)
@@ -94,11 +94,8 @@ _EDGES: dict[LogicalType, Callable[[str], object]] = {
 
 def _legible(limits: Limits, kind: LogicalType, where: str) -> Limits:
     """Refuse an edge that is no value of its column's type, and a pattern that cannot be read."""
-    edges = (
-        limits.minimum, limits.maximum, limits.exclusive_minimum, limits.exclusive_maximum
-    )  # fmt: skip
     try:
-        for edge in edges:
+        for edge in limits.edges:
             if edge is not None:
                 _EDGES[kind](edge)
         re.compile(limits.pattern or "")
@@ -109,6 +106,64 @@ def _legible(limits: Limits, kind: LogicalType, where: str) -> Limits:
             cure="write a number, a day, an instant with its zone, or an anchored pattern.",
         ) from broken
     return limits
+
+
+# The promises that a quality rule may make, by ODCS's metrics.
+_ARGUMENTS = {
+    "nullValues": frozenset[str](),
+    "invalidValues": frozenset(
+        {
+            "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minLength", "maxLength",
+            "pattern", "validValues", "format", "notBefore",
+        }
+    ),
+}  # fmt: skip
+
+
+def _rules(node: Node, kind: LogicalType, where: str) -> tuple[Rule, ...]:
+    return tuple(_rule(each, kind, where) for each in _nodes(node.get("quality"), where))
+
+
+def _rule(node: Node, kind: LogicalType, where: str) -> Rule:
+    """Read a quality rule: promises of a column with a severity of their own."""
+    here = f"{where}, quality {node.get('id', '')}"
+    metric, severity = _text(node, "metric", here), _text(node, "severity", here)
+    given = _node(node.get("arguments") or {}, here)
+    if metric not in _ARGUMENTS or severity not in set(Severity) or node.get("mustBe") != 0:
+        raise ConfigurationError(
+            "A quality rule of a column counts null or invalid values, of which there must be 0.",
+            where=here,
+            cure="give `metric: nullValues` or `invalidValues`, `mustBe: 0`, `severity: error` or"
+            " `warning`.",
+        )
+    known = _ARGUMENTS[metric]
+    if given.keys() - known or bool(known) != bool(given):
+        raise ConfigurationError(
+            f"The rule's arguments are not those of {metric}: {', '.join(given) or 'none'}.",
+            where=here,
+            cure="use " + (", ".join(sorted(known)) or "none") + ".",
+        )
+    values = given.get("validValues")
+    listed = values if isinstance(values, list) else []
+    return Rule(
+        severity=Severity(severity),
+        required=metric == "nullValues",
+        limits=_legible(_limits(given), kind, here),
+        enum=tuple(EnumValue(str(each), str(each)) for each in listed),
+        format=_format(given, here),
+        not_before=_text(given, "notBefore", here) if "notBefore" in given else None,
+    )
+
+
+def _format(given: Mapping[str, object], where: str) -> str | None:
+    name = given.get("format")
+    if name is not None and name not in FORMATS:
+        raise ConfigurationError(
+            f"{name!r} is not a format used here.",
+            where=where,
+            cure="use one of " + ", ".join(FORMATS) + ".",
+        )
+    return None if name is None else str(name)
 
 
 def _reference(node: Node, where: str) -> Reference | None:
@@ -129,13 +184,8 @@ def _property(node: Node, where: str) -> Property:
             where=here,
             cure="use one of " + ", ".join(LogicalType) + ".",
         )
-    if custom.get("format", "uscc") not in FORMATS:
-        raise ConfigurationError(
-            f"{custom['format']!r} is not a format used here.",
-            where=here,
-            cure="use one of " + ", ".join(FORMATS) + ".",
-        )
     position = node.get("primaryKeyPosition")
+    options = _node(node.get("logicalTypeOptions") or {}, here)
     examples = node.get("examples")
     return Property(
         name=name,
@@ -145,15 +195,16 @@ def _property(node: Node, where: str) -> Property:
         required=node.get("required") is True,
         key_position=position if isinstance(position, int) else None,
         classification=_text(node, "classification", here),
-        limits=_legible(_limits(node, here), LogicalType(kind), here),
+        limits=_legible(_limits(options), LogicalType(kind), here),
         enum=tuple(
             EnumValue(str(each.get("value", "")), str(each.get("label", each.get("value", ""))))
             for each in _nodes(node.get("enum"), here)
         ),
-        format=custom.get("format"),
+        format=_format(custom, here),
         unit=custom.get("unit"),
         reference=_reference(node, here),
         examples=tuple(str(each) for each in examples) if isinstance(examples, list) else (),
+        quality=_rules(node, LogicalType(kind), here),
     )
 
 

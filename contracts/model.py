@@ -17,6 +17,13 @@ class LogicalType(StrEnum):
     TIMESTAMP = "timestamp"
 
 
+class Severity(StrEnum):
+    """What follows from a broken promise: the row is refused, or lands with a note."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
 class Publisher(StrEnum):
     """Who may publish a contract: a factory its own rows, an authority what it keeps."""
 
@@ -52,6 +59,11 @@ class Limits:
     max_length: int | None = None
     pattern: str | None = None
 
+    @property
+    def edges(self) -> tuple[str | None, ...]:
+        """List the edges of numbers and times."""
+        return self.minimum, self.maximum, self.exclusive_minimum, self.exclusive_maximum
+
 
 @dataclass(frozen=True, slots=True)
 class Reference:
@@ -59,6 +71,19 @@ class Reference:
 
     contract: ContractId
     column: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Promises of a column that are of one severity."""
+
+    severity: Severity
+    required: bool = False
+    limits: Limits = Limits()
+    enum: tuple[EnumValue, ...] = ()
+    format: str | None = None
+    # Another column of the row: the value is not before that one's.
+    not_before: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +103,13 @@ class Property:
     unit: str | None = None
     reference: Reference | None = None
     examples: tuple[str, ...] = ()
+    quality: tuple[Rule, ...] = ()
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """List what is promised: what makes the column what it is first, of severity error."""
+        own = Rule(Severity.ERROR, self.required, self.limits, self.enum, self.format)
+        return (own, *self.quality)
 
 
 @dataclass(frozen=True, slots=True)

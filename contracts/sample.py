@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
-from contracts.model import Contract, LogicalType, Property
+from contracts.model import Contract, Limits, LogicalType, Property, Rule
 from contracts.violations import Kind
 from kernel.errors import ConfigurationError
 from kernel.ids import uscc_check_character
@@ -26,7 +26,12 @@ class Case:
 
 def valid_row(contract: Contract, number: int = 0) -> Row:
     """Give a row that keeps every promise; each number gives another key."""
-    return {each.name: _value(each, number) for each in contract.properties}
+    row = {each.name: _value(each, number) for each in contract.properties}
+    for column in contract.properties:
+        for first in (rule.not_before for rule in column.rules if rule.not_before):
+            # The key moves with the number, and what follows it with the key.
+            row[column.name] = max(row[column.name], row[first], key=str)
+    return row
 
 
 def samples(contract: Contract, rows: int, bad: int) -> Iterator[tuple[Row, str]]:
@@ -53,12 +58,32 @@ def _in_turns(contract: Contract) -> Sequence[Case]:
 def cases(contract: Contract) -> Iterator[Case]:
     """List every promise of every column: kept at its edge, and broken just beyond it."""
     for column in contract.properties:
-        yield Case(column.name, None, _code(column, Kind.REQUIRED) if column.required else ())
-        yield Case(column.name, _of_another_type(column), _code(column, Kind.TYPE))
-        yield from _choices(column)
-        yield from _edges(column)
-        yield from _lengths(column)
-        yield from _spellings(column)
+        for case in _of_column(contract, column):
+            yield _with_order(contract, column, case)
+
+
+def _with_order(contract: Contract, column: Property, case: Case) -> Case:
+    """Add that a time is also before the one that it follows."""
+    code = f"{column.name}.{Kind.ORDER}"
+    days = [contract.column(rule.not_before).examples for rule in column.rules if rule.not_before]
+    is_time = isinstance(case.value, str) and case.value[:1].isdigit()
+    if code in case.reasons or not is_time or not days:
+        return case
+    is_before = str(case.value)[:10] < min(min(each) for each in days)[:10]
+    return Case(column.name, case.value, (*case.reasons, code)) if is_before else case
+
+
+def _of_column(contract: Contract, column: Property) -> Iterator[Case]:
+    needed = any(rule.required for rule in column.rules)
+    yield Case(column.name, None, _code(column, Kind.REQUIRED) if needed else ())
+    yield Case(column.name, _of_another_type(column), _code(column, Kind.TYPE))
+    for rule in column.rules:
+        yield from _choices(column, rule)
+        yield from _edges(column, rule.limits)
+        yield from _lengths(column, rule)
+        yield from _spellings(column, rule)
+        if rule.not_before is not None:
+            yield from _order(column, contract.column(rule.not_before))
 
 
 def _code(column: Property, *kinds: Kind) -> tuple[str, ...]:
@@ -103,15 +128,14 @@ def _of_another_type(column: Property) -> object:
     return 17 if column.type is LogicalType.STRING else "neither number nor time"
 
 
-def _choices(column: Property) -> Iterator[Case]:
-    for each in column.enum:
+def _choices(column: Property, rule: Rule) -> Iterator[Case]:
+    for each in rule.enum:
         yield Case(column.name, each.value)
-    if column.enum:
+    if rule.enum:
         yield Case(column.name, "nothing like it", _code(column, Kind.ENUM))
 
 
-def _edges(column: Property) -> Iterator[Case]:
-    limits = column.limits
+def _edges(column: Property, limits: Limits) -> Iterator[Case]:
     for text, inward, kind in (
         (limits.minimum, 1, Kind.MINIMUM),
         (limits.maximum, -1, Kind.MAXIMUM),
@@ -145,13 +169,13 @@ def scale_of(column: Property) -> int:
     return int(column.physical.rstrip(")").split(",")[1]) if "decimal" in column.physical else 0
 
 
-def _lengths(column: Property) -> Iterator[Case]:
-    limits = column.limits
+def _lengths(column: Property, rule: Rule) -> Iterator[Case]:
+    limits = rule.limits
     # A text of another length also breaks a format, never the other way round.
-    kinds = (Kind.LENGTH, Kind.FORMAT) if column.format else (Kind.LENGTH,)
+    kinds = (Kind.LENGTH, Kind.FORMAT) if rule.format else (Kind.LENGTH,)
     broken = _code(column, *kinds)
     if limits.max_length is not None:
-        if not column.format:
+        if not rule.format:
             yield Case(column.name, "字" * limits.max_length)
             yield Case(column.name, "字" * (limits.max_length - 1))
         yield Case(column.name, "字" * (limits.max_length + 1), broken)
@@ -159,17 +183,24 @@ def _lengths(column: Property) -> Iterator[Case]:
         yield Case(column.name, "字" * (limits.min_length - 1), broken)
 
 
-def _spellings(column: Property) -> Iterator[Case]:
+def _order(column: Property, first: Property) -> Iterator[Case]:
+    """Give a time just before that of the column that comes first."""
+    before = _moved(column, min(first.examples), -1)
+    yield Case(column.name, before, _code(column, Kind.ORDER))
+
+
+def _spellings(column: Property, rule: Rule) -> Iterator[Case]:
     """Spell the example wrongly; a last line feed is what careless patterns let pass."""
-    if column.limits.pattern is None and column.format is None:
+    limits = rule.limits
+    if limits.pattern is None and rule.format is None:
         return
-    kind = Kind.PATTERN if column.limits.pattern else Kind.FORMAT
+    kind = Kind.PATTERN if limits.pattern else Kind.FORMAT
     for example in column.examples:
         yield Case(column.name, example)
-        if column.limits.max_length is None:
+        if limits.max_length is None:
             yield Case(column.name, example + "\n", _code(column, kind))
             yield Case(column.name, example[:-1] + "\uff11", _code(column, kind))
-    if column.format == "uscc":
+    if rule.format == "uscc":
         right = column.examples[0]
         wrong = right[:-1] + ("0" if right[-1] != "0" else "1")
         yield Case(column.name, wrong, _code(column, Kind.FORMAT))

@@ -18,6 +18,7 @@ _SIMPLE: dict[str, pa.DataType] = {
     "timestamp(us, UTC)": INSTANT,
 }
 
+WARNINGS = "_warnings"
 # What landing knows about a row, beside what the contract promises of it.
 LINEAGE = pa.schema(
     [
@@ -35,6 +36,8 @@ LINEAGE = pa.schema(
         ("_broker_at", INSTANT),
         ("_record_digest", pa.string()),
         ("_extra", pa.string()),
+        # The codes of what was promised with severity warning and is not so, with commas between.
+        (WARNINGS, pa.string()),
         ("_month", pa.string()),
     ]
 )

@@ -3,22 +3,28 @@
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
 
 from contracts.formats import FORMATS
-from contracts.model import Contract, LogicalType, Property
+from contracts.model import Contract, Limits, LogicalType, Property, Rule, Severity
 from contracts.schema import arrow_type
 from contracts.violations import Kind
 
 _ROW = "_audit_row"
+# What GX calls ours; its own `warning` would let the suite pass, as a row with a warning does.
+_SEVERITIES = {Severity.ERROR: "critical", Severity.WARNING: "warning"}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Kinds that both gate and suite judge; types are Arrow's business, whole records the lander's.
 COVERED = frozenset(
-    {Kind.REQUIRED, Kind.ENUM, Kind.MINIMUM, Kind.MAXIMUM, Kind.LENGTH, Kind.PATTERN, Kind.FORMAT}
-)
+    {
+        Kind.REQUIRED, Kind.ENUM, Kind.MINIMUM, Kind.MAXIMUM, Kind.LENGTH, Kind.PATTERN,
+        Kind.FORMAT, Kind.ORDER,
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +33,7 @@ class Promise:
 
     column: str
     kind: Kind
+    severity: Severity
     expectation: str
     arguments: Mapping[str, object]
 
@@ -36,33 +43,42 @@ class Promise:
         return f"{self.column}.{self.kind}"
 
 
+_Said = tuple[Kind, str, Mapping[str, object]]
+
+
 def promises(contract: Contract) -> Iterator[Promise]:
     """Compile a contract's promises to expectations."""
     for column in contract.properties:
-        if column.required:
-            yield Promise(column.name, Kind.REQUIRED, "ExpectColumnValuesToNotBeNull", {})
-        if column.enum:
-            allowed = [each.value for each in column.enum]
-            yield Promise(
-                column.name, Kind.ENUM, "ExpectColumnValuesToBeInSet", {"value_set": allowed}
-            )
-        yield from _bounds(column)
-        yield from _spelling(column)
+        for rule in column.rules:
+            for kind, expectation, arguments in _said(column, rule):
+                # A pair of columns is named as such.
+                alone = {} if kind is Kind.ORDER else {"column": column.name}
+                checked = {**alone, **arguments}
+                yield Promise(column.name, kind, rule.severity, expectation, checked)
 
 
-def _bounds(column: Property) -> Iterator[Promise]:
-    limits = column.limits
-    low = limits.exclusive_minimum or limits.minimum
-    high = limits.exclusive_maximum or limits.maximum
+def _said(column: Property, rule: Rule) -> Iterator[_Said]:
+    if rule.required:
+        yield Kind.REQUIRED, "ExpectColumnValuesToNotBeNull", {}
+    if rule.enum:
+        allowed = [each.value for each in rule.enum]
+        yield Kind.ENUM, "ExpectColumnValuesToBeInSet", {"value_set": allowed}
+    yield from _bounds(column, rule.limits)
+    yield from _spelling(column, rule)
+    if rule.not_before is not None:
+        pair = {"column_A": column.name, "column_B": rule.not_before, "or_equal": True}
+        told = {**pair, "ignore_row_if": "either_value_is_missing"}
+        yield Kind.ORDER, "ExpectColumnPairValuesAToBeGreaterThanB", told
+
+
+def _bounds(column: Property, limits: Limits) -> Iterator[_Said]:
     between = "ExpectColumnValuesToBeBetween"
-    if low is not None:
-        strict = limits.exclusive_minimum is not None
-        arguments = {"min_value": _edge(column, low), "strict_min": strict}
-        yield Promise(column.name, Kind.MINIMUM, between, arguments)
-    if high is not None:
-        strict = limits.exclusive_maximum is not None
-        arguments = {"max_value": _edge(column, high), "strict_max": strict}
-        yield Promise(column.name, Kind.MAXIMUM, between, arguments)
+    for edge, strict in ((limits.minimum, False), (limits.exclusive_minimum, True)):
+        if edge is not None:
+            yield Kind.MINIMUM, between, {"min_value": _edge(column, edge), "strict_min": strict}
+    for edge, strict in ((limits.maximum, False), (limits.exclusive_maximum, True)):
+        if edge is not None:
+            yield Kind.MAXIMUM, between, {"max_value": _edge(column, edge), "strict_max": strict}
 
 
 def _edge(column: Property, text: str) -> int:
@@ -70,13 +86,24 @@ def _edge(column: Property, text: str) -> int:
     if column.type is LogicalType.DATE:
         return date.fromisoformat(text).toordinal()
     if column.type is LogicalType.TIMESTAMP:
-        return int(datetime.fromisoformat(text).timestamp())
+        return _microseconds(datetime.fromisoformat(text))
     return _whole(Decimal(text), _scale(column))
 
 
 def _scale(column: Property) -> int:
+    """Tell how many decimal places hold every value and every edge: an edge may be finer."""
     kind = arrow_type(column)
-    return int(kind.scale) if pa.types.is_decimal(kind) else 0
+    places = [
+        -int(Decimal(edge).as_tuple().exponent)
+        for rule in column.rules
+        for edge in rule.limits.edges
+        if edge is not None
+    ]
+    return max(*places, kind.scale if pa.types.is_decimal(kind) else 0, 0)
+
+
+def _microseconds(at: datetime) -> int:
+    return (at - _EPOCH) // timedelta(microseconds=1)
 
 
 def _whole(value: Decimal, scale: int) -> int:
@@ -88,24 +115,28 @@ def _counted(column: Property, values: pa.ChunkedArray) -> list[int | None]:
     if column.type is LogicalType.DATE:
         return [None if day is None else day.toordinal() for day in values.to_pylist()]
     if column.type is LogicalType.TIMESTAMP:
-        return [None if at is None else int(at.timestamp()) for at in values.to_pylist()]
+        return [None if at is None else _microseconds(at) for at in values.to_pylist()]
     scale = _scale(column)
     return [None if v is None else _whole(Decimal(v), scale) for v in values.to_pylist()]
 
 
-def _spelling(column: Property) -> Iterator[Promise]:
-    limits = column.limits
+def _spelling(column: Property, rule: Rule) -> Iterator[_Said]:
+    limits = rule.limits
     if limits.min_length is not None or limits.max_length is not None:
         arguments = {"min_value": limits.min_length, "max_value": limits.max_length}
-        yield Promise(column.name, Kind.LENGTH, "ExpectColumnValueLengthsToBeBetween", arguments)
+        yield Kind.LENGTH, "ExpectColumnValueLengthsToBeBetween", arguments
     if limits.pattern is not None:
         # Python's $ also matches before a final newline; RE2's does not.
         regex = limits.pattern.removesuffix("$") + r"\Z"
-        yield Promise(column.name, Kind.PATTERN, "ExpectColumnValuesToMatchRegex", {"regex": regex})
-    if column.format is not None:
-        yield Promise(
-            column.name, Kind.FORMAT, "ExpectColumnValuesToBeInSet", {"value_set": [True]}
-        )
+        yield Kind.PATTERN, "ExpectColumnValuesToMatchRegex", {"regex": regex}
+    if rule.format is not None:
+        valid = {"column": _valid_name(column, rule.format), "value_set": [True]}
+        yield Kind.FORMAT, "ExpectColumnValuesToBeInSet", valid
+
+
+def _valid_name(column: Property, name: str) -> str:
+    """Name the column that tells of each code whether it is of a format."""
+    return f"{column.name}__is_{name}"
 
 
 def second_opinion(rows: pa.Table, contract: Contract, docs: Path | None) -> list[set[str]]:
@@ -128,7 +159,7 @@ def second_opinion(rows: pa.Table, contract: Contract, docs: Path | None) -> lis
         expectation = getattr(gxe, promise.expectation)
         suite.add_expectation(
             expectation(
-                column=_checked_column(promise),
+                severity=_SEVERITIES[promise.severity],
                 description=f"{contract.column(promise.column).title.zh}：{promise.code}",
                 meta={"code": promise.code},
                 **promise.arguments,
@@ -159,8 +190,18 @@ def second_opinion(rows: pa.Table, contract: Contract, docs: Path | None) -> lis
     return found
 
 
-def _checked_column(promise: Promise) -> str:
-    return f"{promise.column}__is_valid" if promise.kind is Kind.FORMAT else promise.column
+def differ(mine: set[str], theirs: set[str], contract: Contract, *, is_delete: bool) -> bool:
+    """Compare the gate's codes with the suite's, on what both judge: of a delete, only its key."""
+    if is_delete:
+        theirs = {code for code in theirs if code.rpartition(".")[0] in contract.key}
+    # A value of the wrong type has none to the gate; what the suite makes of its text is no answer.
+    untyped = _columns_of(mine, Kind.TYPE)
+    theirs = {code for code in theirs if code.rpartition(".")[0] not in untyped}
+    return {code for code in mine if code.rpartition(".")[2] in COVERED} != theirs
+
+
+def _columns_of(reasons: set[str], kind: Kind) -> set[str]:
+    return {reason.rpartition(".")[0] for reason in reasons if reason.endswith(f".{kind}")}
 
 
 def _note(result: Mapping[str, object], found: list[set[str]]) -> None:
@@ -186,9 +227,11 @@ def _frame(rows: pa.Table, contract: Contract) -> object:
         if column.type in {LogicalType.STRING, LogicalType.BOOLEAN}:
             columns[column.name] = pd.Series(values.to_pylist(), dtype=object)
         else:
-            columns[column.name] = pd.Series(_counted(column, values), dtype="Int64")
-        if column.format is not None:
-            holds = FORMATS[column.format].holds
+            # 38 digits are more than 64 bits hold.
+            dtype = object if column.type is LogicalType.NUMBER else "Int64"
+            columns[column.name] = pd.Series(_counted(column, values), dtype=dtype)
+        for name in {rule.format for rule in column.rules if rule.format is not None}:
+            holds = FORMATS[name].holds
             valid = [None if code is None else holds(code) for code in values.to_pylist()]
-            columns[f"{column.name}__is_valid"] = pd.Series(valid, dtype=object)
+            columns[_valid_name(column, name)] = pd.Series(valid, dtype=object)
     return pd.DataFrame(columns)

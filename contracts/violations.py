@@ -17,7 +17,10 @@ class Kind(StrEnum):
     LENGTH = "length"
     PATTERN = "pattern"
     FORMAT = "format"
+    ORDER = "order"
     UNIQUE = "unique"
+    REFERENCE = "reference"
+    VERSION = "version"
     OPERATION = "operation"
     UNDECODABLE = "record.undecodable"
     TOO_LARGE = "record.too_large"
@@ -44,7 +47,10 @@ TITLES: dict[Kind, Title] = {
     Kind.LENGTH: Title("长度不符", "The text is too short or too long"),
     Kind.PATTERN: Title("格式不符", "The text does not match its pattern"),
     Kind.FORMAT: Title("校验位或编码不符", "The check digit or code is wrong"),
+    Kind.ORDER: Title("早于应在其前的时间", "The time is before the one that it follows"),
     Kind.UNIQUE: Title("主键重复", "The key occurs twice in the batch"),
+    Kind.REFERENCE: Title("所引用的对象一直未到", "What the row refers to has not come"),
+    Kind.VERSION: Title("同一版本内容不同", "One version was told with different content"),
     Kind.OPERATION: Title("操作类型不符", "The operation is neither upsert nor delete"),
     Kind.UNDECODABLE: Title("无法解码", "The body cannot be decoded"),
     Kind.TOO_LARGE: Title("超过大小上限", "The record is larger than allowed"),

@@ -1,7 +1,7 @@
 """Audit: the independent second opinion on what was landed and what was quarantined.
 
 Follows landing with its own watermark; landing never waits. It stays red until each
-disagreement with the gate is resolved.
+disagreement with the gate is resolved. Beside it, promises across rows are asked.
 """
 
 from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, task
@@ -27,4 +27,12 @@ with DAG(
 
         work()
 
+    @task
+    def promises() -> None:
+        """Ask what is promised across rows, of tables that have changed since the last time."""
+        from pipeline.promises import check as work
+
+        work()
+
     audit()
+    promises()

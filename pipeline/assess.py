@@ -12,7 +12,7 @@ from kernel import canonical, clock
 from kernel.errors import ChecksFailedError, ConfigurationError, NplusxError, as_one
 from kernel.log import logger
 from pipeline import dossier as dossiers
-from pipeline import pack, wiring
+from pipeline import pack, promises, wiring
 from pipeline.settings import Settings, read_settings
 from policy.decision import Decision, decide
 from policy.verification.dossier import Dossier
@@ -65,22 +65,28 @@ def assess(settings: Settings | None = None) -> dict[str, object]:
     versions = landing_versions(store, {name: each.version for name, each in handles.items()})
     if versions is None:
         # A refine run is half-way through; the asset event at its end comes here again.
-        return {"decided": [], "table_version": store.open(TABLE).version}
+        return {"decided": [], "held": {}, "table_version": store.open(TABLE).version}
     decided: list[str] = []
     failed: dict[str, NplusxError] = {}
+    # What broken promises across its enterprise's rows keep a claim waiting for.
+    held: dict[str, str] = {}
     code = pack.code_files()
+    promises.look(settings, dossiers.contracts())
+    broken = promises.holding(store, dossiers.contracts())
     for claim in dossiers.claims(marts):
         try:
             dossier = dossiers.build(claim, marts)
-            if _decide(store, dossier, code, versions):
+            if why := broken.get(dossier.project.enterprise_uscc):
+                held[claim] = " ".join(map(promises.worded, why))
+            elif _decide(store, dossier, code, versions):
                 decided.append(claim)
         except (ChecksFailedError, ConfigurationError) as wrong:
             # One bad claim must not keep the others waiting: it is named when they are decided.
             failed[claim] = wrong
-    logger("assess").info("assessed", decided=len(decided), failed=len(failed))
+    logger("assess").info("assessed", decided=len(decided), failed=len(failed), held=len(held))
     if failed:
         raise as_one(failed)
-    return {"decided": decided, "table_version": store.open(TABLE).version}
+    return {"decided": decided, "held": held, "table_version": store.open(TABLE).version}
 
 
 def _decide(

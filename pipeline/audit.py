@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 from contracts import decode
 from contracts.loader import all_contracts
 from contracts.model import Contract
-from contracts.schema import INSTANT, batch_schema
-from contracts.suite import COVERED, second_opinion
+from contracts.schema import INSTANT, WARNINGS, batch_schema, landing_schema
+from contracts.suite import differ, second_opinion
 from contracts.violations import Kind
 from kernel import clock
 from kernel.errors import ChecksFailedError
@@ -51,6 +51,8 @@ def audit(settings: Settings | None = None) -> dict[str, object]:
     audited: dict[str, int] = {}
     for contract in all_contracts().values():
         if store.exists(contract.table):
+            # A table of an older version gets the columns that it lacks.
+            store.create(contract.table, landing_schema(contract), ("_month",))
             _recheck(settings, store, contract)
             audited[contract.id] = _audit(settings, store, contract)
     left = open_findings(store)
@@ -221,27 +223,15 @@ def _opinions(
         # Deprecations inside GX's own libraries are not ours to mend.
         warnings.simplefilter("ignore")
         opinions = second_opinion(rows, contract, docs_folder(settings) / contract.id)
-    gate: list[set[str]] = [set() for _ in range(landed.num_rows)]
+    gate: list[set[str]] = [
+        set(codes.split(",")) if codes else set() for codes in landed[WARNINGS].to_pylist()
+    ]
     gate += [set(reasons) for reasons in refused["reasons"].to_pylist()]
     places = [*_places(landed, "_"), *_places(refused, "")]
     return [
-        (place, mine, theirs, _differ(mine, theirs, contract, is_delete=is_delete))
+        (place, mine, theirs, differ(mine, theirs, contract, is_delete=is_delete))
         for place, mine, theirs, is_delete in zip(places, gate, opinions, deletes, strict=True)
     ]
-
-
-def _differ(mine: set[str], theirs: set[str], contract: Contract, *, is_delete: bool) -> bool:
-    """Compare on what both judge: of a delete, only its key."""
-    if is_delete:
-        theirs = {code for code in theirs if code.rpartition(".")[0] in contract.key}
-    # A value of the wrong type has none to the gate; what the suite makes of its text is no answer.
-    untyped = _columns_of(mine, Kind.TYPE)
-    theirs = {code for code in theirs if code.rpartition(".")[0] not in untyped}
-    return {code for code in mine if code.rpartition(".")[2] in COVERED} != theirs
-
-
-def _columns_of(reasons: set[str], kind: Kind) -> set[str]:
-    return {reason.rpartition(".")[0] for reason in reasons if reason.endswith(f".{kind}")}
 
 
 def _places(rows: pa.Table, prefix: str) -> list[Place]:

@@ -22,6 +22,7 @@ from pipeline.findings import (
     lag_findings,
     lasting,
     ledger_findings,
+    promise_findings,
     refused,
 )
 from pipeline.land import standings
@@ -127,6 +128,7 @@ def examine(settings: Settings | None = None) -> Health:
         *agent_findings(agents, records, streams, landed),
         *audit_findings(store),
         *ledger_findings(settings, store),
+        *promise_findings(store),
     ]
     said = words.newest(store, words.OF_FINDINGS, clock.now())
     known = tuple(

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from functools import cache
 from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from contracts.loader import all_contracts
 from kernel.errors import ChecksFailedError
 from policy.verification.dossier import (
     Acceptance,
@@ -41,6 +43,14 @@ def marts(engine: Engine, landing: Mapping[str, Source]) -> Marts:
         reads = {name: made[name] if name in made else landing[name] for name in table.reads}
         made[table.name] = engine.run(table.query, reads)
     return {name: made[name] for name in MARTS}
+
+
+@cache
+def contracts() -> frozenset[str]:
+    """Name the contracts whose rows a decision reads."""
+    tables = needed_for(MARTS, [*core_tables(), *mart_tables()])
+    read = {name for table in tables for name in table.reads}
+    return frozenset(each.id for each in all_contracts().values() if each.table in read)
 
 
 def claims(marts: Marts) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from bus.topics import topic_of
 from kernel import canonical, clock
 from kernel.errors import DependencyUnavailableError, NplusxError
 from kernel.ids import ContractId
-from pipeline import audit, wiring
+from pipeline import audit, promises, wiring
 from pipeline.publish import RoundReport
 from pipeline.seal import pack_path
 from pipeline.settings import Settings
@@ -231,6 +231,17 @@ def audit_findings(store: TableStore) -> Iterator[Finding]:
     for (contract, who, why), count in sorted(taken.items()):
         what = f"{contract}: gate and second opinion disagreed on {count} rows."
         yield Finding(what, "", word={"who": who, "why": why})
+
+
+def promise_findings(store: TableStore) -> Iterator[Finding]:
+    """Tell of promises that whole tables break."""
+    for each in promises.findings(store):
+        if each["state"] == promises.OPEN:
+            yield Finding(
+                promises.worded(each),
+                "let the source send what is missing, or take it on with"
+                " `nplusx promises --accept --who … --why …`.",
+            )
 
 
 def ledger_findings(settings: Settings, store: TableStore) -> Iterator[Finding]:

@@ -293,12 +293,11 @@ class Intake:
         verdict = gate.judge(decoded.rows, self.contract, decoded.faults, owner_of)
         accepted = verdict.accepted()
         owner = owner_of.take(accepted)
-        extra = decoded.extra or pa.nulls(verdict.count, pa.string())
         landed = with_lineages(
             decoded.rows.take(accepted) if verdict.refused else decoded.rows,
             pc.subtract(accepted, place.take(owner)),
             ([each.origin() for each in owners], owner),
-            extra.take(accepted),
+            opening.notes(decoded, verdict, accepted),
             landing_schema(self.contract),
         )
         rows = list(verdict.refused)

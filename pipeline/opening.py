@@ -12,7 +12,7 @@ from contracts import decode
 from contracts.decode import Decoded, Loose
 from contracts.gate import Verdict
 from contracts.model import Contract
-from contracts.schema import landing_schema
+from contracts.schema import WARNINGS, landing_schema
 from pipeline.admission import Sender
 from warehouse.landing import Origin, with_lineage
 
@@ -74,7 +74,16 @@ def origin(received: Received, envelope: Envelope, sender: Sender, digest: str) 
 def accepted(decoded: Decoded, verdict: Verdict, origin: Origin, contract: Contract) -> pa.Table:
     """Give the rows that the gate accepts, as they land."""
     places = verdict.accepted()
-    extra = decoded.extra or pa.nulls(verdict.count, pa.string())
     return with_lineage(
-        decoded.rows.take(places), places, origin, extra.take(places), landing_schema(contract)
+        decoded.rows.take(places),
+        places,
+        origin,
+        notes(decoded, verdict, places),
+        landing_schema(contract),
     )
+
+
+def notes(decoded: Decoded, verdict: Verdict, places: pa.Array) -> dict[str, pa.Array]:
+    """Give what is noted of rows beside them: what nobody promised, and broken soft promises."""
+    extra = decoded.extra or pa.nulls(verdict.count, pa.string())
+    return {"_extra": extra.take(places), WARNINGS: verdict.warnings().take(places)}

@@ -7,7 +7,7 @@ from pydantic_core import PydanticUndefined
 from bus.topics import topic_of
 from contracts.formats import FORMATS
 from contracts.loader import all_contracts
-from contracts.model import Contract, Property
+from contracts.model import Contract, Property, Rule
 from contracts.violations import TITLES
 from pipeline.settings import ROOT, Settings
 from warehouse.tables import SqlTable, core_tables, mart_tables, metric_tables
@@ -165,23 +165,33 @@ def _contract(contract: Contract) -> str:
 
 
 def _promises(column: Property) -> str:
-    limits = column.limits
+    told = [_rule(rule) for rule in column.rules]
     said = [
-        "required" if column.required else "",
-        _choices(column),
+        told[0],
+        f"in {column.unit}" if column.unit else "",
+        f"→ `{column.reference.contract}.{column.reference.column}`" if column.reference else "",
+        *(f"{rule.severity}: {each}" for rule, each in zip(column.quality, told[1:], strict=True)),
+    ]
+    return "; ".join(each for each in said if each)
+
+
+def _rule(rule: Rule) -> str:
+    limits = rule.limits
+    said = [
+        "required" if rule.required else "",
+        _choices(rule),
         f"≥ {limits.minimum}" if limits.minimum else "",
         f"> {limits.exclusive_minimum}" if limits.exclusive_minimum else "",
         f"≤ {limits.maximum}" if limits.maximum else "",
         f"< {limits.exclusive_maximum}" if limits.exclusive_maximum else "",
         f"{limits.min_length or 0}–{limits.max_length} characters" if limits.max_length else "",
         f"`{limits.pattern}`" if limits.pattern else "",
-        f"format {column.format}: {FORMATS[column.format].title.en}" if column.format else "",
-        f"in {column.unit}" if column.unit else "",
-        f"→ `{column.reference.contract}.{column.reference.column}`" if column.reference else "",
+        f"format {rule.format}: {FORMATS[rule.format].title.en}" if rule.format else "",
+        f"not before `{rule.not_before}`" if rule.not_before else "",
     ]
     return "; ".join(each for each in said if each)
 
 
-def _choices(column: Property) -> str:
-    listed = ", ".join(f"`{each.value}` {each.label}" for each in column.enum)
+def _choices(rule: Rule) -> str:
+    listed = ", ".join(f"`{each.value}` {each.label}" for each in rule.enum)
     return f"one of {listed}" if listed else ""

@@ -171,6 +171,12 @@ class AuditSettings(BaseModel):
     """The second opinion."""
 
     rows: int = Field(50_000, ge=1, description="Rows that one audit of one table looks at.")
+    lateness_hours: int = Field(
+        24,
+        ge=0,
+        description="How long a row may refer to one that has not come while that one's stream"
+        " goes on.",
+    )
 
 
 class MaintainSettings(BaseModel):

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from contracts.model import Contract
-from contracts.schema import landing_schema
+from contracts.schema import WARNINGS, landing_schema
 from kernel import canonical, clock
 from pipeline import drift
 from pipeline.crashpoints import crash_here
@@ -59,6 +60,7 @@ class Step:
             "counts": harvest.counts(),
             # What this commit adds: the counts of a record that is judged anew are of all its rows.
             "added": sum(each.num_rows for each in harvest.landed),
+            "warnings": _warnings(harvest.landed),
             "verdicts": dict(Counter(each.verdict for each in harvest.taken)),
             "landed_at": clock.now().isoformat(),
         }
@@ -72,6 +74,14 @@ class Step:
         rows = joined(harvest.landed, landing_schema(self._contract))
         handle.append(rows, {**marks, **remembered}, {**common, **facts})
         crash_here(self._crash, "land.after_commit")
+
+
+def _warnings(landed: list[pa.Table]) -> dict[str, int]:
+    """Count, by code, the rows that land though a soft promise is broken."""
+    codes = Counter[str]()
+    for rows in landed:
+        codes.update(pc.list_flatten(pc.split_pattern(rows[WARNINGS].drop_null(), ",")).to_pylist())
+    return dict(sorted(codes.items()))
 
 
 def _record_table(taken: list[Taken], contract: Contract, attempt: str) -> pa.Table:

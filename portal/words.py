@@ -129,6 +129,10 @@ WORDS: dict[str, Title] = {
     "lines": Title("逐行核验", "Line by line"),
     "whole_claim": Title("整体核验", "The claim as a whole"),
     "evidence": Title("证据行", "Evidence rows"),
+    "claims_wait": Title(
+        "以下承诺未兑现，有关企业的申报暂缓评定：",
+        "These promises are broken; the claims of those enterprises wait:",
+    ),
     "no_claims": Title("还没有评定过的申报。", "No claim has been decided yet."),
     "clause": Title("政策条款", "Clause"),
     "provisional": Title("待确认口径", "Provisional readings"),

@@ -66,22 +66,27 @@ def month_of(instant: datetime) -> str:
 
 
 def with_lineage(
-    rows: pa.Table, numbers: pa.Array, origin: Origin, extra: pa.Array, schema: pa.Schema
+    rows: pa.Table,
+    numbers: pa.Array,
+    origin: Origin,
+    notes: Mapping[str, pa.Array],
+    schema: pa.Schema,
 ) -> pa.Table:
     """Add to rows of one record where they came from; numbers are their places in it."""
     owner = pa.repeat(pa.scalar(0, pa.int32()), rows.num_rows)
-    return with_lineages(rows, numbers, ([origin], owner), extra, schema).cast(schema)
+    return with_lineages(rows, numbers, ([origin], owner), notes, schema).cast(schema)
 
 
 def with_lineages(
     rows: pa.Table,
     numbers: pa.Array,
     origins: tuple[Sequence[Origin], pa.Array],
-    extra: pa.Array,
+    notes: Mapping[str, pa.Array],
     schema: pa.Schema,
 ) -> pa.Table:
     """Add to rows of many records where each came from: the records, and of each row which.
 
+    Notes are the columns about the rows themselves: what else they held, and their warnings.
     What many rows share is told by number: as text it would be most of what is written.
     """
     records, owner = origins
@@ -106,7 +111,7 @@ def with_lineages(
         column: _repeated(pa.array(values, LINEAGE.field(column).type), owner)
         for column, values in known.items()
     }
-    told |= {"_row": numbers, "_extra": extra, "_op": rows["_op"]}
+    told |= {"_row": numbers, "_op": rows["_op"], **notes}
     return pa.table({name: told[name] if name in told else rows[name] for name in schema.names})
 
 

@@ -143,12 +143,25 @@ def suite(contract: Identity) -> None:
 
     table(
         "期望套件 suite",
-        ("code", "expectation", "arguments"),
+        ("code", "severity", "expectation", "arguments"),
         [
-            (each.code, each.expectation, canonical.dumps(each.arguments).decode())
+            (each.code, each.severity, each.expectation, canonical.dumps(each.arguments).decode())
             for each in promises(_read(contract))
         ],
     )
+
+
+def warnings(contract: Identity) -> None:
+    """List the landed rows that break a promise of severity warning."""
+    from pipeline.annotated import annotated
+
+    found = annotated(_read(contract).id)
+    table(
+        "软性承诺 warnings",
+        ("code", "enterprise", "rows"),
+        [(code, who, str(count)) for (code, who), count in sorted(found.counts.items())],
+    )
+    table("其中 among them", ("place", "key", "codes"), found.rows)
 
 
 def diff(
@@ -197,6 +210,6 @@ def register(app: typer.Typer) -> None:
         help="契约：每一行数据的承诺。 Contracts: what each row must be.", no_args_is_help=True
     )
     group.command("list")(show_all)
-    for command in (lint, show, schema, sample, suite, diff):
+    for command in (lint, show, schema, sample, suite, warnings, diff):
         group.command()(command)
     app.add_typer(group, name="contract")

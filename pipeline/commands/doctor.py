@@ -96,6 +96,39 @@ def audit(
     facts("审计 audit", stage.audit())
 
 
+def promises(
+    accept: Annotated[
+        bool, typer.Option("--accept", help="Take on findings, or all open ones; asks who and why.")
+    ] = False,
+    ids: Annotated[list[str] | None, typer.Argument(help="Which ones to take on.")] = None,
+    who: Annotated[str, typer.Option(help="Who takes them on.")] = "",
+    why: Annotated[str, typer.Option(help="For what reason.")] = "",
+) -> None:
+    """Ask what is promised across rows: references, one content a version; exit 1 if broken."""
+    from pipeline import promises as stage
+    from pipeline import wiring
+    from pipeline.settings import read_settings
+
+    settings = read_settings()
+    if accept:
+        if not (who and why):
+            raise ConfigurationError(
+                "Nobody took it on.", where="--accept", cure="give --who and --why."
+            )
+        facts("跨行承诺 promises", {"settled": stage.accept(ids or (), who, why, settings)})
+        return
+    stage.look(settings)
+    table(
+        "跨行承诺 promises",
+        ("id", "state", "what", "example"),
+        [
+            (str(each["id"]), str(each["state"]), stage.worded(each), str(each["example"]))
+            for each in stage.findings(wiring.store(settings))
+        ],
+    )
+    facts("跨行承诺 promises", stage.check(settings))
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
     group = typer.Typer(invoke_without_command=True)
@@ -103,3 +136,4 @@ def register(app: typer.Typer) -> None:
     group.command()(waive)
     app.add_typer(group, name="doctor")
     app.command()(audit)
+    app.command()(promises)

@@ -11,7 +11,8 @@ from fastapi.responses import FileResponse, Response
 
 from kernel import canonical
 from kernel.money import NOTHING, round_fen
-from pipeline import wiring
+from pipeline import dossier as dossiers
+from pipeline import promises, wiring
 from pipeline.assess import TABLE, Row, decisions, newest_decision
 from pipeline.seal import pack_path
 from pipeline.settings import Settings
@@ -44,6 +45,7 @@ def claims(request: Request, user: Reader) -> Response:
     values = {
         "user": user,
         "rows": rows,
+        "waiting": _waiting(request, user),
         "outcomes": Counter(str(row["outcome"]) for row in found),
         "granted": sum(
             (Decimal(str(r["amount_cny"])) for r in found if r["outcome"] == Result.GRANTED),
@@ -90,6 +92,18 @@ def _visible(request: Request, user: User) -> list[Row]:
     mine = enterprise_filter(user)
     rows = decisions(wiring.store(request.app.state.settings))
     return [row for row in rows if mine is None or row["enterprise"] == mine]
+
+
+def _waiting(request: Request, user: User) -> list[str]:
+    """Say which broken promises keep claims of whom the reader may see waiting."""
+    mine = enterprise_filter(user)
+    broken = promises.holding(wiring.store(request.app.state.settings), dossiers.contracts())
+    return [
+        promises.worded(each)
+        for enterprise, found in sorted(broken.items())
+        if mine in {None, enterprise}
+        for each in found
+    ]
 
 
 def _find(request: Request, user: User, claim: str) -> Row:

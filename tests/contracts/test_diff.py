@@ -36,6 +36,10 @@ MUST = "        required: true\n        classification: internal\n"
 KEY = "        primaryKey: true\n        primaryKeyPosition: 2\n"
 LOW, FLAG = "exclusiveMinimum: 0", "logicalType: boolean\n        physicalType: boolean"
 TEXT = "logicalType: string\n        physicalType: string"
+RULE = """
+        quality:
+          - {id: known, metric: nullValues, mustBe: 0, severity: warning}"""
+SOFT = LINE.replace(FLAG, FLAG + RULE)
 NAME = f'the customer."\n        {TEXT}\n        classification: '
 NARROWER = {
     "a minimum": (LINE, LOW, "exclusiveMinimum: 1", "ordered_qty", "exclusive_minimum"),
@@ -56,6 +60,14 @@ NARROWER = {
     "a new required column": (LINE, UPDATED, REQUIRED + UPDATED, "note", "added"),
     "personal data": (ORDER, NAME + "internal", NAME + "personal", "customer_name", "class"),
     "a reference": (LINE, "sales_order.order_id", "sales_order.order_no", "order_id", "reference"),
+    "a warning turned error": (
+        SOFT,
+        "severity: warning",
+        "severity: error",
+        "is_closed",
+        "severity",
+    ),
+    "a new error": (LINE, FLAG, FLAG + RULE.replace("warning", "error"), "is_closed", "quality"),
     "another publisher": (LINE, "value: factory", "value: authority", "", "publisher"),
     "another key": (LINE, MUST, MUST + KEY, "", "key"),
 }
@@ -81,6 +93,13 @@ WIDER = {
     "more digits": (LINE, "decimal(18,4)", "decimal(20,5)"),
     "a value more": (ORDER, "        enum:\n", "        enum:\n          - {value: new}\n"),
     "a new optional column": (LINE, UPDATED, NOTE + UPDATED),
+    "an error turned warning": (
+        SOFT.replace("warning", "error"),
+        "severity: error",
+        "severity: warning",
+    ),
+    "a new warning": (LINE, FLAG, FLAG + RULE),
+    "a warning less": (SOFT, RULE, ""),
     "no longer required": (LINE, MUST + CODE, MUST[23:] + CODE),
 }
 

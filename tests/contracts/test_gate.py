@@ -17,7 +17,8 @@ def reasons(contract: Contract, *rows: dict[str, object]) -> dict[int, tuple[str
     """Send rows as JSON, as any vendor may, and give the reason codes by row."""
     decoded = decode_json(canonical.dumps(list(rows)), contract, lines=False)
     verdict = judge(decoded.rows, contract, decoded.faults)
-    return {row: tuple(each.code for each in why) for row, why in verdict.refused.items()}
+    found = {**verdict.refused, **verdict.warned}
+    return {row: tuple(each.code for each in why) for row, why in sorted(found.items())}
 
 
 def codes(contract: Contract, column: str, value: object) -> tuple[str, ...]:
@@ -79,6 +80,22 @@ def test_the_same_version_of_a_key_twice_is_a_repeat_and_another_version_is_hist
     later = valid_row(contract, updated_at="2024-06-02T08:00:00Z")
     assert reasons(contract, first, later) == {}
     assert reasons(contract, first, later, dict(first)) == {2: ("order_id.unique",)}
+
+
+def test_a_refused_row_does_not_make_its_good_twin_a_repeat() -> None:
+    contract = find("erp.sales_order.v1")
+    good, bad = valid_row(contract), valid_row(contract, currency="cny")
+    assert reasons(contract, bad, good, bad, good) == {
+        0: ("currency.pattern",),
+        2: ("currency.pattern", "order_id.unique"),
+        3: ("order_id.unique",),
+    }
+
+
+def test_deletes_without_a_version_repeat_one_another() -> None:
+    contract = find("erp.sales_order.v1")
+    gone = {"order_id": "SO1", "_op": "delete"}
+    assert reasons(contract, gone, valid_row(contract), gone) == {2: ("order_id.unique",)}
 
 
 def test_a_delete_is_checked_on_its_key_only() -> None:

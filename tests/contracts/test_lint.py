@@ -27,6 +27,13 @@ def test_what_the_official_schema_does_not_know_is_told() -> None:
     assert "dominion" in official(wrong)[0].problem
 
 
+FOLLOWS = """        quality:
+          - id: x
+            metric: invalidValues
+            mustBe: 0
+            severity: warning
+            arguments: {notBefore: ordered_on}
+"""
 # What is changed, into what, and what lint says of which column.
 MISTAKES = {
     "another API version": ("apiVersion: v3.2.0", "apiVersion: v3.1.0", "", "apiVersion"),
@@ -52,6 +59,10 @@ MISTAKES = {
     "a text without end": (
         "        logicalTypeOptions:\n          maxLength: 64\n        examples: ['CH-100']",
         "        examples: ['CH-100']", "product_code", "has an end",
+    ),
+    "a time after none": (
+        "        examples: ['2024-06-20']", FOLLOWS + "        examples: ['2024-06-20']",
+        "promised_on", "no column `ordered_on`",
     ),
     "a number without unit": (
         "            value: piece", "            value: ''", "ordered_qty", "no unit",

@@ -14,6 +14,10 @@ PAYMENT = (FOLDER / "erp" / "payment.v1.odcs.yaml").read_text("utf-8")
 
 NUMBER = "        logicalType: number\n"
 LIMIT = "        logicalTypeOptions: {minimum: x}\n"
+CLASS = "        logicalType: number\n"
+RULE = """        quality:
+          - {id: soft, metric: invalidValues, mustBe: 0, severity: warning, arguments: {minimum: 0}}
+"""
 MISTAKES = {
     "no id": ("id: erp.payment.v1", "identity: x", "`id` must be a text"),
     "a wrong id": ("id: erp.payment.v1", "id: Payment", "not a contract id"),
@@ -28,6 +32,11 @@ MISTAKES = {
     "a column without Chinese title": ("businessName: 币种", "label: 币种", "businessName"),
     "a list for a mapping": ("description:\n  purpose", "description:\n  - purpose", "mapping"),
     "a mapping for a list": ("    properties:\n", "    properties: {a: 1}\n    items:\n", "list"),
+    "a severity of its own": (CLASS, RULE.replace("warning", "info") + CLASS, "severity"),
+    "a metric of its own": (CLASS, RULE.replace("invalidV", "v") + CLASS, "metric"),
+    "a rule about nothing": (CLASS, RULE.replace("minimum: 0", "") + CLASS, "arguments"),
+    "an unknown argument": (CLASS, RULE.replace("minimum", "min") + CLASS, "arguments"),
+    "an edge of a rule": (CLASS, RULE.replace("minimum: 0", "minimum: x") + CLASS, "quality soft"),
     "broken YAML": ("schema:", "schema: [", "not valid YAML"),
 }
 

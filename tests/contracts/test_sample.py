@@ -20,7 +20,7 @@ def reasons(contract: Contract, rows: list[sample.Row]) -> Iterator[list[str]]:
     decoded = decode_json(canonical.dumps(rows), contract, lines=False)
     verdict = judge(decoded.rows, contract, decoded.faults)
     for row in range(len(rows)):
-        yield [each.code for each in verdict.refused.get(row, ())]
+        yield [each.code for each in {**verdict.refused, **verdict.warned}.get(row, ())]
 
 
 @pytest.mark.parametrize("contract", CONTRACTS, ids=lambda each: each.id)
@@ -60,3 +60,8 @@ def test_a_column_without_an_example_is_named() -> None:
     text = find("erp.payment.v1").text.replace("        examples: ['BR0001']\n", "")
     with pytest.raises(ConfigurationError, match="bank_reference"):
         sample.valid_row(parse(text, "here.yaml"))
+
+
+def test_what_follows_a_key_moves_with_it() -> None:
+    contract = find("mes.equipment_state.v1")
+    assert list(reasons(contract, [sample.valid_row(contract, 5000)])) == [[]]

@@ -8,10 +8,10 @@ from decimal import Decimal
 import pytest
 
 from kernel import canonical
-from pipeline import wiring
+from pipeline import promises, wiring
 from pipeline.assess import decisions
 from pipeline.seal import pack_path
-from tests.pipeline.world import CLAIM
+from tests.pipeline.world import CLAIM, row
 from tests.portal.conftest import LogIn
 from tests.portal.county import NAME, OTHER_CLAIM, Site
 from tests.rows import FACTORY
@@ -166,3 +166,17 @@ def test_the_factory_is_who_the_registry_says(site: Site) -> None:
     user = wiring.user(site.settings, "factory")
     assert user is not None
     assert user.enterprise_uscc == FACTORY
+
+
+def test_claims_that_wait_are_told_to_the_county_and_to_their_own_factory(
+    site: Site, as_user: LogIn
+) -> None:
+    invoice = "erp.purchase_invoice.v1"
+    site.send(invoice, row(invoice, invoice_id="PX", item_text="螺丝"))
+    site.send(invoice, row(invoice, invoice_id="PX", item_text="软件"))
+    site.land()
+    promises.look(site.settings)
+    for name, is_told in (("auditor", True), ("factory", True), ("neighbour", False)):
+        text = as_user(name).get("/claims").text
+        assert ("invoice_id.version" in text) == is_told
+        assert ("暂缓评定" in text) == is_told

@@ -80,16 +80,18 @@ def test_the_gate_refuses_of_a_sample_the_bad_rows_for_the_reason_that_each_name
     lines = nplusx("sample", contract.id, "--rows", "4", "--bad", "60").output.splitlines()
     named = [json.loads(line).get("_breaks") for line in lines]
     decoded = decode_json("\n".join(lines).encode(), contract, lines=True)
-    refused = judge(decoded.rows, contract, decoded.faults).refused
+    verdict = judge(decoded.rows, contract, decoded.faults)
+    assert [each.code for why in verdict.warned.values() for each in why] == ["finished_at.order"]
+    found = {**verdict.refused, **verdict.warned}
     assert named[:4] == [None] * 4
-    assert {n: [each.code for each in why] for n, why in refused.items()} == {
+    assert {n: [each.code for each in why] for n, why in found.items()} == {
         n: [reason] for n, reason in enumerate(named) if reason
     }
 
 
 def test_the_suite_lists_the_second_opinions_expectations() -> None:
     said = nplusx("suite", "erp.payment.v1").output
-    assert "paid_on.minimum\tExpectColumnValuesToBeBetween" in said
+    assert "paid_on.minimum\terror\tExpectColumnValuesToBeBetween" in said
 
 
 def test_diff_fails_on_a_breaking_change_and_names_the_rows_that_it_would_refuse(

@@ -1,0 +1,164 @@
+"""Promises across rows: what has not come after all, versions that differ, and who must wait."""
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from bus import memory
+from kernel.errors import ChecksFailedError, ConfigurationError
+from pipeline import promises
+from pipeline.assess import assess, decisions
+from pipeline.doctor import examine
+from pipeline.refine import refine
+from tests.pipeline.world import CLAIM, FACTORY, World, row, send_books, send_dossier
+
+LINE, ORDER = "erp.sales_order_line.v1", "erp.sales_order.v1"
+INVOICE = "erp.purchase_invoice.v1"
+
+
+@pytest.fixture
+def later(world: World, monkeypatch: pytest.MonkeyPatch):
+    """Move the broker's clock on."""
+
+    def move(hours: int) -> None:
+        start: datetime = memory._START + timedelta(hours=hours)
+        monkeypatch.setattr(memory, "_START", start)
+
+    return move
+
+
+def order(world: World, number: str, **changes: object) -> None:
+    world.send(ORDER, row(ORDER, order_id=number, **changes))
+
+
+def line(world: World, number: str, order_id: str, **changes: object) -> None:
+    world.send(LINE, row(LINE, order_line_id=number, order_id=order_id, **changes))
+
+
+def look(world: World) -> list[tuple[object, object, object]]:
+    world.land()
+    promises.look(world.settings)
+    return [(f["state"], f["code"], f["key"]) for f in promises.findings(world.store)]
+
+
+def test_a_reference_may_be_late_and_is_broken_once_its_stream_has_gone_on(world, later) -> None:
+    order(world, "SO1")
+    line(world, "L1", "SO1")
+    line(world, "L2", "SO2")
+    assert look(world) == []
+    later(23)
+    order(world, "SO3")
+    assert look(world) == []
+    later(2)
+    order(world, "SO4")
+    broken = [("open", "order_id.reference", '{"order_id":"SO2"}')]
+    assert look(world) == broken
+    assert look(world) == broken
+    (finding,) = promises.findings(world.store)
+    assert (finding["enterprise"], finding["rows"]) == (FACTORY, 1)
+    assert finding["example"] == f"landing__erp_sales_order_line_v1@nplusx.{LINE}/0/1/0"
+    with pytest.raises(ChecksFailedError, match="SO2"):
+        promises.check(world.settings)
+    assert any("order_id.reference" in each for each in examine(world.settings).findings)
+    # It comes after all: the finding settles itself.
+    order(world, "SO2")
+    assert look(world) == []
+    assert promises.check(world.settings) == {"broken": 0, "unchecked": 0}
+
+
+def test_a_newer_version_that_names_another_mends_a_reference(world, later) -> None:
+    order(world, "SO1")
+    line(world, "L1", "SO2")
+    later(30)
+    order(world, "SO3")
+    assert len(look(world)) == 1
+    line(world, "L1", "SO1", updated_at="2024-06-02T08:00:00Z")
+    assert look(world) == []
+    line(world, "L2", "SO9")
+    later(30)
+    order(world, "SO4")
+    assert len(look(world)) == 1
+    world.send(LINE, {"order_line_id": "L2", "_op": "delete"})
+    assert look(world) == []
+
+
+def test_a_source_that_sends_no_such_rows_is_told_once_and_nobody_waits(world, later) -> None:
+    line(world, "L1", "SO1")
+    line(world, "L2", "SO2")
+    later(30)
+    line(world, "L3", "SO3")
+    assert look(world) == [("unchecked", "order_id.reference", "{}")]
+    assert promises.check(world.settings) == {"broken": 0, "unchecked": 1}
+    assert promises.holding(world.store, {LINE}) == {}
+    # A stream that has just begun has its time too.
+    order(world, "SO1")
+    assert look(world) == []
+    later(30)
+    order(world, "SO3")
+    assert [key for _, _, key in look(world)] == ['{"order_id":"SO2"}']
+
+
+def test_columns_that_name_one_row_go_together(world, later) -> None:
+    detail = "erp.purchase_invoice_line.v1"
+    world.send(
+        INVOICE, row(INVOICE, invoice_id="A", line_no=1), row(INVOICE, invoice_id="B", line_no=2)
+    )
+    world.send(detail, row(detail, invoice_id="A", line_no=2, product_code=None))
+    later(30)
+    world.send(INVOICE, row(INVOICE, invoice_id="C"))
+    assert look(world) == [("open", "invoice_id.reference", '{"invoice_id":"A","line_no":2}')]
+
+
+def test_one_version_with_two_contents_is_broken_until_a_newer_one_comes(world: World) -> None:
+    order(world, "SO1")
+    order(world, "SO1")
+    order(world, "SO2", order_no="A")
+    assert look(world) == []
+    order(world, "SO2", order_no="B")
+    ((state, code, key),) = look(world)
+    assert (state, code) == ("open", "order_id.version")
+    assert '"order_id":"SO2"' in str(key)
+    order(world, "SO2", order_no="B", updated_at="2024-06-02T08:00:00Z")
+    assert look(world) == []
+
+
+def test_a_null_beside_a_value_is_another_content(world: World) -> None:
+    order(world, "SO1", store_code=None)
+    order(world, "SO1", store_code="S1")
+    assert [code for _, code, _ in look(world)] == ["order_id.version"]
+
+
+def test_the_claims_of_that_enterprise_wait_and_no_others(world: World) -> None:
+    send_books(world)
+    send_dossier(world)
+    world.send(INVOICE, row(INVOICE, invoice_id="PX", item_text="螺丝", buyer_uscc=FACTORY))
+    world.send(INVOICE, row(INVOICE, invoice_id="PX", item_text="软件", buyer_uscc=FACTORY))
+    world.land()
+    refine()
+    held = assess()["held"]
+    assert list(held) == [CLAIM]
+    assert "invoice_id.version" in held[CLAIM]
+    assert decisions(world.store) == []
+    # What another enterprise breaks holds nothing back here.
+    assert list(promises.holding(world.store, {INVOICE})) == [FACTORY]
+    assert promises.holding(world.store, {ORDER}) == {}
+    (finding,) = promises.findings(world.store)
+    with pytest.raises(ConfigurationError, match="No finding nothing"):
+        promises.accept(["nothing"], "auditor", "seen", world.settings)
+    assert promises.accept([str(finding["id"])], "auditor", "seen", world.settings) == 1
+    # A person's word stands, whatever else lands.
+    world.send(INVOICE, row(INVOICE, invoice_id="PY", buyer_uscc=FACTORY))
+    world.land()
+    refine()
+    assert assess()["decided"] == [CLAIM]
+    assert promises.accept([], "auditor", "again", world.settings) == 0
+
+
+def test_what_has_not_changed_is_not_asked_again(world: World, monkeypatch) -> None:
+    order(world, "SO1")
+    look(world)
+    monkeypatch.setattr("pipeline.promises.Promises", None)
+    look(world)
+    order(world, "SO2")
+    with pytest.raises(TypeError):
+        look(world)

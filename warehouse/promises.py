@@ -1,0 +1,182 @@
+"""What is promised across rows, asked of whole tables: references arrive, a version says one."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from contracts.model import Contract
+from contracts.violations import Kind, Violation
+from kernel.ids import ContractId
+from warehouse.tables import Engine, Source, core_of
+
+# Such values leave the factory as pseudonyms, which another key changes.
+_HIDDEN = frozenset({"personal", "secret"})
+_VERSION = "updated_at"
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Columns that together name a row of another contract, and the columns that they name."""
+
+    target: Contract
+    columns: tuple[str, ...]
+    named: tuple[str, ...]
+
+    @property
+    def code(self) -> str:
+        """Spell the reason code."""
+        return Violation(Kind.REFERENCE, self.columns[0]).code
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A promise that rows of one enterprise and source break; without a key: none can be asked."""
+
+    enterprise: str
+    source: str
+    code: str
+    key: Mapping[str, object]
+    rows: int
+    example: str
+
+
+@dataclass(frozen=True, slots=True)
+class Promises:
+    """Asks one contract's landing table, beside those that it refers to."""
+
+    engine: Engine
+    contract: Contract
+    tables: Mapping[str, Source]
+
+    def unanswered(self, link: Link, late: timedelta) -> list[Broken]:
+        """Find references to what has not come though its stream has gone on for the tolerance.
+
+        Only the broker's times count: while the other stream stands still, everything may come.
+        """
+        query = _UNANSWERED.format(
+            columns=", ".join(link.columns),
+            present=" and ".join(f"{name} is not null" for name in link.columns),
+            same=" and ".join(
+                f"target.{named} = asked.{name}"
+                for name, named in zip(link.columns, link.named, strict=True)
+            ),
+            late=int(late.total_seconds()),
+        )
+        return self._standing(query, link.columns, link.code, link.target)
+
+    def unpublished(self, link: Link) -> list[Broken]:
+        """Find the sources that publish what refers, and nothing of what it refers to."""
+        present = " and ".join(f"{name} is not null" for name in link.columns)
+        inputs = {"landed": self.tables[self.contract.table], "target": self._table(link.target)}
+        rows = self.engine.run(_UNPUBLISHED.format(present=present), inputs).to_pylist()
+        return [
+            Broken(str(row["_enterprise"]), str(row["_source"]), link.code, {}, row["_rows"], "")
+            for row in rows
+        ]
+
+    def contradicting(self) -> list[Broken]:
+        """Find versions of an object that were told with different content, and still count."""
+        columns = (*self.contract.key, _VERSION)
+        told = [
+            each.name
+            for each in self.contract.properties
+            if each.name not in columns and each.classification not in _HIDDEN
+        ]
+        if not told:
+            return []
+        differs = " or ".join(
+            f"min({name}) is distinct from max({name}) or count({name}) not in (0, count(*))"
+            for name in told
+        )
+        query = _CONTRADICTING.format(columns=", ".join(columns), differs=differs)
+        code = Violation(Kind.VERSION, self.contract.key[0]).code
+        return self._standing(query, columns, code, self.contract)
+
+    def _table(self, contract: Contract) -> Source:
+        return self.tables[contract.table]
+
+    def _standing(
+        self, query: str, columns: Sequence[str], code: str, target: Contract
+    ) -> list[Broken]:
+        """Keep what an object's newest version says: an older one is mended by a newer."""
+        landed = self._table(self.contract)
+        found = self.engine.run(query, {"landed": landed, "target": self._table(target)})
+        if not found.num_rows:
+            return []
+        current = _CURRENT.format(columns=", ".join(columns), current=core_of(self.contract).query)
+        rows = self.engine.run(current, {"found": found, self.contract.table: landed}).to_pylist()
+        return [
+            Broken(
+                str(row["_enterprise"]),
+                str(row["_source"]),
+                code,
+                {name: row[name] for name in columns},
+                row["_rows"],
+                row["_example"],
+            )
+            for row in rows
+        ]
+
+
+def links(contract: Contract, known: Mapping[ContractId, Contract]) -> tuple[Link, ...]:
+    """List a contract's references: columns that name several of one row go together."""
+    pairs: dict[ContractId, list[tuple[str, str]]] = {}
+    for column in contract.properties:
+        if column.reference:
+            named = (column.name, column.reference.column)
+            pairs.setdefault(column.reference.contract, []).append(named)
+    found: list[Link] = []
+    for target, listed in pairs.items():
+        # Two columns that name the same one, as parent and part do, name two rows.
+        is_one_row = len({named for _, named in listed}) == len(listed)
+        for group in [listed] if is_one_row else [[pair] for pair in listed]:
+            columns, named = zip(*group, strict=True)
+            found.append(Link(known[target], columns, named))
+    return tuple(found)
+
+
+_UNANSWERED = """
+with newest as (
+    select _enterprise, _source, min(_broker_at) as _begun, max(_broker_at) as _seen
+    from target
+    group by _enterprise, _source
+),
+asked as (
+    select _enterprise, _source, {columns}, count(*) as _rows, min(_broker_at) as _since
+    from landed
+    where _op = 'upsert' and {present}
+    group by _enterprise, _source, {columns}
+)
+select asked.* from asked
+inner join newest on newest._enterprise = asked._enterprise and newest._source = asked._source
+where newest._seen >= greatest(asked._since, newest._begun) + interval '{late}' second
+and not exists (
+    select 1 from target
+    where target._enterprise = asked._enterprise and target._source = asked._source
+        and target._op = 'upsert' and {same}
+)
+"""
+_UNPUBLISHED = """
+select _enterprise, _source, count(*) as _rows from landed
+where _op = 'upsert' and {present} and not exists (
+    select 1 from target
+    where target._enterprise = landed._enterprise and target._source = landed._source
+)
+group by _enterprise, _source
+order by _enterprise, _source
+"""
+_CONTRADICTING = """
+select _enterprise, _source, {columns}, count(*) as _rows from landed
+where _op = 'upsert'
+group by _enterprise, _source, {columns}
+having count(*) > 1 and ({differs})
+"""
+_CURRENT = """
+select
+    found._enterprise, found._source, {columns},
+    max(found._rows) as _rows, min(current_state._origin) as _example
+from found
+inner join ({current}) as current_state using (_enterprise, _source, {columns})
+group by found._enterprise, found._source, {columns}
+order by found._enterprise, found._source, {columns}
+"""
