@@ -3,14 +3,23 @@
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 from kernel import canonical, clock
 from kernel.errors import ConfigurationError, DependencyUnavailableError
+
+# How often a pipe is told of progress.
+_LINE_SECONDS = 10.0
 
 
 def console() -> Console:
@@ -67,29 +76,58 @@ def day_end(day: str) -> datetime:
 
 
 @contextmanager
-def progress(title: str, unit: str) -> Iterator[Callable[[Mapping[str, int]], None]]:
-    """Show on a terminal how much is done and how quickly; in a pipe, nothing."""
+def progress(
+    title: str, unit: str, total: int | None = None
+) -> Iterator[Callable[[Mapping[str, int]], None]]:
+    """Show how much is done, how quickly, and what is left if the end is known.
+
+    A line that moves on a terminal; in a pipe a line now and then, beside the output.
+    """
     if not sys.stderr.isatty():
-        yield lambda _counts: None
+        yield _lines(title, unit, total)
         return
     columns = (
         TextColumn("{task.description}"),
         SpinnerColumn(),
-        TextColumn("{task.completed:,} {task.fields[unit]} · {task.fields[rows]:,} rows"),
+        TextColumn("{task.fields[done]} {task.fields[unit]} · {task.fields[rows]:,} rows"),
         TextColumn("{task.fields[rate]:,.0f} rows/s"),
         TimeElapsedColumn(),
+        *((TimeRemainingColumn(), TextColumn("left")) if total else ()),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(title, total=None, unit=unit, rows=0, rate=0.0)
-        rows = 0
+        task = bar.add_task(title, total=total, unit=unit, rows=0, rate=0.0, done="0")
+        done = rows = 0
 
         def advance(counts: Mapping[str, int]) -> None:
-            nonlocal rows
-            rows += counts["rows"]
+            nonlocal done, rows
+            done, rows = done + counts[unit], rows + counts["rows"]
             elapsed = bar.tasks[0].elapsed or 1.0
-            bar.update(task, advance=counts[unit], rows=rows, rate=rows / elapsed)
+            told = f"{done:,}/{total:,}" if total else f"{done:,}"
+            bar.update(task, completed=done, done=told, rows=rows, rate=rows / elapsed)
 
         yield advance
+
+
+def _lines(title: str, unit: str, total: int | None) -> Callable[[Mapping[str, int]], None]:
+    """Tell the same in lines, so few that a log can hold them."""
+    started = told_at = clock.monotonic()
+    done = rows = 0
+
+    def advance(counts: Mapping[str, int]) -> None:
+        nonlocal done, rows, told_at
+        done, rows = done + counts[unit], rows + counts["rows"]
+        now = clock.monotonic()
+        if now - told_at < _LINE_SECONDS:
+            return
+        told_at = now
+        many = f"{done:,} of {total:,}" if total else f"{done:,}"
+        line = f"{title}: {many} {unit} · {rows:,} rows · {rows / (now - started):,.0f} rows/s"
+        if total and done:
+            left = max(0, total - done) * (now - started) / done
+            line += f" · {timedelta(seconds=round(left))} left"
+        warn(line)
+
+    return advance
 
 
 @contextmanager

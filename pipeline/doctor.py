@@ -107,7 +107,7 @@ def examine(settings: Settings | None = None) -> Health:
     try:
         with closing(wiring.bus(settings)) as bus:
             for contract, at in standings(settings, bus).items():
-                behind[contract] = sum(max(0, end - at.marks[p]) for p, end in at.ends.items())
+                behind[contract] = at.lag
                 found += lag_findings(bus, contract, at, settings.doctor.patience)
     except DependencyUnavailableError as unanswered:
         silent = unanswered

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from threading import Event
 
 from bus.envelope import claimed_rows
 from bus.ports import Reader, Received
@@ -16,8 +17,10 @@ _EMPTY_POLL_SECONDS = 0.5
 class Feed:
     """Reads on behind what was taken; what was read and does not fit a step waits for the next."""
 
-    def __init__(self, reader: Reader, marks: Mapping[int, int], limits: LandSettings) -> None:
-        self._reader, self._limits = reader, limits
+    def __init__(
+        self, reader: Reader, marks: Mapping[int, int], limits: LandSettings, stop: Event
+    ) -> None:
+        self._reader, self._limits, self._stop = reader, limits, stop
         self._waiting: deque[Received] = deque()
         # Where the reader stands: behind markers and gaps too, for which no record comes.
         self._read_to = dict(marks)
@@ -47,7 +50,7 @@ class Feed:
             is_full = rows >= self._limits.commit_rows or size >= self._limits.commit_bytes
             if (is_aged and live) or (records and (is_aged or is_full)):
                 break
-            if not live and _reached(positions, at.ends):
+            if self._stop.is_set() or (not live and _reached(positions, at.ends)):
                 break
             polled = self._reader.poll(patience if live else _EMPTY_POLL_SECONDS)
             self._waiting.extend(polled.records)

@@ -49,7 +49,7 @@ class Keeper:
         self._topic, self._table = topic, table_of(topic)
         store.create(self._table, RECORD_SCHEMA, ("_month",))
 
-    def drain(self, stop: Event | None = None) -> tuple[Standing, Standing] | None:
+    def drain(self, stop: Event) -> tuple[Standing, Standing] | None:
         """Keep all that the bus holds now, or until told to stop; tell where that began and ended.
 
         What was begun is finished.
@@ -60,7 +60,7 @@ class Keeper:
             return None
         standing(handle, self._topic, extent).require_readable()
         start = at = settled(self._store, self._table, self._topic, extent)
-        while at.is_behind and not (stop and stop.is_set()):
+        while at.is_behind and not stop.is_set():
             # A conflict means that another keeper got on.
             with suppress(ConflictError):
                 self._run(at, stop)
@@ -69,10 +69,10 @@ class Keeper:
             logger("land").warning("kept: no contract", topic=self._topic)
         return start, at
 
-    def _run(self, at: Standing, stop: Event | None) -> None:
+    def _run(self, at: Standing, stop: Event) -> None:
         with closing(self._bus.reader(self._topic, at.marks)) as reader:
-            feed = Feed(reader, at.marks, self._settings.land)
-            while at.is_behind and not (stop and stop.is_set()):
+            feed = Feed(reader, at.marks, self._settings.land, stop)
+            while at.is_behind and not stop.is_set():
                 records, positions = feed.take(at, live=False)
                 self._write(records, at, positions)
                 at = replace(at, marks=positions)

@@ -124,33 +124,35 @@ def _topics() -> list[str]:
     return [topic_of(identity) for identity in all_contracts()]
 
 
-def land(contract: str, on_commit: OnCommit | None = None) -> dict[str, object]:
+def land(
+    contract: str, on_commit: OnCommit | None = None, stop: Event | None = None
+) -> dict[str, object]:
     """Land what the bus holds of a contract now; safe to run twice, at once, or after a kill.
 
     What is on a topic that no contract is for is kept until there is one.
     """
-    settings = read_settings()
-    if contract not in all_contracts() and (landed := _keep(settings, contract)) is not None:
-        return landed.as_extra()
+    settings, stop = read_settings(), stop or Event()
+    if contract not in all_contracts() and (kept := _keep(settings, contract, stop)) is not None:
+        return kept.as_extra()
     found, store = find(contract), wiring.store(settings)
     with lineage.told(settings, "land.land_one") as run:
         if replay.is_due(opened(store, found), found):
             replay.replay(contract, settings=settings)
         with closing(wiring.bus(settings)) as bus:
             lander = Lander(settings, found, bus, store, partial(wiring.known, settings))
-            lander.on_commit = on_commit
+            lander.on_commit, lander.stop = on_commit, stop
             facts = lander.drain().as_extra()
         run.landed(topic_of(found.id), facts)
     return facts
 
 
-def _keep(settings: Settings, unknown: str) -> Landed | None:
+def _keep(settings: Settings, unknown: str, stop: Event) -> Landed | None:
     """Keep what is on a topic without a contract, if there is such a topic."""
     with closing(wiring.bus(settings)) as bus:
         topic = topic_of(ContractId(unknown))
         if topic not in keep.unknown_topics(bus):
             return None
-        read = keep.Keeper(settings, bus, wiring.store(settings), topic).drain()
+        read = keep.Keeper(settings, bus, wiring.store(settings), topic).drain(stop)
     version = wiring.store(settings).open(keep.table_of(topic)).version
     offsets = _offsets(read[0].marks, read[1].marks) if read else {}
     return Landed(unknown, "", version, offsets, {})
@@ -184,6 +186,8 @@ class Lander:
         self._known = known
         # Told of each commit's counts.
         self.on_commit: OnCommit | None = None
+        # When it is set, what is being written is finished, and no more is begun.
+        self.stop = Event()
         self._step = Step(store, contract, settings.crash.dir)
 
     def drain(self) -> Landed:
@@ -191,7 +195,7 @@ class Lander:
         counts = Counter[str]()
         spans: dict[str, tuple[Mapping[int, int], Mapping[int, int]]] = {}
         for source in (*keep.kept(self._store, self._contract), self._bus):
-            if (read := self._drain(source, counts)) is not None:
+            if not self.stop.is_set() and (read := self._drain(source, counts)) is not None:
                 start, end = read
                 spans[end.topic] = spans.get(end.topic, (start.marks, {}))[0], end.marks
         handle = self._store.open(self._contract.table)
@@ -211,7 +215,7 @@ class Lander:
         standing(handle, self._topic, extent).require_readable()
         start = at = self._settle(extent)
         conflicts = 0
-        while at.is_behind:
+        while at.is_behind and not self.stop.is_set():
             before = sum(counts.values())
             try:
                 self._run(source, at, counts, lambda: False)
@@ -228,6 +232,7 @@ class Lander:
 
     def follow(self, stop: Event) -> None:
         """Land what comes, as it comes, until told to stop; what was begun is finished."""
+        self.stop = stop
         for source in keep.kept(self._store, self._contract):
             self._drain(source, Counter())
         while not stop.is_set():
@@ -267,8 +272,8 @@ class Lander:
             closing(source.reader(self._topic, at.marks)) as reader,
             ThreadPoolExecutor(1, thread_name_prefix="land-write") as writer,
         ):
-            feed = Feed(reader, at.marks, self._settings)
-            while (live := is_live()) or at.is_behind:
+            feed = Feed(reader, at.marks, self._settings, self.stop)
+            while not self.stop.is_set() and ((live := is_live()) or at.is_behind):
                 records, positions = feed.take(at, live=live)
                 if not records and positions == at.marks:
                     settle(pending)

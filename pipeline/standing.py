@@ -52,6 +52,11 @@ class Standing:
         return any(self.marks[part] < end for part, end in self.ends.items())
 
     @property
+    def lag(self) -> int:
+        """Count the offsets that wait to be read."""
+        return sum(max(0, end - self.marks[part]) for part, end in self.ends.items())
+
+    @property
     def start(self) -> dict[int, int]:
         """Give the next offset of each partition that can be read."""
         skipped = {gap.partition: gap.end or 0 for gap in self.gaps if gap.topic == self.topic}

@@ -1,14 +1,19 @@
 """`nplusx land | refine | measure | assess | seal`: a stage by hand, as its DAG calls it."""
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Event
 from typing import Annotated
 
 import typer
 
 from kernel.errors import PartialSuccessError
+from kernel.ids import ContractId
 from pipeline.console import facts, progress
 
+# What a shell says of a command that Ctrl-C ended.
+_STOPPED = 130
 Stage = Callable[[], dict[str, object]]
 
 
@@ -21,15 +26,40 @@ def land(
     """Land what the bus holds: every row once, or in quarantine with its reasons."""
     from pipeline import land as stage
 
-    if follow:
-        _follow([contract] if contract else [])
-        return
+    with _told_to_stop() as stop:
+        if follow:
+            _follow([contract] if contract else [], stop)
+        else:
+            _drain([contract] if contract else stage.behind(), stop)
+
+
+@contextmanager
+def _told_to_stop() -> Iterator[Event]:
+    """Take signals as a wish to stop: what is being written is finished."""
+    stop = Event()
+    before = {
+        each: signal.signal(each, lambda *_: stop.set()) for each in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        yield stop
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+def _drain(contracts: list[str], stop: Event) -> None:
+    from pipeline import land as stage
+
     quarantined = 0
-    for identity in [contract] if contract else stage.behind():
-        with progress(f"落地 land · {identity}", "records") as on_commit:
-            landed = stage.land(identity, on_commit)
+    waiting = stage.lag()
+    for identity in contracts:
+        total = waiting[ContractId(identity)].lag if identity in waiting else None
+        with progress(f"落地 land · {identity}", "records", total) as on_commit:
+            landed = stage.land(identity, on_commit, stop)
         facts(f"落地 land · {identity}", landed)
         quarantined += int(str(landed["rows_quarantined"]))
+        if stop.is_set():
+            raise typer.Exit(_STOPPED)
     if quarantined:
         raise PartialSuccessError(
             f"{quarantined} rows went to quarantine; all others landed.",
@@ -37,14 +67,9 @@ def land(
         )
 
 
-def _follow(contracts: list[str]) -> None:
-    from threading import Event
-
+def _follow(contracts: list[str], stop: Event) -> None:
     from pipeline.follow import follow
 
-    stop = Event()
-    for each in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(each, lambda *_: stop.set())
     with progress("落地 land", "records") as on_commit:
         follow(contracts, stop, on_commit)
 

@@ -132,6 +132,26 @@ def test_a_topic_made_anew_has_another_id(bus: Bus, topic: str) -> None:
     assert bus.extents([topic])[topic].id != before
 
 
+def test_topics_whose_times_producers_choose_are_named(bus: Bus, topic: str) -> None:
+    bus.ensure_topics([topic])
+    others = topic.replace(".v1", ".v2")
+    let_producers_choose(bus, others)
+    assert bus.timed_by_producers([topic, others, "nplusx.never.made.v1"]) == [others]
+    assert bus.timed_by_producers([]) == []
+
+
+def let_producers_choose(bus: Bus, topic: str) -> None:
+    """Make a topic as others do, with a broker's defaults."""
+    if isinstance(bus, MemoryBus):
+        bus.ensure_topics([topic])
+        bus.by_producers.add(topic)
+    elif isinstance(bus, KafkaBus):
+        admin = KafkaAdminClient(bootstrap_servers=bus.bootstrap)
+        admin.create_topics({topic: {"num_partitions": 1, "replication_factor": 1}})
+        admin.wait_for_topics([topic])
+        admin.close()
+
+
 def drop(bus: Bus, topic: str) -> None:
     """Delete a topic; no product part may."""
     if isinstance(bus, MemoryBus):

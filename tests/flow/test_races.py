@@ -226,3 +226,34 @@ def test_a_topic_without_a_contract_is_kept_once_however_often_its_keeper_is_kil
     assert sorted(rows["body"].to_pylist()) == sorted(bodies)
     (notice,) = examine(read_settings()).notices
     assert "90 records are kept" in notice
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_a_drain_that_is_told_to_stop_finishes_its_commit_and_says_so(
+    variables: dict[str, str],
+    broker: Broker,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    sent: signal.Signals,
+) -> None:
+    monkeypatch.setenv("NPLUSX_LAND_COMMIT_ROWS", "1")
+    records = batches(150)
+    send(broker, records)
+    words = ["land", "--contract", CONTRACT.id]
+    with subprocess.Popen([sys.executable, "-m", "pipeline.cli", *words], cwd=ROOT) as drain:
+        store = wiring.store(read_settings())
+        deadline = time.monotonic() + 60
+        while landed_records(store) < 3:
+            assert drain.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        drain.send_signal(sent)
+        assert drain.wait(30) == 130
+    assert 3 <= landed_records(store) < len(records)
+    # Nothing was written in vain: every attempt was decided.
+    whole = store.open(RECORDS).dataset().to_table(["attempt"]).num_rows
+    assert whole == landed_records(store)
+    monkeypatch.setenv("NPLUSX_LAND_COMMIT_ROWS", "10000")
+    done = subprocess.run([sys.executable, "-m", "pipeline.cli", *words], cwd=ROOT, check=False)
+    assert done.returncode in {0, 3}
+    must_be_as_in_one_go(records, tmp_path / "quiet")

@@ -8,10 +8,12 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from bus.topics import topic_of
 from contracts.loader import find
 from kernel import canonical, clock
 from kernel.errors import ChecksFailedError, ConfigurationError, TamperingError
 from pipeline import audit as auditing
+from pipeline import land as landing
 from pipeline.doctor import Health, examine, waive
 from pipeline.publish import RoundReport, StreamReport
 from pipeline.seal import pack_path
@@ -41,6 +43,27 @@ def test_nothing_is_found_where_all_is_well(world: World) -> None:
     assert (health.findings, health.notices) == ((), ())
     health.require()
     assert set(health.lag.values()) == {0}
+
+
+def test_a_topic_whose_producers_choose_the_time_is_found(world: World) -> None:
+    world.send(CONTRACT, row(CONTRACT))
+    world.land()
+    world.bus.by_producers.add(topic_of(find(CONTRACT).id))
+    (finding,) = look(world).found
+    assert "message.timestamp.type" in finding.what
+    assert "LogAppendTime" in finding.cure
+
+
+def test_a_partition_that_was_added_is_told_once_and_lands(world: World) -> None:
+    world.send(CONTRACT, row(CONTRACT))
+    world.land()
+    assert look(world).notices == ()
+    world.bus.add_partition(topic_of(find(CONTRACT).id))
+    landing.land(CONTRACT)
+    landing.land(CONTRACT)
+    (notice,) = look(world).notices
+    assert "partition 2 was added" in notice
+    assert look(world).ok
 
 
 def lose_a_row(world: World) -> None:

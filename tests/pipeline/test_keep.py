@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -183,7 +184,7 @@ def test_what_a_lander_of_the_old_contracts_keeps_meanwhile_lands_once(
     register()
     landing.land(CONTRACT.id)
     send(world, 3)
-    old.drain()
+    old.drain(Event())
     assert len(unknown(world)) == 3
     landing.land(CONTRACT.id)
     assert landed(world) == [("P1", 0), ("P2", 1), ("P3", 2)]
@@ -235,11 +236,11 @@ def test_two_that_keep_at_once_keep_once(world: World, register: Switch) -> None
     written = one._write
 
     def late(*of: object) -> None:
-        other.drain()
+        other.drain(Event())
         written(*of)
 
     one._write = late
-    one.drain()
+    one.drain(Event())
     assert len(unknown(world)) == 2
 
 
