@@ -3,6 +3,7 @@
 import base64
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from bus.ports import Headers, Received, Record
 from bus.topics import topic_of
@@ -43,22 +44,15 @@ class Envelope:
     """What the headers of a received record say; nothing in it is proven yet."""
 
     fields: dict[str, str]
-    faults: tuple[str, ...] = ()
-    signature: bytes = b""
+    faults: tuple[str, ...]
+    signature: bytes
+    # The place in the stream, when the sender counts; the number of rows that it claims.
+    sequence: int | None
+    row_count: int | None
 
     def get(self, name: str) -> str:
         """Give an attribute, or nothing."""
         return self.fields.get(name, "")
-
-    @property
-    def sequence(self) -> int | None:
-        """Give the place in the stream, when the sender counts."""
-        return _counted(self.get("ce_sequence"))
-
-    @property
-    def row_count(self) -> int | None:
-        """Give the number of rows that the sender claims."""
-        return _counted(self.get("ce_rowcount"))
 
     def is_signed_by(self, key: PublicKey) -> bool:
         """Tell whether the key signed these headers; the body is bound by its digest."""
@@ -128,17 +122,23 @@ def read(record: Received) -> Envelope:
     except ValueError:
         signature = b""
         faults.append("the signature is not base64")
-    return Envelope(fields, tuple(faults), signature)
+    sequence, rows = (_counted(fields.get(name, "")) for name in ("ce_sequence", "ce_rowcount"))
+    return Envelope(fields, tuple(faults), signature, sequence, rows)
 
 
 def claimed_rows(record: Received | Record) -> int:
     """Tell how many rows a record says that it holds, before anything else is read of it."""
-    told = dict(record.headers)
+    claimed, is_json = _claims(record.headers)
+    return max(claimed, (record.value or b"").count(b"{")) if is_json else claimed
+
+
+@lru_cache(maxsize=1024)
+def _claims(headers: Headers) -> tuple[int, bool]:
+    told = dict(headers)
     # Whatever is claimed: an object begins with a brace, and a folded body may hold any number.
     least = 5000 if "content-encoding" in told else 1
-    if told.get("content-type", b"").endswith(b"json"):
-        least = max(least, (record.value or b"").count(b"{"))
-    return max(least, _counted(told.get("ce_rowcount", b"").decode("utf-8", "replace")) or 1)
+    claimed = _counted(told.get("ce_rowcount", b"").decode("utf-8", "replace")) or 1
+    return max(least, claimed), told.get("content-type", b"").endswith(b"json")
 
 
 def stream_id(record: Received, envelope: Envelope) -> StreamId:

@@ -30,6 +30,7 @@ RECORD_BYTES = (4 << 20) + (64 << 10)
 _POLL_BYTES = 16 << 20
 _POLL_RECORDS = 2000
 _PREFETCH_KIB = 32 << 10
+_AT_ONCE = 500
 _TOPIC = {
     "max.message.bytes": str(RECORD_BYTES),
     # The broker's time is evidence; the sender's own time travels in the headers.
@@ -156,8 +157,12 @@ def _headers(message: "Message") -> Headers:
             return _UNREADABLE_HEADERS
     except (SystemError, UnicodeDecodeError):
         return _UNREADABLE_HEADERS
+    # A list, not a generator: this is done for every record.
     return tuple(
-        (name, value.encode() if isinstance(value, str) else value or b"") for name, value in pairs
+        [
+            (name, value.encode() if isinstance(value, str) else value or b"")
+            for name, value in pairs
+        ]
     )
 
 
@@ -243,7 +248,8 @@ class KafkaReader:
 
     def _some(self, seconds: float) -> "list[Message]":
         first = self._consumer.poll(seconds)
-        return [] if first is None else [first, *self._consumer.consume(15, timeout=0)]
+        # Only of what was fetched already, which is bounded.
+        return [] if first is None else [first, *self._consumer.consume(_AT_ONCE, timeout=0)]
 
     def _take(self, message: "Message") -> Received | None:
         """Note how far a partition was read; give the record, if it is one."""

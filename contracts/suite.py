@@ -184,7 +184,7 @@ def second_opinion(rows: pa.Table, contract: Contract, docs: Path | None) -> lis
         actions=[UpdateDataDocsAction(name="docs", site_names=["county"])] if docs else [],
         result_format={"result_format": "COMPLETE", "unexpected_index_column_names": [_ROW]},
     )
-    outcome = context.checkpoints.add(checkpoint).run({"dataframe": _frame(rows, contract)})
+    outcome = context.checkpoints.add(checkpoint).run({"dataframe": frame(rows, contract)})
     for result in next(iter(outcome.run_results.values())).results:
         _note(result.to_json_dict(), found)
     return found
@@ -217,7 +217,7 @@ def _note(result: Mapping[str, object], found: list[set[str]]) -> None:
         found[int(row[_ROW])].add(code)
 
 
-def _frame(rows: pa.Table, contract: Contract) -> object:
+def frame(rows: pa.Table, contract: Contract) -> object:
     """Give the rows as a data frame in which GX compares as the contract means it."""
     import pandas as pd
 

@@ -41,9 +41,28 @@ class Refusal:
     kinds: tuple[Kind, ...]
 
 
-def form_faults(
-    record: Received, envelope: Envelope, digest: str, contract: Contract
-) -> tuple[Kind, ...]:
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What a record's headers and key say, what is wrong with them, and who sent it."""
+
+    envelope: Envelope
+    faults: tuple[Kind, ...]
+    sender: Sender | Refusal
+
+    def faults_with(self, digest: str) -> tuple[Kind, ...]:
+        """Add whether the body is the one that the headers speak of."""
+        claimed = self.envelope.get("ce_bodydigest")
+        return (*self.faults, Kind.DIGEST) if claimed and claimed != digest else self.faults
+
+
+def read_head(record: Received, contract: Contract, known: Known) -> Head:
+    """Settle what can be said of a record before its body is looked at."""
+    envelope = envelopes.read(record)
+    faults = _form_faults(record, envelope, contract)
+    return Head(envelope, faults, _admit(record, envelope, contract, known))
+
+
+def _form_faults(record: Received, envelope: Envelope, contract: Contract) -> tuple[Kind, ...]:
     """Check what can be checked without knowing anybody."""
     # The binding knows it by the content type alone. The signature of ours covers headers.
     if envelope.get("content-type").lower().startswith("application/cloudevents"):
@@ -58,13 +77,10 @@ def form_faults(
         faults.append(Kind.CONTENT_TYPE)
     if envelope.get("ce_contractid") != contract.id or contract_of(record.topic) != contract.id:
         faults.append(Kind.CONTRACT)
-    claimed = envelope.get("ce_bodydigest")
-    if claimed and claimed != digest:
-        faults.append(Kind.DIGEST)
     return tuple(faults)
 
 
-def admit(
+def _admit(
     record: Received, envelope: Envelope, contract: Contract, known: Known
 ) -> Sender | Refusal:
     """Settle who sent a record, and whether they may publish this contract."""

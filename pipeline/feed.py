@@ -2,7 +2,6 @@
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from threading import Event
 
 from bus.envelope import claimed_rows
@@ -37,7 +36,9 @@ class Feed:
         while True:
             while self._waiting and rows < self._limits.commit_rows:
                 record = self._waiting.popleft()
-                records.append(replace(record, topic=at.topic))
+                records.append(
+                    record if record.topic == at.topic else record._replace(topic=at.topic)
+                )
                 positions[record.partition] = record.offset + 1
                 rows += claimed_rows(record)
                 size += len(record.value or b"")

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from bus import envelope as envelopes
 from bus.envelope import Envelope
-from bus.ports import Received
+from bus.ports import Headers, Received
 from contracts import decode, gate
 from contracts.decode import Loose, UndecodableError
 from contracts.drift import Drift
@@ -19,7 +19,7 @@ from contracts.violations import Kind
 from kernel import canonical
 from kernel.log import logger
 from pipeline import opening
-from pipeline.admission import Known, Refusal, Sender, admit, form_faults
+from pipeline.admission import Head, Known, Refusal, Sender, read_head
 from pipeline.sequences import Arrival, Place, Sequences
 from pipeline.settings import LandSettings
 from warehouse.landing import (
@@ -132,6 +132,7 @@ class Intake:
     limits: LandSettings
     sequences: Sequences
     refused: list[Refused] = field(default_factory=list)
+    heads: dict[tuple[str, bytes | None, Headers], Head] = field(default_factory=dict)
     # Places of records whose bodies open, and only the judging found that they cannot be read.
     odd: set[tuple[str, int, int]] = field(default_factory=set)
 
@@ -176,30 +177,43 @@ class Intake:
 
     def _admit(self, record: Received) -> Taken:
         """Settle who sent a record and whether it is of its form; nothing is opened yet."""
-        envelope, digest = envelopes.read(record), canonical.digest(record.value or b"")
+        head, digest = self._head(record), canonical.digest(record.value or b"")
+        faults, sender = head.faults_with(digest), head.sender
+        if len(record.value or b"") > self.limits.record_bytes:
+            faults = (Kind.TOO_LARGE, *faults)
+        if record.value is not None and isinstance(sender, Sender):
+            return Taken(record, head.envelope, digest, sender, faults)
         # Nobody has proven to be who the record says: it must not count as that stream.
-        claimed = f"{UNVERIFIED}{envelopes.stream_id(record, envelope)}"
-        taken = Taken(record, envelope, digest, Sender("", "", claimed, ""))
+        claimed = f"{UNVERIFIED}{envelopes.stream_id(record, head.envelope)}"
+        taken = Taken(record, head.envelope, digest, Sender("", "", claimed, ""), faults)
         if record.value is None:
-            taken.verdict = TOMBSTONE
-            return taken
-        taken.faults = form_faults(record, envelope, digest, self.contract)
-        if len(record.value) > self.limits.record_bytes:
-            taken.faults = (Kind.TOO_LARGE, *taken.faults)
-        sender = admit(record, envelope, self.contract, self.known)
-        if isinstance(sender, Refusal):
+            taken.faults, taken.verdict = (), TOMBSTONE
+        elif isinstance(sender, Refusal):
             taken.refuse(*sender.kinds)
-        else:
-            taken.sender = sender
         return taken
+
+    def _head(self, record: Received) -> Head:
+        """Read the headers; those of a sender that neither signs nor counts are always the same."""
+        said = record.topic, record.key, record.headers
+        head = self.heads.get(said)
+        if head is None:
+            head = read_head(record, self.contract, self.known)
+            # A signature counts from when to when its key does, by the record's own time.
+            if not head.envelope.get("ce_signature"):
+                self.heads[said] = head
+        return head
 
     def _place(self, taken: Taken) -> None:
         """Tell repeats and forks from news, in the order in which the records came."""
-        number = taken.number
-        came = Arrival(taken.digest, taken.record.headers, keeps_number=False)
         if taken.verdict:
             return
-        place = Place.NEWS if number is None else self.sequences.place(*number, came)
+        number = taken.number
+        if number is None:
+            if taken.faults:
+                taken.refuse()
+            return
+        came = Arrival(taken.digest, taken.record.headers, keeps_number=False)
+        place = self.sequences.place(*number, came)
         if place is Place.REPEAT:
             taken.verdict, taken.rows = REPEAT, taken.envelope.row_count or 1
             return
@@ -207,9 +221,8 @@ class Intake:
             taken.faults = (Kind.FORK,)
         if taken.faults:
             taken.refuse()
-        if number is not None:
-            keeps = Arrival(came.digest, came.headers, keeps_number=not taken.faults)
-            self.sequences.note(*number, keeps)
+        keeps = Arrival(came.digest, came.headers, keeps_number=not taken.faults)
+        self.sequences.note(*number, keeps)
 
     def _open(self, records: Sequence[Received]) -> tuple[list[Taken], list[_Part]]:
         """Admit records and open their bodies, until a step holds what it may.
@@ -225,7 +238,7 @@ class Intake:
                 break
             each = self._admit(record)
             taken.append(each)
-            if _place(record) in self.odd and not each.verdict:
+            if self.odd and _place(record) in self.odd and not each.verdict:
                 each.faults = (*each.faults, Kind.UNDECODABLE)
             if each.verdict or each.faults:
                 continue

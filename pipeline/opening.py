@@ -14,7 +14,7 @@ from contracts.gate import Verdict
 from contracts.model import Contract
 from contracts.schema import WARNINGS, landing_schema
 from pipeline.admission import Sender
-from warehouse.landing import Origin, with_lineage
+from warehouse.landing import Origin, month_of, with_lineage
 
 
 def received(record: Mapping[str, object]) -> Received:
@@ -67,7 +67,8 @@ def origin(received: Received, envelope: Envelope, sender: Sender, digest: str) 
         offset=received.offset,
         contract_version=envelope.get("ce_contractver"),
         broker_at=received.broker_at,
-        digest=digest,
+        record_digest=digest,
+        month=month_of(received.broker_at),
     )
 
 

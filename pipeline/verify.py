@@ -11,19 +11,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bus import envelope as envelopes
-from bus.envelope import Envelope
 from bus.ports import Received
 from contracts import gate, loader
 from contracts.loader import all_contracts
 from contracts.model import Contract
 from contracts.schema import WARNINGS, landing_schema
-from contracts.violations import TITLES, Kind
+from contracts.violations import TITLES
 from kernel import canonical
 from kernel.errors import ChecksFailedError, ConfigurationError, TamperingError
 from kernel.evidence import PublicKey, open_envelope
 from pipeline import dossier as dossiers
 from pipeline import opening, pack, parties, wiring
-from pipeline.admission import Known, Refusal, Sender, admit, form_faults
+from pipeline.admission import Known, Refusal, Sender, read_head
 from pipeline.pack import listing, mapping, of_its_form
 from policy.decision import decide
 from warehouse.landing import LANDED, PARTIAL, month_of
@@ -210,7 +209,7 @@ def _landed(
     contract = contracts.get(envelope.get("ce_contractid"))
     if contract is None:
         raise TamperingError("A record's contract is not in the pack.", where=where)
-    sender = _sender(received, envelope, contract, known)
+    sender = _sender(received, contract, known)
     with of_its_form(where):
         opened = opening.decoded(received, envelope, contract)
         verdict = gate.judge(opened.rows, contract, opened.faults)
@@ -219,7 +218,7 @@ def _landed(
     rows, waived = _without(judged, held.get(where, {}), where)
     said: dict[str, object] = {
         "contract": contract.id,
-        "digest": origin.digest,
+        "digest": origin.record_digest,
         "key_id": sender.key_id,
         "enterprise": origin.enterprise,
         "stream": origin.stream,
@@ -259,12 +258,11 @@ def _without(
     return rows.filter(pa.array([number not in held for number in numbers], pa.bool_())), said
 
 
-def _sender(received: Received, envelope: Envelope, contract: Contract, known: Known) -> Sender:
+def _sender(received: Received, contract: Contract, known: Known) -> Sender:
     """Ask of a record again what landing asked: its form, signature, key, sender and right."""
-    faults: tuple[Kind, ...] = form_faults(
-        received, envelope, canonical.digest(received.value or b""), contract
-    )
-    sender = admit(received, envelope, contract, known)
+    head = read_head(received, contract, known)
+    faults = head.faults_with(canonical.digest(received.value or b""))
+    sender = head.sender
     if isinstance(sender, Sender) and not faults:
         return sender
     refused = (*faults, *(sender.kinds if isinstance(sender, Refusal) else ()))

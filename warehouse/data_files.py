@@ -1,4 +1,4 @@
-"""Writes the data files of an append: a file a partition, and what the log says of each.
+"""Writes the data files of an append: a file a partition.
 
 delta-rs sorts rows into partitions row by row, which costs more than encoding them; and it knows no
 columns in which one value stands for many rows, which most of a landing table's own columns are.
@@ -7,21 +7,29 @@ columns in which one value stands for many rows, which most of a landing table's
 import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from deltalake.transaction import AddAction, RemoveAction
 from pyarrow import fs
-
-from kernel import canonical, clock
 
 _ODD = re.compile(r"[^A-Za-z0-9.-]")
 
 
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """A file that was written, its bytes, its rows, and the values of its partition."""
+
+    path: str
+    size: int
+    rows: int
+    values: Mapping[str, str | None]
+
+
 def write_files(
     system: fs.FileSystem, folder: str, rows: pa.Table, partition_by: Sequence[str]
-) -> list[AddAction | RemoveAction]:
+) -> list[DataFile]:
     """Write rows into new files of a table's folder; they count once a commit names them."""
     return [
         _write(system, folder, part, values)
@@ -51,7 +59,7 @@ def _parts(
 
 def _write(
     system: fs.FileSystem, folder: str, rows: pa.Table, values: Mapping[str, str | None]
-) -> AddAction:
+) -> DataFile:
     # The log tells the value; the folder's name is for people, and harmless whatever the value.
     place = "".join(f"{name}={_ODD.sub('_', str(value))}/" for name, value in values.items())
     path = f"{place}part-{secrets.token_hex(16)}.zstd.parquet"
@@ -69,11 +77,7 @@ def _write(
         store_schema=False,
     )
     size = system.get_file_info(f"{folder}/{path}").size
-    # No edges of columns: where the log tells some and not all, delta-rs leaves the file out of any
-    # question about the others. The file's own footer tells them.
-    told = canonical.dumps({"numRecords": rows.num_rows}).decode()
-    written_at = int(clock.now().timestamp() * 1000)
-    return AddAction(path, size, dict(values), written_at, data_change=True, stats=told)
+    return DataFile(path, size, rows.num_rows, values)
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -1,8 +1,9 @@
 """Landing tables: the rows of a record with where each came from; the signed record beside them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
+from typing import NamedTuple
 
 import pyarrow as pa
 
@@ -43,8 +44,7 @@ RECORD_SCHEMA = pa.schema(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """Where the rows of one record came from."""
 
     enterprise: str
@@ -57,9 +57,11 @@ class Origin:
     offset: int
     contract_version: str
     broker_at: datetime
-    digest: str
+    record_digest: str
+    month: str
 
 
+@lru_cache(maxsize=4096)
 def month_of(instant: datetime) -> str:
     """Name the month, in Shanghai, under which a row is filed."""
     return instant.astimezone(SHANGHAI).strftime("%Y-%m")
@@ -90,26 +92,11 @@ def with_lineages(
     What many rows share is told by number: as text it would be most of what is written.
     """
     records, owner = origins
-    names = {
-        "_enterprise": "enterprise",
-        "_source": "source",
-        "_stream": "stream",
-        "_epoch": "epoch",
-        "_sequence": "sequence",
-        "_topic": "topic",
-        "_partition": "partition",
-        "_offset": "offset",
-        "_contract_version": "contract_version",
-        "_broker_at": "broker_at",
-        "_record_digest": "digest",
-    }
-    known: dict[str, list[object]] = {
-        column: [getattr(each, name) for each in records] for column, name in names.items()
-    }
-    known["_month"] = [month_of(each.broker_at) for each in records]
     told = {
         column: _repeated(pa.array(values, LINEAGE.field(column).type), owner)
-        for column, values in known.items()
+        for column, values in zip(
+            (f"_{name}" for name in Origin._fields), zip(*records, strict=True), strict=True
+        )
     }
     told |= {"_row": numbers, "_op": rows["_op"], **notes}
     return pa.table({name: told[name] if name in told else rows[name] for name in schema.names})

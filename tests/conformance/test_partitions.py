@@ -75,5 +75,8 @@ def test_records_of_a_partition_that_was_added_land_and_it_is_told(
             thread.join(30)
     county.bus.close()
     mine = [row for row in county.landed() if row["_epoch"] == epoch]
-    assert {(row["payment_id"], row["_partition"]) for row in mine} == {("PAY1", 0), ("PAY2", added)}
+    assert {(row["payment_id"], row["_partition"]) for row in mine} == {
+        ("PAY1", 0),
+        ("PAY2", added),
+    }
     assert told(county) == [[added]]
