@@ -48,6 +48,13 @@ def _whole(old: Contract, new: Contract) -> Iterator[Change]:
         yield Change("", "key", ", ".join(old.key), ", ".join(new.key), is_breaking=True)
     if old.publisher != new.publisher:
         yield Change("", "publisher", old.publisher, new.publisher, is_breaking=True)
+    often, oftener = old.frequency, new.frequency
+    if often != oftener:
+        narrower = oftener is not None and (often is None or oftener < often)
+        yield Change("", "frequency", _said(often), _said(oftener), narrower)
+    few, more = old.least_rows, new.least_rows
+    if few != more:
+        yield Change("", "rows", _said(few), _said(more), (more or 0) > (few or 0))
 
 
 def _renamed(before: Property, old: Contract, new: Contract) -> str:

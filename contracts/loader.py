@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -208,6 +208,42 @@ def _property(node: Node, where: str) -> Property:
     )
 
 
+_UNITS = {"h": "hours", "d": "days"}
+
+
+def _frequency(root: Node, where: str) -> timedelta | None:
+    """Read how often rows come: the only service level that anybody checks here."""
+    told = _nodes(root.get("slaProperties"), where)
+    if not told:
+        return None
+    value, unit = told[0].get("value"), _UNITS.get(str(told[0].get("unit")))
+    if len(told) > 1 or told[0].get("property") != "frequency" or not unit or not _is_count(value):
+        raise ConfigurationError(
+            "`slaProperties` holds one property here: a frequency.",
+            where=where,
+            cure="give `property: frequency`, a whole `value`, and `unit: h` or `d`.",
+        )
+    return timedelta(**{unit: int(str(value))})
+
+
+def _least_rows(schema: Node, where: str) -> int | None:
+    told = _nodes(schema.get("quality"), where)
+    if not told:
+        return None
+    least = told[0].get("mustBeGreaterOrEqualTo")
+    if len(told) > 1 or told[0].get("metric") != "rowCount" or not _is_count(least):
+        raise ConfigurationError(
+            "A schema's `quality` holds one rule here: how many rows there are at least.",
+            where=where,
+            cure="give `metric: rowCount` and a whole `mustBeGreaterOrEqualTo`.",
+        )
+    return int(str(least))
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and value > 0
+
+
 def parse(text: str, where: str) -> Contract:
     """Read a contract from its text; a mistake names the file and the column."""
     root = _node(yaml.parse(text, where), where)
@@ -243,6 +279,8 @@ def parse(text: str, where: str) -> Contract:
         properties=properties,
         digest=canonical.digest(text.encode()),
         text=text,
+        frequency=_frequency(root, where),
+        least_rows=_least_rows(schemas[0], where),
     )
 
 

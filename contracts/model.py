@@ -1,6 +1,7 @@
 """What a contract is once read: plain values from which everything else is derived."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 
 from kernel.ids import ContractId
@@ -124,6 +125,9 @@ class Contract:
     properties: tuple[Property, ...]
     digest: str
     text: str
+    # What each source owes: rows at least so often while it sends anything, and at least so many.
+    frequency: timedelta | None = None
+    least_rows: int | None = None
 
     @property
     def table(self) -> str:

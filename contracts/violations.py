@@ -21,6 +21,8 @@ class Kind(StrEnum):
     UNIQUE = "unique"
     REFERENCE = "reference"
     VERSION = "version"
+    FREQUENCY = "frequency"
+    ROWS = "rows"
     OPERATION = "operation"
     UNDECODABLE = "record.undecodable"
     TOO_LARGE = "record.too_large"
@@ -51,6 +53,8 @@ TITLES: dict[Kind, Title] = {
     Kind.UNIQUE: Title("主键重复", "The key occurs twice in the batch"),
     Kind.REFERENCE: Title("所引用的对象一直未到", "What the row refers to has not come"),
     Kind.VERSION: Title("同一版本内容不同", "One version was told with different content"),
+    Kind.FREQUENCY: Title("久未更新", "No row has come for too long"),
+    Kind.ROWS: Title("行数不足", "There are too few rows"),
     Kind.OPERATION: Title("操作类型不符", "The operation is neither upsert nor delete"),
     Kind.UNDECODABLE: Title("无法解码", "The body cannot be decoded"),
     Kind.TOO_LARGE: Title("超过大小上限", "The record is larger than allowed"),

@@ -26,6 +26,7 @@ from pipeline.findings import (
     ledger_findings,
     promise_findings,
     refused,
+    stale_findings,
 )
 from pipeline.land import standings
 from pipeline.publish import RoundReport, read_status, resident_agents
@@ -130,6 +131,7 @@ def examine(settings: Settings | None = None) -> Health:
         *_gaps(store, moment),
         *found,
         *agent_findings(agents, records, streams, landed),
+        *stale_findings(streams, settings.doctor.stale),
         *audit_findings(store),
         *ledger_findings(settings, store),
         *promise_findings(store),

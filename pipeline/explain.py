@@ -134,7 +134,10 @@ class _Trail:
     ) -> None:
         self._store = store
         self._versions = versions
-        places = (Place.of(origin).record for origin in origins)
+        names = {each.table: each.id for each in all_contracts().values()}
+        places: dict[str, list[tuple[str, int, int]]] = {}
+        for place in map(Place.of, origins):
+            places.setdefault(names[place.table], []).append(place.record)
         self._records = {
             (each["topic"], each["partition"], each["offset"]): each
             for each in attempts.records_at(store, places, _NAMED).to_pylist()

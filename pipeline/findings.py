@@ -12,10 +12,13 @@ import pyarrow.compute as pc
 
 from bus.ports import Bus
 from bus.topics import topic_of
+from contracts.loader import all_contracts
+from contracts.model import Publisher
 from kernel import canonical, clock
 from kernel.errors import DependencyUnavailableError, NplusxError
 from kernel.ids import ContractId
 from pipeline import audit, promises, wiring
+from pipeline.intake import UNVERIFIED
 from pipeline.publish import RoundReport
 from pipeline.seal import pack_path
 from pipeline.settings import Settings
@@ -232,6 +235,27 @@ def _counted(
                     f"{each.stream}: the agent sent {each.rows_ever} rows and {came} came.",
                     _AT_THE_AGENT,
                 )
+
+
+def stale_findings(streams: Iterable[StreamHealth], patience: timedelta) -> Iterator[Finding]:
+    """Name the factories' sources of which nothing has come for long; an authority's may rest."""
+    last: dict[str, datetime] = {}
+    for each in streams:
+        contract = all_contracts().get(ContractId(each.contract))
+        is_proven = not each.stream.startswith(UNVERIFIED)
+        if contract is None or contract.publisher is not Publisher.FACTORY or not is_proven:
+            continue
+        if each.last_seen is not None:
+            source = each.stream.rpartition("/")[0]
+            last[source] = max(last.get(source, each.last_seen), each.last_seen)
+    for source, at in last.items():
+        if clock.now() - at > patience:
+            yield Finding(
+                f"{source}: nothing has come since {at.isoformat(timespec='seconds')}.",
+                "ask the factory whether its agent runs; a pause or an end is explained with"
+                " `nplusx doctor waive ID --who … --why … --until 2026-12-31`.",
+                lasts=True,
+            )
 
 
 def audit_findings(store: TableStore) -> Iterator[Finding]:

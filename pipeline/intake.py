@@ -44,6 +44,8 @@ _UNREADABLE = (
     ValueError,
     pa.ArrowException,
 )
+# Begins the stream of a record that nobody has proven to be of.
+UNVERIFIED = "unverified/"
 # Below so many, bodies are read one by one rather than halved again to find the odd one.
 _FEW = 16
 
@@ -176,7 +178,7 @@ class Intake:
         """Settle who sent a record and whether it is of its form; nothing is opened yet."""
         envelope, digest = envelopes.read(record), canonical.digest(record.value or b"")
         # Nobody has proven to be who the record says: it must not count as that stream.
-        claimed = f"unverified/{envelopes.stream_id(record, envelope)}"
+        claimed = f"{UNVERIFIED}{envelopes.stream_id(record, envelope)}"
         taken = Taken(record, envelope, digest, Sender("", "", claimed, ""))
         if record.value is None:
             taken.verdict = TOMBSTONE

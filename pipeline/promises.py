@@ -9,6 +9,7 @@ import pyarrow as pa
 from contracts.loader import all_contracts
 from contracts.model import Contract
 from contracts.schema import INSTANT, landing_schema
+from contracts.violations import Kind
 from kernel import canonical, clock
 from kernel.errors import ChecksFailedError, ConfigurationError
 from kernel.log import logger
@@ -40,6 +41,7 @@ SCHEMA = pa.schema(
 )
 OPEN, UNCHECKED, SETTLED = "open", "unchecked", "settled"
 _RETRIES = 5
+_STATED = frozenset({str(Kind.FREQUENCY), str(Kind.ROWS)})
 Finding = Mapping[str, object]
 
 
@@ -131,11 +133,40 @@ def _look(settings: Settings, store: TableStore, only: Collection[str]) -> None:
             continue
         promises = Promises(wiring.engine(), contract, tables)
         found = {each["id"]: each for each in _found(promises, timedelta(hours=hours))}
-        mine = {i: each for i, each in standing.items() if each["contract"] == contract.id}
-        news += _news(found, mine)
+        news += _news(found, _of(contract, standing, stated=False))
         marks |= seen
-    if marks:
+    news += _stated(
+        store, [each for each in known.values() if not only or each.id in only], standing
+    )
+    if marks or news:
         handle.append(_rows(handle, news), marks, {"found": len(news)})
+
+
+def _stated(
+    store: TableStore, contracts: Iterable[Contract], standing: Mapping[str, Finding]
+) -> Iterator[Finding]:
+    """Ask how often and how many, which another table's rows may settle: each time anew."""
+    asked = [each for each in contracts if each.frequency or each.least_rows]
+    if not asked:
+        return
+    everything = [each for each in all_contracts().values() if store.exists(each.table)]
+    tables, _ = _open(store, [*everything, *asked])
+    engine = wiring.engine()
+    alive = pa.concat_tables(Promises(engine, each, tables).alive() for each in everything)
+    for contract in asked:
+        promises = Promises(engine, contract, tables)
+        found = [_finding(contract, each, OPEN) for each in promises.stated(alive)]
+        mine = _of(contract, standing, stated=True)
+        yield from _news({each["id"]: each for each in found}, mine)
+
+
+def _of(contract: Contract, standing: Mapping[str, Finding], *, stated: bool) -> dict[str, Finding]:
+    """Take the findings of a contract about its rows, or about how often and how many."""
+    return {
+        identity: each
+        for identity, each in standing.items()
+        if each["contract"] == contract.id and (each["code"] in _STATED) == stated
+    }
 
 
 def _open(

@@ -123,6 +123,8 @@ def contract_facts(contract: Contract) -> Sequence[tuple[str, str]]:
         ("landing table", f"`{contract.table}`"),
         ("published by", contract.publisher),
         ("key", ", ".join(f"`{name}`" for name in contract.key)),
+        *([("comes at least every", str(contract.frequency))] if contract.frequency else []),
+        *([("rows of a source", f"at least {contract.least_rows}")] if contract.least_rows else []),
     ]
 
 

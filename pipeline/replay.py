@@ -198,7 +198,7 @@ class _Replay:
     def _records(self, handle: TableHandle, places: set[Place]) -> list[Received]:
         """Take signed records as they came, in their order on the bus."""
         at = attempts.Moment({self._contract.table: handle})
-        found = attempts.records_at(self._store, places, _SENT, at).to_pylist()
+        found = attempts.records_at(self._store, {self._contract.id: places}, _SENT, at).to_pylist()
         return [opening.received(each) for each in found if each["body"] is not None]
 
 

@@ -123,7 +123,7 @@ def gather(settings: Settings, store: TableStore, row: Row) -> pack.Files:
         for each in contracts
         if (found := _versions(landing[each.table], each, places)).num_rows
     }
-    standing = {place for found in rows.values() for place in _records_of(found)}
+    standing = {str(contract): _records_of(found) for contract, found in rows.items()}
     records = attempts.records_at(store, standing, pack.RECORD_SCHEMA)
     used = {name: set(records[name].to_pylist()) for name in ("key_id", "enterprise")}
     decision = row["decision"]
@@ -189,7 +189,12 @@ def _records_of(rows: pa.Table, prefix: str = "_") -> Iterable[tuple[str, int, i
 def _held(store: TableStore, records: pa.Table) -> bytes:
     """Name the rows of the records that are in quarantine, with the word of who waived them."""
     partly = records.filter(pc.field("quarantined") > 0)
-    where = attempts.at_places(_records_of(partly, ""))
+    places: dict[str, list[tuple[str, int, int]]] = {}
+    for contract, place in zip(
+        partly["contract"].to_pylist(), _records_of(partly, ""), strict=True
+    ):
+        places.setdefault(contract, []).append(place)
+    where = attempts.at_places(places)
     waiting = [] if where is None else attempts.waiting(store, clock.now(), where)
     named = ("topic", "partition", "offset", "row")
     found = [

@@ -209,11 +209,19 @@ class DoctorSettings(BaseModel):
     patience_seconds: float = Field(
         900.0, gt=0, description="How long records may wait, and an agent be silent."
     )
+    stale_hours: float = Field(
+        168.0, gt=0, description="After how long without a record a factory's source is stale."
+    )
 
     @property
     def patience(self) -> timedelta:
         """Give the span."""
         return timedelta(seconds=self.patience_seconds)
+
+    @property
+    def stale(self) -> timedelta:
+        """Give the span."""
+        return timedelta(hours=self.stale_hours)
 
 
 class LineageSettings(BaseModel):

@@ -15,6 +15,8 @@ from warehouse.landing import RECORD_SCHEMA, RECORDS
 from warehouse.store import Commit, Facts, TableHandle, TableStore
 
 LANDING = "landing__"
+# Places on the bus, by the contract of their topic.
+Places = Mapping[str, Iterable[tuple[str, int, int]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,7 @@ def records(
 
 def records_at(
     store: TableStore,
-    places: Iterable[tuple[str, int, int]],
+    places: Places,
     schema: pa.Schema,
     at: Moment | None = None,
 ) -> pa.Table:
@@ -155,17 +157,20 @@ def records_at(
     return found.sort_by([(name, "ascending") for name in ("topic", "partition", "offset")])
 
 
-def at_places(places: Iterable[tuple[str, int, int]]) -> pc.Expression | None:
+def at_places(places: Places) -> pc.Expression | None:
     """Ask for what stands at these places on the bus; nothing if there are none."""
-    offsets: dict[tuple[str, int], list[int]] = {}
-    for topic, part, offset in sorted(set(places)):
-        offsets.setdefault((topic, part), []).append(offset)
+    offsets: dict[tuple[str, str, int], list[int]] = {}
+    for contract, listed in places.items():
+        for topic, part, offset in sorted(set(listed)):
+            offsets.setdefault((contract, topic, part), []).append(offset)
     among = [_among(*place, known) for place, known in offsets.items()]
     return reduce(or_, among) if among else None
 
 
-def _among(topic: str, partition: int, offsets: Sequence[int]) -> pc.Expression:
+def _among(contract: str, topic: str, partition: int, offsets: Sequence[int]) -> pc.Expression:
     is_there = (pc.field("topic") == topic) & (pc.field("partition") == partition)
+    # Tables are parted by contract: files of others are not even opened.
+    is_there &= pc.field("contract") == contract
     # The edges let whole files be passed over, unread.
     is_near = (pc.field("offset") >= offsets[0]) & (pc.field("offset") <= offsets[-1])
     return is_there & is_near & pc.field("offset").isin(pa.array(offsets, pa.int64()))

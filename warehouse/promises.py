@@ -1,8 +1,10 @@
 """What is promised across rows, asked of whole tables: references arrive, a version says one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+
+import pyarrow as pa
 
 from contracts.model import Contract
 from contracts.violations import Kind, Violation
@@ -92,6 +94,27 @@ class Promises:
         code = Violation(Kind.VERSION, self.contract.key[0]).code
         return self._standing(query, columns, code, self.contract)
 
+    def stated(self, alive: pa.Table) -> Iterator[Broken]:
+        """Find the sources that are silent here for too long while alive, or send too few rows.
+
+        `alive` tells of each source when anything of it came last.
+        """
+        asked: list[tuple[Kind, str]] = []
+        if (often := self.contract.frequency) is not None:
+            seconds = int(often.total_seconds())
+            asked.append((Kind.FREQUENCY, f"alive._seen > _last + interval '{seconds}' second"))
+        if (least := self.contract.least_rows) is not None:
+            asked.append((Kind.ROWS, f"_rows < {least}"))
+        inputs = {"landed": self._table(self.contract), "alive": alive}
+        for kind, broken in asked:
+            for row in self.engine.run(_STATED.format(broken=broken), inputs).to_pylist():
+                source = str(row["_enterprise"]), str(row["_source"])
+                yield Broken(*source, str(kind), {}, row["_rows"], "")
+
+    def alive(self) -> pa.Table:
+        """Tell of each source when a row of this contract came last."""
+        return self.engine.run(_ALIVE, {"landed": self._table(self.contract)})
+
     def _table(self, contract: Contract) -> Source:
         return self.tables[contract.table]
 
@@ -103,8 +126,12 @@ class Promises:
         found = self.engine.run(query, {"landed": landed, "target": self._table(target)})
         if not found.num_rows:
             return []
-        current = _CURRENT.format(columns=", ".join(columns), current=core_of(self.contract).query)
-        rows = self.engine.run(current, {"found": found, self.contract.table: landed}).to_pylist()
+        named, key = ", ".join(columns), ", ".join(self.contract.key)
+        history = self.engine.run(
+            _HISTORY.format(columns=named, key=key), {"found": found, "landed": landed}
+        )
+        current = _CURRENT.format(columns=named, current=core_of(self.contract).query)
+        rows = self.engine.run(current, {"found": found, self.contract.table: history}).to_pylist()
         return [
             Broken(
                 str(row["_enterprise"]),
@@ -156,6 +183,23 @@ and not exists (
         and target._op = 'upsert' and {same}
 )
 """
+_ALIVE = """
+select _enterprise, _source, max(_broker_at) as _seen from landed group by _enterprise, _source
+"""
+_STATED = """
+with mine as (
+    select _enterprise, _source, count(*) as _rows, max(_broker_at) as _last
+    from landed
+    group by _enterprise, _source
+)
+select _enterprise, _source, _rows
+from mine
+inner join (
+    select _enterprise, _source, max(_seen) as _seen from alive group by _enterprise, _source
+) as alive using (_enterprise, _source)
+where {broken}
+order by _enterprise, _source
+"""
 _UNPUBLISHED = """
 select _enterprise, _source, count(*) as _rows from landed
 where _op = 'upsert' and {present} and not exists (
@@ -165,11 +209,27 @@ where _op = 'upsert' and {present} and not exists (
 group by _enterprise, _source
 order by _enterprise, _source
 """
+# What was told once is the most, and is left out before contents are compared.
 _CONTRADICTING = """
-select _enterprise, _source, {columns}, count(*) as _rows from landed
+with again as (
+    select _enterprise, _source, {columns} from landed
+    where _op = 'upsert'
+    group by _enterprise, _source, {columns}
+    having count(*) > 1
+)
+select _enterprise, _source, {columns}, count(*) as _rows
+from landed inner join again using (_enterprise, _source, {columns})
 where _op = 'upsert'
 group by _enterprise, _source, {columns}
-having count(*) > 1 and ({differs})
+having {differs}
+"""
+# All versions of the objects that are concerned, and of no others.
+_HISTORY = """
+with concerned as (
+    select distinct _enterprise, _source, {key}
+    from landed inner join found using (_enterprise, _source, {columns})
+)
+select landed.* from landed semi join concerned using (_enterprise, _source, {key})
 """
 _CURRENT = """
 select

@@ -39,6 +39,13 @@ TEXT = "logicalType: string\n        physicalType: string"
 RULE = """
         quality:
           - {id: known, metric: nullValues, mustBe: 0, severity: warning}"""
+OFTEN_RULE = "slaProperties:\n  - {property: frequency, value: 2, unit: d}\n"
+OFTEN = LINE.replace("schema:\n", OFTEN_RULE + "schema:\n", 1)
+ROWS = LINE.replace(
+    "    properties:\n",
+    "    quality:\n      - {metric: rowCount, mustBeGreaterOrEqualTo: 2}\n    properties:\n",
+    1,
+)
 SOFT = LINE.replace(FLAG, FLAG + RULE)
 NAME = f'the customer."\n        {TEXT}\n        classification: '
 NARROWER = {
@@ -68,6 +75,8 @@ NARROWER = {
         "severity",
     ),
     "a new error": (LINE, FLAG, FLAG + RULE.replace("warning", "error"), "is_closed", "quality"),
+    "oftener": (OFTEN, "value: 2", "value: 1", "", "frequency"),
+    "more rows": (ROWS, "OrEqualTo: 2", "OrEqualTo: 3", "", "rows"),
     "another publisher": (LINE, "value: factory", "value: authority", "", "publisher"),
     "another key": (LINE, MUST, MUST + KEY, "", "key"),
 }
@@ -100,6 +109,9 @@ WIDER = {
     ),
     "a new warning": (LINE, FLAG, FLAG + RULE),
     "a warning less": (SOFT, RULE, ""),
+    "less often": (OFTEN, "value: 2", "value: 3"),
+    "as often as it likes": (OFTEN, OFTEN_RULE, ""),
+    "fewer rows": (ROWS, "OrEqualTo: 2", "OrEqualTo: 1"),
     "no longer required": (LINE, MUST + CODE, MUST[23:] + CODE),
 }
 

@@ -37,6 +37,16 @@ MISTAKES = {
     "a rule about nothing": (CLASS, RULE.replace("minimum: 0", "") + CLASS, "arguments"),
     "an unknown argument": (CLASS, RULE.replace("minimum", "min") + CLASS, "arguments"),
     "an edge of a rule": (CLASS, RULE.replace("minimum: 0", "minimum: x") + CLASS, "quality soft"),
+    "a service level of its own": (
+        "schema:\n",
+        "slaProperties:\n  - {property: latency, value: 1, unit: h}\nschema:\n",
+        "a frequency",
+    ),
+    "a number of rows that is none": (
+        "    properties:\n",
+        "    quality:\n      - {metric: rowCount, mustBeGreaterOrEqualTo: x}\n    properties:\n",
+        "how many rows",
+    ),
     "broken YAML": ("schema:", "schema: [", "not valid YAML"),
 }
 

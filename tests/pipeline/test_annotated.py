@@ -1,8 +1,15 @@
 """A broken promise of severity warning: the row lands, and bears what is wrong."""
 
+from pathlib import Path
+
+from pipeline import pack, wiring
 from pipeline.annotated import annotated
+from pipeline.assess import decisions
 from pipeline.audit import audit
-from tests.pipeline.world import World, row
+from pipeline.seal import pack_path
+from pipeline.verify import verify
+from tests.packs import resealed, table, with_column
+from tests.pipeline.world import CLAIM, World, row
 from warehouse import quarantine
 
 REPORT = "mes.operation_report.v1"
@@ -39,3 +46,16 @@ def test_the_second_opinion_agrees_on_warnings(world: World) -> None:
     world.send(REPORT, row(REPORT, **LATE), row(REPORT, report_id="OR9", **LATE, good_qty="-1"))
     world.land()
     assert audit()["findings"] == 0
+
+
+def test_a_warning_is_landings_note_and_not_what_was_signed(played: World, tmp_path: Path) -> None:
+    """Landed under a contract that warned of something else, the rows are the same."""
+    name = pack.rows_name("landing__erp_payment_v1")
+
+    def noted(files: dict[str, bytes]) -> None:
+        rows = table(files, name)
+        files[name] = pack.parquet(with_column(rows, "_warnings", ["x.order"] * rows.num_rows))
+
+    key = wiring.county_key(played.settings)
+    honest = pack_path(played.settings, decisions(played.store)[0])
+    assert verify(resealed(honest, tmp_path, key, noted), key.public).claim_id == CLAIM

@@ -17,6 +17,7 @@ from pipeline import land as landing
 from pipeline.doctor import Health, examine, waive
 from pipeline.publish import RoundReport, StreamReport
 from pipeline.seal import pack_path
+from pipeline.settings import DoctorSettings
 from tests.pipeline.world import AGENTS, KEYS, World, play, row
 from tests.rows import FACTORY
 from warehouse import attempts, ledger, quarantine, words
@@ -231,6 +232,24 @@ def test_a_disagreement_of_the_audit_is_red_until_a_person_takes_it_on(
     assert health.ok
     (taken,) = health.found
     assert taken.word == {"who": "auditor", "why": "a rounding of the source"}
+
+
+def test_a_factorys_source_of_which_nothing_comes_is_stale_and_an_authoritys_is_not(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.send(CONTRACT, row(CONTRACT))
+    world.send("erp.sales_order.v1", row("erp.sales_order.v1"))
+    world.send("gov.enterprise.v1", row("gov.enterprise.v1"))
+    world.land()
+    assert look(world).ok
+    chosen = DoctorSettings(stale_hours=24)
+    settings = world.settings.model_copy(update={"doctor": chosen})
+    (stale,) = examine(settings).unexplained
+    assert stale.what.startswith(f"{STREAM.rpartition('/')[0]}: nothing has come since 2024-01-01T")
+    word = words.Word("engineer", "closed for the holiday", clock.now())
+    monkeypatch.setenv("NPLUSX_DOCTOR_STALE_HOURS", "24")
+    waive([stale.id], word)
+    assert examine(settings).ok
 
 
 AGENT_TELLS: dict[str, dict[str, object] | None] = {

@@ -5,6 +5,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from bus import memory
+from contracts.loader import all_contracts, find, parse
+from contracts.model import Contract
 from kernel.errors import ChecksFailedError, ConfigurationError
 from pipeline import promises
 from pipeline.assess import assess, decisions
@@ -162,3 +164,41 @@ def test_what_has_not_changed_is_not_asked_again(world: World, monkeypatch) -> N
     order(world, "SO2")
     with pytest.raises(TypeError):
         look(world)
+
+
+def _promising(contract_id: str, said: str) -> Contract:
+    return parse(find(contract_id).text.replace("\nschema:\n", f"\n{said}schema:\n"), "test")
+
+
+def test_a_stream_that_is_silent_while_its_source_goes_on_breaks_its_frequency(
+    world: World, later, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = "slaProperties:\n  - {property: frequency, value: 1, unit: d}\n"
+    contracts = {**all_contracts(), LINE: _promising(LINE, said)}
+    monkeypatch.setattr(promises, "all_contracts", lambda: contracts)
+    order(world, "SO1")
+    line(world, "L1", "SO1")
+    later(30)
+    # The source as a whole is silent: nobody can tell this stream from the others.
+    assert look(world) == []
+    order(world, "SO2")
+    assert look(world) == [("open", "frequency", "{}")]
+    assert list(promises.holding(world.store, {LINE})) == [FACTORY]
+    line(world, "L2", "SO1")
+    assert look(world) == []
+
+
+def test_too_few_rows_of_a_source_break_their_number(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = find(ORDER).text.replace(
+        "    properties:\n",
+        "    quality:\n      - {metric: rowCount, mustBeGreaterOrEqualTo: 2}\n    properties:\n",
+        1,
+    )
+    contracts = {**all_contracts(), ORDER: parse(text, "test")}
+    monkeypatch.setattr(promises, "all_contracts", lambda: contracts)
+    order(world, "SO1")
+    assert look(world) == [("open", "rows", "{}")]
+    order(world, "SO2")
+    assert look(world) == []

@@ -32,6 +32,8 @@ class World:
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("NPLUSX_STATE_DIR", str(folder))
+        # The bus in memory keeps a time of its own, which is long ago.
+        monkeypatch.setenv("NPLUSX_DOCTOR_STALE_HOURS", "1e6")
         self.bus = MemoryBus()
         monkeypatch.setattr(wiring, "bus", lambda _settings: self.bus)
         self.settings: Settings = read_settings()
