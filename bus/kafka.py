@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
-from kafka.admin import OffsetSpec
+from kafka.admin import ConfigResource, OffsetSpec
 from kafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrPartitionError
 from kafka.protocol.consumer import IsolationLevel
 
@@ -31,10 +31,11 @@ _POLL_BYTES = 16 << 20
 _POLL_RECORDS = 2000
 _PREFETCH_KIB = 32 << 10
 _AT_ONCE = 500
+_CLOCK = "message.timestamp.type"
 _TOPIC = {
     "max.message.bytes": str(RECORD_BYTES),
     # The broker's time is evidence; the sender's own time travels in the headers.
-    "message.timestamp.type": "LogAppendTime",
+    _CLOCK: "LogAppendTime",
     # A county that lands nothing for a month has lost more than time.
     "retention.ms": str(30 * 24 * 3600 * 1000),
 }
@@ -288,9 +289,7 @@ class KafkaReader:
 
     def _pass_gaps(self) -> None:
         """Move past transaction markers, for which no record arrives."""
-        asked = [
-            self._library.TopicPartition(self._topic, partition) for partition in self._positions
-        ]
+        asked = [self._library.TopicPartition(self._topic, each) for each in self._positions]
         for found in self._consumer.position(asked):
             at = self._positions[found.partition]
             # Before the first record there is no position, which librdkafka writes as -1001.
@@ -354,8 +353,7 @@ class KafkaBus:
 
     def topics(self) -> Sequence[str]:
         """List the topics that bear our prefix, whoever made them."""
-        found = self._ask(lambda admin: admin.list_topics())
-        return sorted(each for each in found if each.startswith(PREFIX))
+        return sorted(t for t in self._ask(lambda a: a.list_topics()) if t.startswith(PREFIX))
 
     def extents(self, topics: Sequence[str]) -> Mapping[str, Extent]:
         """Tell how far each of the topics that exist reaches."""
@@ -386,6 +384,13 @@ class KafkaBus:
         for each in partitions:
             spans[each.topic][each.partition] = (first[each].offset, last[each].offset)
         return {each["name"]: Extent(each["topic_id"], spans[each["name"]]) for each in described}
+
+    def timed_by_producers(self, topics: Sequence[str]) -> Sequence[str]:
+        """List those of the topics that exist whose records bear a time of their sender's."""
+        there = set(topics) & set(self.topics())
+        asked = [ConfigResource("TOPIC", each, {_CLOCK: None}) for each in there]
+        found = self._ask(lambda admin: admin.describe_configs(asked, config_filter="all"))
+        return sorted(t for t in there if found["topic"][t][_CLOCK]["value"] != _TOPIC[_CLOCK])
 
     def reader(self, topic: str, positions: Mapping[int, int]) -> Reader:
         """Open a topic at the next offset to read of each partition."""

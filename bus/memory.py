@@ -47,6 +47,8 @@ class MemoryBus:
         self._ids: dict[str, str] = {}
         self._firsts: dict[tuple[str, int], int] = {}
         self._count = 0
+        # The topics that others made so that their senders choose the time.
+        self.by_producers: set[str] = set()
 
     def ensure_topics(self, topics: Sequence[str]) -> None:
         """Create the topics that are missing."""
@@ -58,6 +60,10 @@ class MemoryBus:
     def topics(self) -> Sequence[str]:
         """List the topics that bear our prefix, whoever made them."""
         return sorted(each for each in self._topics if each.startswith(PREFIX))
+
+    def timed_by_producers(self, topics: Sequence[str]) -> Sequence[str]:
+        """List those of the topics that exist whose records bear a time of their sender's."""
+        return sorted(self.by_producers & set(topics) & set(self._topics))
 
     def drop_topic(self, topic: str) -> None:
         """Forget a topic and all that it held."""

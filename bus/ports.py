@@ -94,6 +94,10 @@ class Bus(Source, Protocol):
         """List the topics that bear our prefix, whoever made them."""
         ...
 
+    def timed_by_producers(self, topics: Sequence[str]) -> Sequence[str]:
+        """List those of the topics that exist whose records bear a time of their sender's."""
+        ...
+
     def sender(self) -> Sender:
         """Open the bus for sending."""
         ...

@@ -15,8 +15,10 @@ from pipeline import drift, keep, wiring
 from pipeline.findings import (
     Finding,
     StreamHealth,
+    added_notices,
     agent_findings,
     audit_findings,
+    clock_findings,
     gap_findings,
     holes_of,
     lag_findings,
@@ -107,9 +109,11 @@ def examine(settings: Settings | None = None) -> Health:
     silent: DependencyUnavailableError | None = None
     try:
         with closing(wiring.bus(settings)) as bus:
-            for contract, at in standings(settings, bus).items():
+            stands = standings(settings, bus)
+            for contract, at in stands.items():
                 behind[contract] = at.lag
                 found += lag_findings(bus, contract, at, settings.doctor.patience)
+            found += clock_findings(bus, stands)
     except DependencyUnavailableError as unanswered:
         silent = unanswered
         found.append(refused(unanswered))
@@ -176,7 +180,9 @@ def _notices(store: TableStore, at: attempts.Moment) -> Iterator[str]:
     yield from keep.notices(store)
     for contract in all_contracts().values():
         if contract.table in at.handles:
-            yield from drift.notices(contract, at.handles[contract.table].commits())
+            commits = at.handles[contract.table].commits()
+            yield from added_notices(contract.id, commits)
+            yield from drift.notices(contract, commits)
 
 
 def _gaps(store: TableStore, at: attempts.Moment) -> Iterator[Finding]:

@@ -133,6 +133,27 @@ def gap_findings(contract: str, commits: Iterable[Commit]) -> Iterator[Finding]:
                 )
 
 
+def clock_findings(bus: Bus, contracts: Iterable[ContractId]) -> Iterator[Finding]:
+    """Name the topics in which a record's time is not the broker's."""
+    for topic in bus.timed_by_producers([topic_of(each) for each in contracts]):
+        yield Finding(
+            f"{topic}: message.timestamp.type lets producers choose the time of their records, by"
+            " which keys are judged: one that was revoked could sign as of before.",
+            "set message.timestamp.type=LogAppendTime on the topic, with kafka-configs.sh.",
+        )
+
+
+def added_notices(contract: str, commits: Iterable[Commit]) -> Iterator[str]:
+    """Tell of partitions that a topic gained: its keys have moved."""
+    for commit in commits:
+        added = commit.facts.get("partitions_added")
+        for part in added if isinstance(added, list) else []:
+            yield (
+                f"{contract}: partition {part} was added by {commit.facts['landed_at']}; streams"
+                " have changed their partition then, and numbers may have come out of order."
+            )
+
+
 def lag_findings(
     bus: Bus, contract: ContractId, at: Standing, patience: timedelta
 ) -> Iterator[Finding]:

@@ -165,7 +165,7 @@ class Kept(Source):
 
     @override
     def extents(self, topics: Sequence[str]) -> Mapping[str, Extent]:
-        """Tell how far it was kept, of each partition of which that has not all landed."""
+        """Tell how far it was kept; nothing if all of that has landed."""
         ends: dict[int, int] = {}
         for part in count():
             mark = self._handle.mark(mark_name(self._name, part))
@@ -176,10 +176,12 @@ class Kept(Source):
         if self._store.exists(self._contract.table):
             landing = self._store.open(self._contract.table)
             at = standing(landing, self._topic, Extent(self._id, spans))
-            spans = {part: span for part, span in spans.items() if at.marks[part] < span[1]}
+            waits = at.is_behind
+            # Of what has landed further the table knows more.
+            spans = {part: (0, max(end, at.marks[part])) for part, (_, end) in spans.items()}
         else:
-            spans = {part: span for part, span in spans.items() if span[1]}
-        return {topic: Extent(self._id, spans) for topic in topics if spans}
+            waits = any(ends.values())
+        return {topic: Extent(self._id, spans) for topic in topics if waits}
 
     @override
     def reader(self, topic: str, positions: Mapping[int, int]) -> Reader:
@@ -223,7 +225,7 @@ class _KeptReader(Reader):
     def poll(self, seconds: float) -> Polled:
         portion = next(self._portions, None)
         if portion is None:
-            self._positions = dict(self._ends)
+            self._positions = {p: max(at, self._ends[p]) for p, at in self._positions.items()}
             return Polled((), dict(self._positions))
         part, first, last = portion
         span = (pc.field("offset") >= first) & (pc.field("offset") <= last)

@@ -45,6 +45,8 @@ class Standing:
     # What the table must remember before anything is landed; nothing if it knows already.
     news: Mapping[str, int]
     is_first: bool
+    # Partitions that the topic has gained since landing began to read it.
+    added: tuple[int, ...] = ()
 
     @property
     def is_behind(self) -> bool:
@@ -100,6 +102,9 @@ def standing(handle: TableHandle | None, topic: str, found: Extent) -> Standing:
         tuple(gaps),
         news,
         is_first=not newest,
+        added=tuple(part for part in found.spans if handle.mark(mark_name(name, part)) is None)
+        if handle is not None and known
+        else (),
     )
 
 
@@ -117,7 +122,7 @@ def settled(
     while True:
         handle = store.open(table)
         at = standing(handle, topic, extent)
-        if not at.news and not at.gaps:
+        if not at.news and not at.gaps and not at.added:
             return at
         marks = {mark_name(at.topic, part): offset for part, offset in at.start.items()}
         if at.is_first:
@@ -126,6 +131,7 @@ def settled(
             "contract": contract_of(topic),
             "topic_id": extent.id,
             "gaps": [asdict(gap) for gap in at.gaps],
+            "partitions_added": list(at.added),
             "landed_at": clock.now().isoformat(),
         }
         with suppress(ConflictError):
