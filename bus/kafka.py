@@ -1,6 +1,5 @@
 """The one door to Kafka: kafka-python for producing and administration, librdkafka for reading."""
 
-import gc
 import logging
 import socket
 import threading
@@ -15,7 +14,8 @@ from kafka.admin import ConfigResource, OffsetSpec
 from kafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrPartitionError
 from kafka.protocol.consumer import IsolationLevel
 
-from bus.ports import Extent, Headers, Polled, Reader, Received, Record, Sender
+from bus.headers import headers_of
+from bus.ports import Extent, Polled, Reader, Received, Record, Sender
 from bus.topics import PREFIX
 from kernel import clock
 from kernel.errors import DependencyUnavailableError
@@ -138,35 +138,6 @@ class KafkaSender:
         self._producer.close(timeout=self._timeout)
 
 
-# In the place of headers one name of which is no text: the record is refused for them.
-_UNREADABLE_HEADERS: Headers = (("", b"\xff"),)
-
-
-def _headers(message: "Message") -> Headers:
-    """Give the headers as bytes; librdkafka's types allow a text and a null value.
-
-    For a name that is not UTF-8 the binding leaves a place empty, the touch of which ends the
-    process, and its error may come up only at the next call.
-    """
-    try:
-        found = message.headers() or []
-        pairs = list(found.items()) if isinstance(found, dict) else found
-        # The collector counts what is there without a touch.
-        if len(gc.get_referents(pairs)) != len(pairs):
-            return _UNREADABLE_HEADERS
-        if len(gc.get_referents(*pairs)) != 2 * len(pairs):
-            return _UNREADABLE_HEADERS
-    except (SystemError, UnicodeDecodeError):
-        return _UNREADABLE_HEADERS
-    # A list, not a generator: this is done for every record.
-    return tuple(
-        [
-            (name, value.encode() if isinstance(value, str) else value or b"")
-            for name, value in pairs
-        ]
-    )
-
-
 class KafkaReader:
     """Reads one topic from given positions, committed records only, without a group."""
 
@@ -275,7 +246,7 @@ class KafkaReader:
             _EPOCH + timedelta(milliseconds=milliseconds),
             message.key(),
             message.value(),
-            _headers(message),
+            headers_of(message),
         )
 
     def _refuse(self, error: "ReadError", partition: int | None) -> NoReturn:
