@@ -46,7 +46,13 @@ class Envelope:
     fields: dict[str, str]
     faults: tuple[str, ...]
     signature: bytes
+    # What is asked of every record, so it is looked up once.
+    content_type: str
+    encoding: str
+    contract_version: str
+    body_digest: str
     # The place in the stream, when the sender counts; the number of rows that it claims.
+    epoch: str
     sequence: int | None
     row_count: int | None
 
@@ -122,8 +128,18 @@ def read(record: Received) -> Envelope:
     except ValueError:
         signature = b""
         faults.append("the signature is not base64")
-    sequence, rows = (_counted(fields.get(name, "")) for name in ("ce_sequence", "ce_rowcount"))
-    return Envelope(fields, tuple(faults), signature, sequence, rows)
+    return Envelope(
+        fields,
+        tuple(faults),
+        signature,
+        content_type=fields.get("content-type", ""),
+        encoding=fields.get("content-encoding", ""),
+        contract_version=fields.get("ce_contractver", ""),
+        body_digest=fields.get("ce_bodydigest", ""),
+        epoch=fields.get("ce_streamepoch", ""),
+        sequence=_counted(fields.get("ce_sequence", "")),
+        row_count=_counted(fields.get("ce_rowcount", "")),
+    )
 
 
 def claimed_rows(record: Received | Record) -> int:

@@ -51,7 +51,7 @@ class Head:
 
     def faults_with(self, digest: str) -> tuple[Kind, ...]:
         """Add whether the body is the one that the headers speak of."""
-        claimed = self.envelope.get("ce_bodydigest")
+        claimed = self.envelope.body_digest
         return (*self.faults, Kind.DIGEST) if claimed and claimed != digest else self.faults
 
 
@@ -65,14 +65,14 @@ def read_head(record: Received, contract: Contract, known: Known) -> Head:
 def _form_faults(record: Received, envelope: Envelope, contract: Contract) -> tuple[Kind, ...]:
     """Check what can be checked without knowing anybody."""
     # The binding knows it by the content type alone. The signature of ours covers headers.
-    if envelope.get("content-type").lower().startswith("application/cloudevents"):
+    if envelope.content_type.lower().startswith("application/cloudevents"):
         return (Kind.STRUCTURED,)
     faults: list[Kind] = []
     if envelope.faults or not envelope.get("ce_source").startswith("/"):
         faults.append(Kind.HEADERS)
     if (
-        envelope.get("content-type") not in envelopes.CONTENT_TYPES
-        or envelope.get("content-encoding") not in envelopes.ENCODINGS
+        envelope.content_type not in envelopes.CONTENT_TYPES
+        or envelope.encoding not in envelopes.ENCODINGS
     ):
         faults.append(Kind.CONTENT_TYPE)
     if envelope.get("ce_contractid") != contract.id or contract_of(record.topic) != contract.id:
@@ -112,7 +112,7 @@ def _signed(record: Received, envelope: Envelope, known: Known) -> Sender | Refu
     if registered is None or not registered.accepts(record.broker_at):
         return Refusal((Kind.KEY,))
     # The digest is what binds the body: without it the signature covers headers only.
-    if not envelope.get("ce_bodydigest") or not envelope.is_signed_by(registered.key):
+    if not envelope.body_digest or not envelope.is_signed_by(registered.key):
         return Refusal((Kind.SIGNATURE,))
     parts = _parts(envelope)
     if parts is None or parts[:2] != (registered.enterprise, registered.agent):

@@ -72,7 +72,7 @@ class Taken:
     @property
     def epoch(self) -> str:
         """Name the life of the outbox that numbered it."""
-        return self.envelope.get("ce_streamepoch")
+        return self.envelope.epoch
 
     @property
     def number(self) -> tuple[str, str, int] | None:
@@ -242,8 +242,8 @@ class Intake:
                 each.faults = (*each.faults, Kind.UNDECODABLE)
             if each.verdict or each.faults:
                 continue
-            kind = each.envelope.get("content-type")
-            if kind == envelopes.ARROW_STREAM or each.envelope.get("content-encoding"):
+            envelope = each.envelope
+            if envelope.content_type == envelopes.ARROW_STREAM or envelope.encoding:
                 opened = list(self._read_one(each))
                 room -= sum(part.loose.size for part in opened)
                 parts += opened
@@ -348,7 +348,7 @@ class Intake:
         number, raw = row
         return Refused(
             contract=self.contract.id,
-            contract_version=envelope.get("ce_contractver"),
+            contract_version=envelope.contract_version,
             enterprise=taken.sender.enterprise,
             stream=taken.sender.stream,
             epoch=taken.epoch,

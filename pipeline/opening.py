@@ -42,8 +42,8 @@ def headers(kept: object) -> Headers:
 
 def opened(received: Received, envelope: Envelope, contract: Contract) -> Loose:
     """Read a record's body as its content type says."""
-    kind = envelope.get("content-type")
-    body = decode.unfolded(received.value or b"", envelope.get("content-encoding"))
+    kind = envelope.content_type
+    body = decode.unfolded(received.value or b"", envelope.encoding)
     if kind == envelopes.ARROW_STREAM:
         return decode.read_arrow(body, contract)
     return decode.read_json(body, contract, lines=kind == envelopes.NDJSON)
@@ -60,12 +60,12 @@ def origin(received: Received, envelope: Envelope, sender: Sender, digest: str) 
         enterprise=sender.enterprise,
         source=sender.source,
         stream=sender.stream,
-        epoch=envelope.get("ce_streamepoch"),
+        epoch=envelope.epoch,
         sequence=envelope.sequence,
         topic=received.topic,
         partition=received.partition,
         offset=received.offset,
-        contract_version=envelope.get("ce_contractver"),
+        contract_version=envelope.contract_version,
         broker_at=received.broker_at,
         record_digest=digest,
         month=month_of(received.broker_at),

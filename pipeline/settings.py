@@ -151,7 +151,7 @@ class LandSettings(BaseModel):
     commit_bytes: int = Field(
         64 << 20, ge=1 << 20, description="Body bytes, unfolded, after which a commit is made."
     )
-    commit_rows: int = Field(250_000, ge=1, description="Rows after which a commit is made.")
+    commit_rows: int = Field(100_000, ge=1, description="Rows after which a commit is made.")
     commit_seconds: float = Field(
         5.0, gt=0, description="Age of the oldest record that forces a commit."
     )

@@ -1,7 +1,7 @@
 """Landing tables: the rows of a record with where each came from; the signed record beside them."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime, tzinfo
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -61,10 +61,15 @@ class Origin(NamedTuple):
     month: str
 
 
-@lru_cache(maxsize=4096)
 def month_of(instant: datetime) -> str:
     """Name the month, in Shanghai, under which a row is filed."""
-    return instant.astimezone(SHANGHAI).strftime("%Y-%m")
+    return _month_of(instant.date(), instant.hour, instant.tzinfo)
+
+
+@lru_cache(maxsize=1024)
+def _month_of(day: date, hour: int, zone: tzinfo | None) -> str:
+    at = datetime(day.year, day.month, day.day, hour, tzinfo=zone)
+    return at.astimezone(SHANGHAI).strftime("%Y-%m")
 
 
 def with_lineage(

@@ -56,8 +56,8 @@ def test_numbers_run_without_holes_and_records_are_sealed(path: Path) -> None:
         envelope = read(received)
         assert envelope.faults == ()
         assert envelope.sequence == number
-        assert envelope.get("ce_streamepoch") == box.epoch
-        assert envelope.get("ce_bodydigest") == canonical.digest(each.record.value)
+        assert envelope.epoch == box.epoch
+        assert envelope.body_digest == canonical.digest(each.record.value)
         assert envelope.is_signed_by(KEY.public)
     assert box.cursor(STREAM.id) == "two"
     assert box.states()[STREAM.id].rows == 10

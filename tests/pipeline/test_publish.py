@@ -180,7 +180,7 @@ def test_rows_arrive_in_order_signed_and_numbered(site: Site, bus: MemoryBus, ag
         envelope = read_envelope(each)
         assert envelope.sequence == number
         assert envelope.is_signed_by(KEY.public)
-        assert envelope.get("ce_contractver") == "1.0.0"
+        assert envelope.contract_version == "1.0.0"
         assert envelope.row_count == len(rows_of(each.value or b""))
     assert agent.round().streams[1].rows_read == 0
     site.fill(3, start=25)
