@@ -28,12 +28,24 @@ from warehouse import attempts, quarantine, words
 from warehouse.landing import RECORDS
 from warehouse.store import ConflictError, TableHandle, TableStore
 
-POINTS = [f"maintain.after_{step}" for step in ("clear", "compact", "sweep", "checkpoint")]
+# The last is within a compaction: fenced, and nothing merged yet.
+POINTS = [f"maintain.after_{s}" for s in ("clear", "compact", "sweep", "checkpoint")] + ["fenced"]
 # No age protects anything: whatever is removed too early is missed at once.
 IMPATIENT = {"retention_hours": 0, "attempt_hours": 0, "file_bytes": 1 << 27}
 RUN = f"""
+from pipeline.crashpoints import crash_here
 from pipeline.maintain import maintain
 from pipeline.settings import MaintainSettings, read_settings
+from warehouse.delta import DeltaHandle
+
+fence = DeltaHandle._fenced
+
+def fence_and_crash(handle):
+    fenced = fence(handle)
+    crash_here(read_settings().crash.dir, "fenced")
+    return fenced
+
+DeltaHandle._fenced = fence_and_crash
 chosen = MaintainSettings.model_construct(**{IMPATIENT!r})
 maintain(read_settings().model_copy(update={{"maintain": chosen}}))
 """
@@ -122,6 +134,9 @@ def test_a_second_run_finds_nothing_to_do(world: World) -> None:
 @pytest.mark.parametrize("point", POINTS)
 def test_killed_between_two_steps_and_run_again(world: World, point: str, tmp_path: Path) -> None:
     play(world)
+    # Two files to merge.
+    world.send("erp.payment.v1", row("erp.payment.v1", payment_id="MORE"))
+    world.land()
     before, said = contents(world.store), facts(world.store)
     crashes = tmp_path / "crashes"
     crashes.mkdir()
