@@ -100,6 +100,29 @@ def test_a_source_that_sends_no_such_rows_is_told_once_and_nobody_waits(world, l
     assert [key for _, _, key in look(world)] == ['{"order_id":"SO2"}']
 
 
+def test_very_many_of_one_source_are_told_as_one(
+    world: World, later, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("warehouse.promises._LISTED", 2)
+    order(world, "SO1")
+    for number in range(3):
+        line(world, f"L{number}", f"MISSING{number}")
+    line(world, "L3", "MISSING0")
+    later(30)
+    order(world, "SO2")
+    many = [("open", "order_id.reference", '{"different":3}')]
+    assert look(world) == many
+    (finding,) = promises.findings(world.store)
+    assert finding["rows"] == 4
+    # Who takes these on takes on no others: one more is another finding.
+    promises.accept([], "auditor", "known", world.settings)
+    assert look(world) == []
+    line(world, "L4", "MISSING4")
+    later(30)
+    order(world, "SO3")
+    assert [key for _, _, key in look(world)] == ['{"different":4}']
+
+
 def test_columns_that_name_one_row_go_together(world, later) -> None:
     detail = "erp.purchase_invoice_line.v1"
     world.send(
