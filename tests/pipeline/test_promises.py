@@ -225,3 +225,23 @@ def test_too_few_rows_of_a_source_break_their_number(
     assert look(world) == [("open", "rows", "{}")]
     order(world, "SO2")
     assert look(world) == []
+
+
+def test_two_looks_at_once_tell_a_finding_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order(world, "SO1", order_no="A")
+    order(world, "SO1", order_no="B")
+    world.land()
+    found, looks = promises._found, []
+
+    def raced(*asked: object):
+        looks.append(asked)
+        if len(looks) == 1:
+            promises.look(world.settings)
+        return found(*asked)
+
+    monkeypatch.setattr(promises, "_found", raced)
+    promises.look(world.settings)
+    assert len(looks) == 2
+    assert world.store.open(promises.TABLE).dataset().count_rows() == 1
