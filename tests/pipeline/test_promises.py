@@ -180,7 +180,8 @@ def test_the_claims_of_that_enterprise_wait_and_no_others(world: World) -> None:
 
 
 def test_what_has_not_changed_is_not_asked_again(world: World, monkeypatch) -> None:
-    order(world, "SO1")
+    # The table of what it refers to does not exist yet.
+    line(world, "L1", "SO1")
     look(world)
     monkeypatch.setattr("pipeline.promises.Promises", None)
     look(world)
