@@ -1,8 +1,9 @@
 """Promises across rows, asked after landing: broken ones hold back their contract's enterprise."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import timedelta
+from typing import TypeVar
 
 import pyarrow as pa
 
@@ -43,6 +44,7 @@ OPEN, UNCHECKED, SETTLED = "open", "unchecked", "settled"
 _RETRIES = 5
 _STATED = frozenset({str(Kind.FREQUENCY), str(Kind.ROWS)})
 Finding = Mapping[str, object]
+Told = TypeVar("Told")
 
 
 def check(settings: Settings | None = None) -> dict[str, object]:
@@ -89,6 +91,12 @@ def worded(finding: Finding) -> str:
 def accept(ids: Collection[str], who: str, why: str, settings: Settings | None = None) -> int:
     """Settle findings, or all that are open, by a person's word; the rows stay as they are."""
     store = wiring.store(settings or read_settings())
+    store.create(TABLE, SCHEMA)
+    return _tried(lambda: _accept(store, ids, who, why))
+
+
+def _accept(store: TableStore, ids: Collection[str], who: str, why: str) -> int:
+    handle = store.open(TABLE)
     taken = [
         each for each in findings(store) if (each["id"] in ids if ids else each["state"] == OPEN)
     ]
@@ -97,7 +105,6 @@ def accept(ids: Collection[str], who: str, why: str, settings: Settings | None =
             f"No finding {missing[0]} is open.", cure="take ids from `nplusx promises`."
         )
     if taken:
-        handle = store.open(TABLE)
         said = {"state": SETTLED, "who": who, "why": why}
         handle.append(_rows(handle, [{**each, **said} for each in taken]), {}, {})
     return len(taken)
@@ -107,11 +114,15 @@ def look(settings: Settings, only: Collection[str] = ()) -> None:
     """Bring findings up to date: of all contracts, or of some; what has not changed is skipped."""
     store = wiring.store(settings)
     store.create(TABLE, SCHEMA)
+    _tried(lambda: _look(settings, store, only))
+
+
+def _tried(work: Callable[[], Told]) -> Told:
+    """Do what ends in a commit; if another was quicker, see what is left to do."""
     for _ in range(_RETRIES):
-        # Another look in the same moment was quicker: then look what is left.
         with suppress(ConflictError):
-            return _look(settings, store, only)
-    return _look(settings, store, only)
+            return work()
+    return work()
 
 
 def _look(settings: Settings, store: TableStore, only: Collection[str]) -> None:
@@ -222,7 +233,7 @@ def _news(found: Mapping[object, Finding], standing: Mapping[str, Finding]) -> I
             yield each
     for identity, each in standing.items():
         if each["state"] != SETTLED and identity not in found:
-            yield {**each, "state": SETTLED, "why": "kept by now"}
+            yield {**each, "state": SETTLED, "why": "not found again"}
 
 
 def _newest(handle: TableHandle) -> dict[str, Finding]:

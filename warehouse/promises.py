@@ -9,11 +9,17 @@ import pyarrow as pa
 from contracts.model import Contract
 from contracts.violations import Kind, Violation
 from kernel.ids import ContractId
-from warehouse.tables import Engine, Source, core_of
+from warehouse.tables import Engine, Source, current_state
 
 # Such values leave the factory as pseudonyms, which another key changes.
 _HIDDEN = frozenset({"personal", "secret"})
 _VERSION = "updated_at"
+# So many different keys of a source are told one by one.
+_LISTED = 100
+_PLACED = (
+    "_enterprise", "_source", "_stream", "_epoch", "_sequence", "_op", "_topic", "_partition",
+    "_offset", "_row", "_broker_at",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,22 +132,29 @@ class Promises:
         found = self.engine.run(query, {"landed": landed, "target": self._table(target)})
         if not found.num_rows:
             return []
-        named, key = ", ".join(columns), ", ".join(self.contract.key)
-        history = self.engine.run(
-            _HISTORY.format(columns=named, key=key), {"found": found, "landed": landed}
-        )
-        current = _CURRENT.format(columns=named, current=core_of(self.contract).query)
-        rows = self.engine.run(current, {"found": found, self.contract.table: history}).to_pylist()
+        needed = list(dict.fromkeys([*self.contract.key, *columns, _VERSION]))
+        words = {
+            "columns": ", ".join(columns),
+            "key": ", ".join(self.contract.key),
+            "needed": ", ".join(f"landed.{name}" for name in [*needed, *_PLACED]),
+            "current": current_state(self.contract, needed),
+            "most": _LISTED,
+        }
+        history = self.engine.run(_HISTORY.format(**words), {"found": found, "landed": landed})
+        inputs = {"found": found, self.contract.table: history}
         return [
             Broken(
                 str(row["_enterprise"]),
                 str(row["_source"]),
                 code,
-                {name: row[name] for name in columns},
+                # So many are told as one: a factory's slip must not fill our tables.
+                {name: row[name] for name in columns}
+                if row["_keys"] <= _LISTED
+                else {"different": row["_keys"]},
                 row["_rows"],
                 row["_example"],
             )
-            for row in rows
+            for row in self.engine.run(_CURRENT.format(**words), inputs).to_pylist()
         ]
 
 
@@ -229,14 +242,28 @@ with concerned as (
     select distinct _enterprise, _source, {key}
     from landed inner join found using (_enterprise, _source, {columns})
 )
-select landed.* from landed semi join concerned using (_enterprise, _source, {key})
+select {needed} from landed semi join concerned using (_enterprise, _source, {key})
 """
 _CURRENT = """
+with broken as (
+    select
+        _enterprise, _source, {columns},
+        max(found._rows) as _rows, min(current_state._origin) as _example
+    from found
+    inner join ({current}) as current_state using (_enterprise, _source, {columns})
+    group by _enterprise, _source, {columns}
+),
+placed as (
+    select
+        *, row_number() over (partition by _enterprise, _source order by {columns}) as _place,
+        count(*) over (partition by _enterprise, _source) as _keys,
+        sum(_rows) over (partition by _enterprise, _source) as _all
+    from broken
+)
 select
-    found._enterprise, found._source, {columns},
-    max(found._rows) as _rows, min(current_state._origin) as _example
-from found
-inner join ({current}) as current_state using (_enterprise, _source, {columns})
-group by found._enterprise, found._source, {columns}
-order by found._enterprise, found._source, {columns}
+    _enterprise, _source, {columns}, _keys, _example,
+    cast(case when _keys > {most} then _all else _rows end as bigint) as _rows
+from placed
+where _keys <= {most} or _place = 1
+order by _enterprise, _source, {columns}
 """

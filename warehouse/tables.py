@@ -1,7 +1,7 @@
 """A SQL file as a table: its header, its query, its place in the order."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from graphlib import TopologicalSorter
@@ -57,7 +57,13 @@ class SqlTable:
 def core_of(contract: Contract) -> SqlTable:
     """Derive the table of a contract's current state."""
     name = "core__" + contract.id.rsplit(".", 1)[0].replace(".", "_")
-    columns = [each.name for each in contract.properties]
+    query = current_state(contract, [each.name for each in contract.properties])
+    keys = ("_enterprise", "_source", *contract.key)
+    return SqlTable(name, contract.title, "current state", keys, (contract.table,), query)
+
+
+def current_state(contract: Contract, columns: Sequence[str]) -> str:
+    """Write the query of a contract's current state, with some of its columns."""
     # Within an epoch the sender's numbers tell the order, between epochs the broker's clock.
     newest = [
         "_begun desc", "_epoch desc", "_sequence desc nulls last", "_broker_at desc",
@@ -68,14 +74,13 @@ def core_of(contract: Contract) -> SqlTable:
         newest.insert(0, "coalesce(updated_at, greatest(_broker_at, _known)) desc")
     lineage = ["_enterprise", "_source", "_stream", "_broker_at"]
     keys = ("_enterprise", "_source", *contract.key)
-    query = Template(_CURRENT_STATE.read_text(encoding="utf-8")).substitute(
+    return Template(_CURRENT_STATE.read_text(encoding="utf-8")).substitute(
         columns=", ".join([*columns, *lineage]),
         table=contract.table,
         key=", ".join(keys),
         newest=", ".join(newest),
         version="updated_at" if "updated_at" in columns else "_broker_at",
     )
-    return SqlTable(name, contract.title, "current state", keys, (contract.table,), query)
 
 
 def _title(value: object) -> Title:

@@ -100,6 +100,29 @@ def test_a_source_that_sends_no_such_rows_is_told_once_and_nobody_waits(world, l
     assert [key for _, _, key in look(world)] == ['{"order_id":"SO2"}']
 
 
+def test_very_many_of_one_source_are_told_as_one(
+    world: World, later, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("warehouse.promises._LISTED", 2)
+    order(world, "SO1")
+    for number in range(3):
+        line(world, f"L{number}", f"MISSING{number}")
+    line(world, "L3", "MISSING0")
+    later(30)
+    order(world, "SO2")
+    many = [("open", "order_id.reference", '{"different":3}')]
+    assert look(world) == many
+    (finding,) = promises.findings(world.store)
+    assert finding["rows"] == 4
+    # Who takes these on takes on no others: one more is another finding.
+    promises.accept([], "auditor", "known", world.settings)
+    assert look(world) == []
+    line(world, "L4", "MISSING4")
+    later(30)
+    order(world, "SO3")
+    assert [key for _, _, key in look(world)] == ['{"different":4}']
+
+
 def test_columns_that_name_one_row_go_together(world, later) -> None:
     detail = "erp.purchase_invoice_line.v1"
     world.send(
@@ -157,7 +180,8 @@ def test_the_claims_of_that_enterprise_wait_and_no_others(world: World) -> None:
 
 
 def test_what_has_not_changed_is_not_asked_again(world: World, monkeypatch) -> None:
-    order(world, "SO1")
+    # The table of what it refers to does not exist yet.
+    line(world, "L1", "SO1")
     look(world)
     monkeypatch.setattr("pipeline.promises.Promises", None)
     look(world)
@@ -202,3 +226,23 @@ def test_too_few_rows_of_a_source_break_their_number(
     assert look(world) == [("open", "rows", "{}")]
     order(world, "SO2")
     assert look(world) == []
+
+
+def test_two_looks_at_once_tell_a_finding_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order(world, "SO1", order_no="A")
+    order(world, "SO1", order_no="B")
+    world.land()
+    found, looks = promises._found, []
+
+    def raced(*asked: object):
+        looks.append(asked)
+        if len(looks) == 1:
+            promises.look(world.settings)
+        return found(*asked)
+
+    monkeypatch.setattr(promises, "_found", raced)
+    promises.look(world.settings)
+    assert len(looks) == 2
+    assert world.store.open(promises.TABLE).dataset().count_rows() == 1

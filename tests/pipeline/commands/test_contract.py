@@ -115,3 +115,12 @@ def test_diff_is_content_with_what_only_widens(world: World, other: Path) -> Non
     wider = other.with_name("wider.yaml")
     wider.write_text(PAYMENT.replace("maxLength: 64", "maxLength: 65"), "utf-8")
     assert nplusx("diff", "erp.payment.v1", str(wider)).exit_code == 0
+
+
+def test_warnings_lists_the_landed_rows_that_break_a_soft_promise(world: World) -> None:
+    report = "mes.operation_report.v1"
+    world.send(report, row(report, started_at="2024-03-05T05:00:00Z"))
+    world.land()
+    said = nplusx("warnings", report).output
+    assert "finished_at.order\t91330523719500014U\t1" in said
+    assert f"nplusx.{report}/0/0/0\tOR1\tfinished_at.order" in said
