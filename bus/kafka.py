@@ -31,11 +31,11 @@ _POLL_BYTES = 16 << 20
 _POLL_RECORDS = 2000
 _PREFETCH_KIB = 32 << 10
 _AT_ONCE = 500
-_CLOCK = "message.timestamp.type"
+_CLOCK, _BROKERS = "message.timestamp.type", "LogAppendTime"
 _TOPIC = {
     "max.message.bytes": str(RECORD_BYTES),
     # The broker's time is evidence; the sender's own time travels in the headers.
-    _CLOCK: "LogAppendTime",
+    _CLOCK: _BROKERS,
     # A county that lands nothing for a month has lost more than time.
     "retention.ms": str(30 * 24 * 3600 * 1000),
 }
@@ -300,8 +300,7 @@ class KafkaBus:
                 raise _unreachable(self.bootstrap, f"{type(failed).__name__}: {failed}") from failed
 
     def _hang_up(self) -> None:
-        admin = self.__dict__.pop("_admin", None)
-        if admin is not None:
+        if (admin := self.__dict__.pop("_admin", None)) is not None:
             admin.close()
 
     def ensure_topics(self, topics: Sequence[str]) -> None:
@@ -357,11 +356,12 @@ class KafkaBus:
         return {each["name"]: Extent(each["topic_id"], spans[each["name"]]) for each in described}
 
     def timed_by_producers(self, topics: Sequence[str]) -> Sequence[str]:
-        """List those of the topics that exist whose records bear a time of their sender's."""
+        """List those of the topics that exist whose records may bear a time of their sender's."""
         there = set(topics) & set(self.topics())
         asked = [ConfigResource("TOPIC", each, {_CLOCK: None}) for each in there]
         found = self._ask(lambda admin: admin.describe_configs(asked, config_filter="all"))
-        return sorted(t for t in there if found["topic"][t][_CLOCK]["value"] != _TOPIC[_CLOCK])
+        ours = [t for t in there if found["topic"][t].get(_CLOCK, {}).get("value") == _BROKERS]
+        return sorted(there.difference(ours))
 
     def reader(self, topic: str, positions: Mapping[int, int]) -> Reader:
         """Open a topic at the next offset to read of each partition."""

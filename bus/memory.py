@@ -62,7 +62,7 @@ class MemoryBus:
         return sorted(each for each in self._topics if each.startswith(PREFIX))
 
     def timed_by_producers(self, topics: Sequence[str]) -> Sequence[str]:
-        """List those of the topics that exist whose records bear a time of their sender's."""
+        """List those of the topics that exist whose records may bear a time of their sender's."""
         return sorted(self.by_producers & set(topics) & set(self._topics))
 
     def drop_topic(self, topic: str) -> None:

@@ -95,7 +95,7 @@ class Bus(Source, Protocol):
         ...
 
     def timed_by_producers(self, topics: Sequence[str]) -> Sequence[str]:
-        """List those of the topics that exist whose records bear a time of their sender's."""
+        """List those of the topics that exist whose records may bear a time of their sender's."""
         ...
 
     def sender(self) -> Sender:

@@ -137,9 +137,10 @@ def clock_findings(bus: Bus, contracts: Iterable[ContractId]) -> Iterator[Findin
     """Name the topics in which a record's time is not the broker's."""
     for topic in bus.timed_by_producers([topic_of(each) for each in contracts]):
         yield Finding(
-            f"{topic}: message.timestamp.type lets producers choose the time of their records, by"
-            " which keys are judged: one that was revoked could sign as of before.",
-            "set message.timestamp.type=LogAppendTime on the topic, with kafka-configs.sh.",
+            f"{topic}: as far as the broker tells, message.timestamp.type lets producers choose the"
+            " time of their records, by which keys are judged: a revoked one could still sign.",
+            "set message.timestamp.type=LogAppendTime on the topic with kafka-configs.sh; the"
+            " platform's principal must be allowed DESCRIBE_CONFIGS.",
         )
 
 

@@ -197,6 +197,13 @@ class TestKafka:
         yield kafka
         kafka.close()
 
+    def test_a_topic_whose_settings_the_broker_does_not_tell_is_named_too(
+        self, bus: KafkaBus, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # As for a topic whose settings we may not see: no error, and no setting.
+        monkeypatch.setattr(bus, "topics", lambda: ["nplusx.never.made.v1"])
+        assert bus.timed_by_producers(["nplusx.never.made.v1"]) == ["nplusx.never.made.v1"]
+
     def test_the_largest_record_goes_through_and_a_larger_one_says_so(
         self, bus: KafkaBus, topic: str
     ) -> None:
