@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: help setup demo test soak check fix docs lock
+.PHONY: help setup demo test soak check fix docs bench lock
 
 help: ## Show the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -30,6 +30,9 @@ fix: setup ## Mend what tools can mend
 
 docs: setup ## Write docs/reference from contracts, tables, clauses and settings
 	@$(BIN)/nplusx docs write
+
+bench: setup ## Measure beside peers; ONLY=<id>, SIZE=small|full
+	@$(BIN)/python -m bench --size $(or $(SIZE),small) $(if $(ONLY),--only $(ONLY))
 
 lock: setup ## Resolve the dependencies anew into the two lock files
 	@$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \

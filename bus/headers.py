@@ -1,18 +1,27 @@
 """The headers of a record that librdkafka read, whatever their writer made of them."""
 
 import gc
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 from bus.ports import Headers
 
-if TYPE_CHECKING:
-    from confluent_kafka import Message
+_Pair = tuple[str, str | bytes | None]
+
+
+class Message(Protocol):
+    """A record as the binding gives it."""
+
+    def headers(self) -> Sequence[_Pair] | Mapping[str, str | bytes | None] | None:
+        """Give the headers, if there are any."""
+        ...
+
 
 # In the place of headers one name of which is no text: the record is refused for them.
 _UNREADABLE_HEADERS: Headers = (("", b"\xff"),)
 
 
-def headers_of(message: "Message") -> Headers:
+def headers_of(message: Message) -> Headers:
     """Give the headers as bytes; librdkafka's types allow a text and a null value.
 
     For a name that is not UTF-8 the binding leaves a place empty, the touch of which ends the
@@ -20,7 +29,7 @@ def headers_of(message: "Message") -> Headers:
     """
     try:
         found = message.headers() or []
-        pairs = list(found.items()) if isinstance(found, dict) else found
+        pairs = list(found.items()) if isinstance(found, Mapping) else found
         # The collector counts what is there without a touch.
         if len(gc.get_referents(pairs)) != len(pairs):
             return _UNREADABLE_HEADERS

@@ -1,0 +1,50 @@
+"""A platform to measure on: a real broker, a state folder, one registered factory."""
+
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+
+from bench.rows import AGENT, FACTORY, KEY
+from bus.ports import Record
+from pipeline import wiring
+from pipeline.settings import Settings, read_settings
+from registry.keys import save_agent, save_key
+from registry.people import Enterprise, EnterpriseKind, save_enterprise
+from tests.broker import running_broker
+
+_LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+@contextmanager
+def platform() -> Iterator[Settings]:
+    """Start a broker and register a factory; both are gone at the end."""
+    with tempfile.TemporaryDirectory(prefix="nplusx-bench-") as folder:
+        (kafka := Path(folder) / "kafka").mkdir()
+        with running_broker(kafka) as broker:
+            os.environ["NPLUSX_STATE_DIR"] = str(Path(folder) / "state")
+            os.environ["NPLUSX_KAFKA_BOOTSTRAP_SERVERS"] = broker.bootstrap
+            os.environ["NPLUSX_KAFKA_PARTITIONS"] = "1"
+            settings = read_settings()
+            registry = wiring.registry(settings)
+            kind = EnterpriseKind.FACTORY
+            save_enterprise(
+                registry,
+                Enterprise(FACTORY, "某厂", kind, "330523", "C2130", accepts_unsigned=True),
+            )
+            save_agent(registry, AGENT, FACTORY)
+            save_key(registry, AGENT, KEY.public, _LONG_AGO)
+            yield settings
+
+
+def send(settings: Settings, records: Iterable[Record]) -> None:
+    """Put records on the bus, all of one topic."""
+    with closing(wiring.bus(settings)) as bus, closing(bus.sender()) as sender:
+        rest = iter(records)
+        while some := list(islice(rest, 500)):
+            bus.ensure_topics([some[0].topic])
+            if refused := set(sender.send(some)) - {""}:
+                raise RuntimeError(f"the broker refused records: {refused}")
