@@ -1,7 +1,7 @@
 """The headers of a record that librdkafka read, whatever their writer made of them."""
 
 import gc
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from bus.ports import Headers
@@ -12,7 +12,7 @@ _Pair = tuple[str, str | bytes | None]
 class Message(Protocol):
     """A record as the binding gives it."""
 
-    def headers(self) -> Sequence[_Pair] | Mapping[str, str | bytes | None] | None:
+    def headers(self) -> Sequence[_Pair] | dict[str, str | bytes | None] | None:
         """Give the headers, if there are any."""
         ...
 
@@ -29,7 +29,7 @@ def headers_of(message: Message) -> Headers:
     """
     try:
         found = message.headers() or []
-        pairs = list(found.items()) if isinstance(found, Mapping) else found
+        pairs = list(found.items()) if isinstance(found, dict) else found
         # The collector counts what is there without a touch.
         if len(gc.get_referents(pairs)) != len(pairs):
             return _UNREADABLE_HEADERS

@@ -196,18 +196,18 @@ class KafkaReader:
             self._silent = error
 
     def poll(self, seconds: float) -> Polled:
-        """Take what arrives within that time; return early at the end of every partition."""
+        """Take what is there, or what arrives first within that time; less at the topic's end."""
         self._silent = None
         records: list[Received] = []
         size, deadline = 0, clock.monotonic() + seconds
         while size < _POLL_BYTES and len(records) < _POLL_RECORDS:
-            left = max(0.0, deadline - clock.monotonic())
-            # The first comes as soon as it is there; the others only if they are.
-            for message in self._some(left):
+            # That nothing more is there the broker says late: only the first is waited for.
+            some = self._some(0.0 if records else max(0.0, deadline - clock.monotonic()))
+            for message in some:
                 if (received := self._take(message)) is not None:
                     records.append(received)
                     size += len(received.value or b"")
-            if left == 0 or (records and len(self._at_end) == len(self._positions)):
+            if not some or len(self._at_end) == len(self._positions):
                 break
         if not records:
             self._complain_of_silence()

@@ -156,7 +156,7 @@ class LandSettings(BaseModel):
         5.0, gt=0, description="Age of the oldest record that forces a commit."
     )
     follow_seconds: float = Field(
-        0.3, gt=0, description="How long `land --follow` gathers records for a commit."
+        0.6, gt=0, description="How long `land --follow` gathers records for a commit."
     )
     record_bytes: int = Field(4 << 20, ge=1 << 16, description="Largest record that is accepted.")
     poll_seconds: float = Field(

@@ -18,7 +18,9 @@ Stage = Callable[[], dict[str, object]]
 
 
 def land(
-    contract: Annotated[str, typer.Option(help="One contract; left out: all.")] = "",
+    contract: Annotated[
+        list[str] | None, typer.Option(help="A contract, or several by turns; left out: all.")
+    ] = None,
     follow: Annotated[
         bool, typer.Option("--follow/--drain", help="Go on with what comes, until Ctrl-C.")
     ] = False,
@@ -28,9 +30,9 @@ def land(
 
     with _told_to_stop() as stop:
         if follow:
-            _follow([contract] if contract else [], stop)
+            _follow(contract or [], stop)
         else:
-            _drain([contract] if contract else stage.behind(), stop)
+            _drain(contract or stage.behind(), stop)
 
 
 @contextmanager
