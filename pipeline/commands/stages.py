@@ -1,16 +1,19 @@
 """`nplusx land | refine | measure | assess | seal`: a stage by hand, as its DAG calls it."""
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from threading import Event
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kernel.errors import PartialSuccessError
 from kernel.ids import ContractId
 from pipeline.console import facts, progress
+
+if TYPE_CHECKING:
+    from pipeline.standing import Standing
 
 # What a shell says of a command that Ctrl-C ended.
 _STOPPED = 130
@@ -26,34 +29,45 @@ def land(
     ] = False,
 ) -> None:
     """Land what the bus holds: every row once, or in quarantine with its reasons."""
+    from contracts.loader import find
     from pipeline import land as stage
 
-    with _told_to_stop() as stop:
-        if follow:
-            _follow(contract or [], stop)
-        else:
-            _drain(contract or stage.behind(), stop)
+    named = [find(each).id for each in contract or ()]
+    if follow:
+        with _told_to_stop() as stop:
+            _follow(named, stop)
+    else:
+        # Asked before signals are only a wish: a broker may be silent for long.
+        contracts, waiting = named or stage.behind(), stage.lag()
+        with _told_to_stop() as stop:
+            _drain(contracts, waiting, stop)
 
 
 @contextmanager
 def _told_to_stop() -> Iterator[Event]:
-    """Take signals as a wish to stop: what is being written is finished."""
+    """Take a signal as a wish to stop: what is being written is finished; the next is obeyed."""
     stop = Event()
-    before = {
-        each: signal.signal(each, lambda *_: stop.set()) for each in (signal.SIGTERM, signal.SIGINT)
-    }
-    try:
-        yield stop
-    finally:
+
+    def wish(*_: object) -> None:
+        stop.set()
+        restore()
+
+    before = {each: signal.signal(each, wish) for each in (signal.SIGTERM, signal.SIGINT)}
+
+    def restore() -> None:
         for each, handler in before.items():
             signal.signal(each, handler)
 
+    try:
+        yield stop
+    finally:
+        restore()
 
-def _drain(contracts: list[str], stop: Event) -> None:
+
+def _drain(contracts: Sequence[str], waiting: "Mapping[ContractId, Standing]", stop: Event) -> None:
     from pipeline import land as stage
 
     quarantined = 0
-    waiting = stage.lag()
     for identity in contracts:
         total = waiting[ContractId(identity)].lag if identity in waiting else None
         with progress(f"落地 land · {identity}", "records", total) as on_commit:
@@ -69,7 +83,7 @@ def _drain(contracts: list[str], stop: Event) -> None:
         )
 
 
-def _follow(contracts: list[str], stop: Event) -> None:
+def _follow(contracts: Sequence[str], stop: Event) -> None:
     from pipeline.follow import follow
 
     with progress("落地 land", "records") as on_commit:
