@@ -32,7 +32,10 @@ def main() -> None:
     for bench in dict.fromkeys(_BENCHES[each] for each in wanted):
         for measure in bench(size):
             mark = "met" if measure.met else "NOT met"
-            print(f"{measure.id}: {measure.value:,} {measure.unit}, goal {measure.goal}: {mark}")
+            print(
+                f"{measure.id}: {measure.value:,} {measure.unit}, goal {measure.goal}: {mark}",
+                flush=True,
+            )
             if measure.peer:
                 print(f"  {measure.peer}; ratio {measure.ratio}")
             if chosen.size == "full":

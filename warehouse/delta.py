@@ -30,12 +30,14 @@ _FENCE = "nplusx.fence"
 _COMMIT = re.compile(r"(\d{20})\.json$")
 _CHECKPOINT = re.compile(r"(\d{20})\.checkpoint\..*parquet$")
 # So many commits are read one by one when a table is opened, before a checkpoint saves that.
-_CHECKPOINT_AFTER = 20
+_CHECKPOINT_AFTER = 10
 # Commit facts are evidence. Delta removes them after a time that it tells by the dates of files,
 # and a restored folder may bear any dates: it must remove none.
 _TABLE_PROPERTIES = {
     "delta.logRetentionDuration": "interval 3650 days",
     "delta.enableExpiredLogCleanup": "false",
+    # To open a table is to read each commit since the last checkpoint, and each step opens three.
+    "delta.checkpointInterval": "20",
 }
 
 
@@ -56,7 +58,7 @@ class DeltaHandle(TableHandle):
         return found
 
     @override
-    def append(self, rows: pa.Table, marks: Mapping[str, int], facts: Facts) -> int:
+    def append(self, rows: pa.Table, marks: Mapping[str, int], facts: Facts) -> None:
         system, folder = _place(self._table.table_uri)
         with self._writing():
             parts = self._table.metadata().partition_columns
@@ -68,8 +70,6 @@ class DeltaHandle(TableHandle):
                 parts,
                 commit_properties=_properties(marks, facts),
             )
-            self._table.update_incremental()
-        return self.version
 
     @override
     def replace(self, rows: pa.Table, facts: Facts) -> int:

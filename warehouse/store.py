@@ -45,8 +45,11 @@ class TableHandle(Protocol):
         """Read a watermark that travels with the commits."""
         ...
 
-    def append(self, rows: pa.Table, marks: Mapping[str, int], facts: Facts) -> int:
-        """Add rows and advance watermarks in one commit; a racing writer gets ConflictError."""
+    def append(self, rows: pa.Table, marks: Mapping[str, int], facts: Facts) -> None:
+        """Add rows and advance watermarks in one commit; a racing writer gets ConflictError.
+
+        The handle goes on to see what it saw: open the table again to see the commit.
+        """
         ...
 
     def replace(self, rows: pa.Table, facts: Facts) -> int:

@@ -141,7 +141,7 @@ def test_facts_and_marks_outlive_checkpoints_and_files_that_bear_old_dates(
     assert not store.open("t").checkpoint()
     for path in log.iterdir():
         os.utime(path, (0, 0))
-    # Delta itself writes a checkpoint, and cleans up, at every hundredth commit.
+    # Delta itself writes a checkpoint, and would clean up, at every twentieth commit.
     for number in range(30, 105):
         store.open("t").append(rows(number), {"land/x/0": number}, {"attempt": f"x{number}"})
     handle = store.open("t")
