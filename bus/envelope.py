@@ -67,9 +67,10 @@ class Envelope:
 
 def _counted(text: str) -> int | None:
     """Read a number that a table can hold; anything longer is no number of ours."""
-    if not (text.isascii() and text.isdigit()) or len(text.lstrip("0")) > _COUNT_DIGITS:
+    digits = text.lstrip("0")
+    if not (text.isascii() and text.isdigit()) or len(digits) > _COUNT_DIGITS:
         return None
-    return int(text)
+    return int(digits or "0")
 
 
 def _signed_part(fields: dict[str, str]) -> bytes:

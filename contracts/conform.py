@@ -119,7 +119,7 @@ def _far(given: pa.Array) -> pa.Array:
     """Tell the numbers of more digits, or further from the point, than any column holds."""
     far = pc.match_substring_regex(given, _FAR)
     if _longest(given) > _DIGITS:
-        digits = pc.replace_substring_regex(given, "[eE].*$|[^0-9]", "")
+        digits = pc.replace_substring_regex(given, "^[+-]?0+|[eE].*$|[^0-9]", "")
         far = pc.or_(far, pc.greater(pc.binary_length(digits), _DIGITS))
     return far
 

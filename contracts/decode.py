@@ -10,12 +10,11 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyarrow import json as pj
 
 from contracts.conform import OP, WRONG, Faults, conform
 from contracts.drift import Drift, in_json, in_table
-from contracts.ipc import unfolded_bytes
+from contracts.ipc import is_plain, undictionaried, unfolded_bytes
 from contracts.model import Contract, LogicalType
 from contracts.schema import arrow_type
 from contracts.violations import Kind, Violation
@@ -143,7 +142,7 @@ def read_arrow(body: bytes, contract: Contract) -> Loose:
         if table.num_rows * table.num_columns > _MOST_VALUES:
             raise UndecodableError(f"the body holds more than {_MOST_VALUES} values")
         table.validate(full=True)
-        table = _undictionaried(table)
+        table = undictionaried(table, _LARGEST_UNFOLDED)
     except (pa.ArrowException, OSError, ValueError, struct.error) as broken:
         raise UndecodableError(str(broken).splitlines()[0]) from broken
     names = table.column_names
@@ -159,6 +158,8 @@ def read_arrow(body: bytes, contract: Contract) -> Loose:
         return [canonical.dumps(row) for row in _readable(table.take(rows))]
 
     columns = table.select([name for name in names if name in known])
+    # Without columns nothing tells how many rows there are.
+    columns = columns if columns.num_columns else pa.table({OP: pa.nulls(table.num_rows)})
     return Loose(columns, extra, (), raw, int(table.nbytes), in_table(table, contract))
 
 
@@ -196,42 +197,6 @@ def read_rows(pieces: Sequence[str], contract: Contract) -> Loose:
         tuple(place for place, row in enumerate(rows) if row is None),
         raw,
         drift=in_json(spare, columns),
-    )
-
-
-def _undictionaried(table: pa.Table) -> pa.Table:
-    """Write dictionary columns out, all together as far as a body may unfold."""
-    size = 0
-    for at, field in enumerate(table.schema):
-        if not pa.types.is_dictionary(field.type):
-            continue
-        wide = pa.types.is_large_string(field.type.value_type) or pa.types.is_string(
-            field.type.value_type
-        )
-        if wide:
-            size += sum(
-                pc.sum(pc.binary_length(chunk.dictionary).take(chunk.indices)).as_py() or 0
-                for chunk in table.column(at).chunks
-            )
-            if size > _LARGEST_UNFOLDED:
-                raise UndecodableError(f"{field.name} unfolds to more than a body may")
-        elif not _is_plain(field.type.value_type):
-            raise UndecodableError(f"{field.name} is of a type that is not read")
-        table = table.set_column(at, field.name, table.column(at).cast(field.type.value_type))
-    return table
-
-
-def _is_plain(given: pa.DataType) -> bool:
-    """Tell types whose values are as large as their bytes; others may stand for far more."""
-    types = pa.types
-    return bool(
-        types.is_null(given)
-        or types.is_primitive(given)
-        or types.is_decimal(given)
-        or types.is_string(given)
-        or types.is_large_string(given)
-        or types.is_binary(given)
-        or types.is_large_binary(given)
     )
 
 
@@ -364,7 +329,7 @@ def _as_text(value: object, *, text: bool) -> str | None:
 def _readable(table: pa.Table) -> list[dict[str, object]]:
     """Give rows in a form that JSON can hold, whatever their types and however far their values."""
     for at, field in enumerate(table.schema):
-        if not _is_plain(field.type):
+        if not is_plain(field.type):
             told = pa.scalar(f"({field.type}, not readable)")
             table = table.set_column(at, field.name, pa.repeat(told, table.num_rows))
     try:

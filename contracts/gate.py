@@ -84,9 +84,9 @@ def judge(
 
     Rows of several batches may be judged at once: `batches` then tells to which each belongs.
     """
-    found = _Found(faults)
     deletes = pc.equal(_whole(rows["_op"]), "delete")
     keeps = pc.invert(deletes) if pc.any(deletes).as_py() else None
+    found = _Found(faults if keeps is None else _of_keys(faults, deletes, contract))
     for column in contract.properties:
         for rule in column.rules:
             for kind, broken in _broken(column, rule, rows):
@@ -98,6 +98,16 @@ def judge(
     repeated = _repeated(rows, contract, batches, frozenset(found.refused))
     found.note(repeated, Violation(Kind.UNIQUE, contract.key[0]), Severity.ERROR)
     return found.verdict(rows.num_rows)
+
+
+def _of_keys(faults: Reasons, deletes: pa.Array, contract: Contract) -> Reasons:
+    """Leave out what is of another type in a delete, but in its key."""
+    others = {each.name for each in contract.properties if each.key_position is None}
+    asked = {
+        row: tuple(each for each in why if not (each.column in others and deletes[row].as_py()))
+        for row, why in faults.items()
+    }
+    return {row: why for row, why in asked.items() if why}
 
 
 def _broken(column: Property, rule: Rule, rows: pa.Table) -> Iterator[tuple[Kind, pa.Array]]:

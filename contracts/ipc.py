@@ -1,9 +1,10 @@
-"""How much an Arrow IPC stream unfolds to, told by its own headers before anything is unfolded."""
+"""How much an Arrow IPC stream unfolds to, told before anything is unfolded."""
 
 import struct
 from collections.abc import Iterator
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 # Flatbuffers: where a table's fields lie, by their number in Arrow's Message.fbs.
 _MESSAGE_HEADER, _BATCH_BUFFERS, _BATCH_COMPRESSION, _DICTIONARY_BATCH = 2, 2, 3, 1
@@ -68,3 +69,44 @@ class _Table:
             return []
         (count,) = struct.unpack_from("<I", self._data, place)
         return list(struct.iter_unpack("<qq", self._data[place + 4 : place + 4 + 16 * count]))
+
+
+def undictionaried(table: pa.Table, largest: int) -> pa.Table:
+    """Write dictionary columns out, all together as far as a body may unfold."""
+    size = 0
+    for at, field in enumerate(table.schema):
+        if not pa.types.is_dictionary(field.type):
+            continue
+        if _is_long(field.type.value_type):
+            size += sum(
+                pc.sum(pc.binary_length(chunk.dictionary).take(chunk.indices)).as_py() or 0
+                for chunk in table.column(at).chunks
+            )
+            if size > largest:
+                raise ValueError(f"{field.name} unfolds to more than a body may")
+        elif not is_plain(field.type.value_type):
+            raise ValueError(f"{field.name} is of a type that is not read")
+        table = table.set_column(at, field.name, table.column(at).cast(field.type.value_type))
+    return table
+
+
+def _is_long(given: pa.DataType) -> bool:
+    """Tell types each of whose values may be of any length."""
+    types = pa.types
+    return bool(
+        types.is_string(given)
+        or types.is_large_string(given)
+        or types.is_binary(given)
+        or types.is_large_binary(given)
+    )
+
+
+def is_plain(given: pa.DataType) -> bool:
+    """Tell types whose values are as large as their bytes; others may stand for far more."""
+    types = pa.types
+    return bool(
+        types.is_null(given)
+        or types.is_primitive(given)
+        or types.is_decimal(given)
+        or _is_long(given)
+    )

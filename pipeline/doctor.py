@@ -24,6 +24,7 @@ from pipeline.findings import (
     lag_findings,
     lasting,
     ledger_findings,
+    lost_findings,
     promise_findings,
     refused,
     stale_findings,
@@ -124,11 +125,15 @@ def examine(settings: Settings | None = None) -> Health:
     findings = [
         *_equations(streams),
         *(
-            lasting(f"{each.stream}: sequence {hole['from']} to {hole['to']} never came.")
+            lasting(
+                f"{each.stream}, epoch {hole['epoch']}: sequence {hole['from']} to {hole['to']}"
+                " never came."
+            )
             for each in streams
             for hole in each.holes
         ),
         *_gaps(store, moment),
+        *lost_findings(store),
         *found,
         *agent_findings(agents, records, streams, landed),
         *stale_findings(streams, settings.doctor.stale),

@@ -19,11 +19,12 @@ from kernel.errors import DependencyUnavailableError, NplusxError
 from kernel.ids import ContractId
 from pipeline import audit, promises, wiring
 from pipeline.intake import UNVERIFIED
+from pipeline.maintain import ATTEMPTED
 from pipeline.publish import RoundReport
 from pipeline.seal import pack_path
 from pipeline.settings import Settings
 from pipeline.standing import Standing
-from warehouse import ledger
+from warehouse import attempts, ledger
 from warehouse.store import Commit, TableStore
 
 _LOOK_SECONDS = 5.0
@@ -277,6 +278,22 @@ def audit_findings(store: TableStore) -> Iterator[Finding]:
     for (contract, who, why), count in sorted(taken.items()):
         what = f"{contract}: gate and second opinion disagreed on {count} rows."
         yield Finding(what, "", word={"who": who, "why": why})
+
+
+def lost_findings(store: TableStore) -> Iterator[Finding]:
+    """Tell of landing tables that are gone: records and refused rows of them are left."""
+    left: Counter[str] = Counter()
+    for name in ATTEMPTED:
+        left.update({key: len(those) for key, those in attempts.bereft(store, name).items()})
+    for contract, count in sorted(left.items()):
+        yield Finding(
+            f"{contract}: what {count} writes of a landing table left is there, and the table is"
+            " gone or was made anew.",
+            "restore the table from a backup; what is left of it is kept. If there is none, land"
+            " again what the bus or the sources still have, and"
+            " `nplusx doctor waive ID --who … --why …`.",
+            lasts=True,
+        )
 
 
 def promise_findings(store: TableStore) -> Iterator[Finding]:

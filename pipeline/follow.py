@@ -81,7 +81,10 @@ def _keep(settings: Settings, stop: Event) -> None:
     def keep() -> None:
         with closing(wiring.bus(settings)) as bus:
             for topic in unknown_topics(bus):
-                Keeper(settings, bus, wiring.store(settings), topic).drain(stop)
+                try:
+                    Keeper(settings, bus, wiring.store(settings), topic).drain(stop)
+                except DependencyUnavailableError as why:
+                    logger("land").warning("not kept", topic=topic, why=str(why))
         stop.wait(LOOK_AGAIN_SECONDS)
 
     _again_and_again(keep, "none", stop)

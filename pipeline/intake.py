@@ -232,9 +232,9 @@ class Intake:
         taken: list[Taken] = []
         parts: list[_Part] = []
         singles: list[Taken] = []
-        room = self.limits.commit_bytes
+        room, rows = self.limits.commit_bytes, self.limits.commit_rows
         for record in records:
-            if room <= 0:
+            if room <= 0 or rows <= 0:
                 break
             each = self._admit(record)
             taken.append(each)
@@ -242,14 +242,16 @@ class Intake:
                 each.faults = (*each.faults, Kind.UNDECODABLE)
             if each.verdict or each.faults:
                 continue
-            envelope = each.envelope
-            if envelope.content_type == envelopes.ARROW_STREAM or envelope.encoding:
-                opened = list(self._read_one(each))
-                room -= sum(part.loose.size for part in opened)
-                parts += opened
-            else:
-                room -= len(record.value or b"")
+            body, envelope = record.value or b"", each.envelope
+            # Only one object alone is one row whatever it holds.
+            told = envelope.content_type, envelope.encoding, body[:1]
+            if told == (envelopes.JSON, "", b"{"):
+                room, rows = room - len(body), rows - 1
                 singles.append(each)
+                continue
+            for part in self._read_one(each):
+                room, rows = room - part.loose.size, rows - part.loose.count
+                parts.append(part)
         return taken, [*parts, *self._read_singles(singles)]
 
     def _read_singles(self, taken: list[Taken]) -> Iterator[_Part]:

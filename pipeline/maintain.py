@@ -13,7 +13,7 @@ from contracts.loader import all_contracts
 from kernel import clock
 from kernel.errors import NplusxError, as_one
 from kernel.log import logger
-from pipeline import assess, wiring
+from pipeline import assess, audit, promises, wiring
 from pipeline.crashpoints import crash_here
 from pipeline.keep import KEPT_TABLE
 from pipeline.seal import landing_of
@@ -26,7 +26,9 @@ from warehouse.store import ConflictError, Files, TableHandle, TableStore
 # Written in one piece with each attempt, under its name.
 ATTEMPTED = (RECORDS, quarantine.QUARANTINE)
 # Tables that only grow, by small commits; a computed table is written whole each time.
-_GROWING = (*ATTEMPTED, *words.TABLES, assess.TABLE, ledger.TABLE)
+_GROWING = (
+    *ATTEMPTED, *words.TABLES, assess.TABLE, audit.TABLE, ledger.TABLE, promises.TABLE,
+)  # fmt: skip
 # Each conflict means that another writer got on; the next run comes here again.
 _TRIES = 10
 
@@ -137,6 +139,8 @@ def clear(store: TableStore, name: str, before: datetime) -> int:
         return 0
     handle = store.open(name)
     left = _undecided(store, handle, before)
+    for kept in attempts.bereft(store, name).values() if left else ():
+        left -= kept
     if not left:
         return 0
     _stop_those_under_way(store, handle, left)

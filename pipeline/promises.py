@@ -161,6 +161,8 @@ def _stated(
     if not asked:
         return
     everything = [each for each in all_contracts().values() if store.exists(each.table)]
+    if not everything:
+        return
     tables, _ = _open(store, [*everything, *asked])
     engine = wiring.engine()
     alive = pa.concat_tables(Promises(engine, each, tables).alive() for each in everything)

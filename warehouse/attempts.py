@@ -62,6 +62,25 @@ def decisions_in(handle: TableHandle) -> dict[str, int]:
     }
 
 
+def bereft(store: TableStore, name: str) -> dict[str, frozenset[str]]:
+    """Name, by contract, attempts in a table whose landing table is gone, or was made after them.
+
+    They are what is left of the rows that it held: they did not come to nothing.
+    """
+    if not store.exists(name):
+        return {}
+    handle = store.open(name)
+    made = {str(c.facts["attempt"]): c.at for c in handle.commits() if "attempt" in c.facts}
+    undecided = pa.array(sorted(made.keys() - decided(store)), pa.string())
+    asked = handle.dataset().to_table(["contract", "attempt"], pc.field("attempt").isin(undecided))
+    found: dict[str, set[str]] = {}
+    for contract, attempt in sorted(set(zip(*asked.to_pydict().values(), strict=True))):
+        table = LANDING + contract.replace(".", "_")
+        if not store.exists(table) or store.open(table).made_at > made[attempt]:
+            found.setdefault(contract, set()).add(attempt)
+    return {contract: frozenset(those) for contract, those in found.items()}
+
+
 def replayed_in(handle: TableHandle) -> frozenset[str]:
     """Name the quarantined rows, by id, that landed after all, as far as a handle sees."""
     return frozenset(replays_in(handle))

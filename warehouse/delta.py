@@ -52,6 +52,12 @@ class DeltaHandle(TableHandle):
     def version(self) -> int:
         return int(self._table.version())
 
+    @property
+    @override
+    def made_at(self) -> datetime:
+        log = self._log(_COMMIT)
+        return _when(_said(self._table.table_uri, log[min(log)]))
+
     @override
     def mark(self, name: str) -> int | None:
         found: int | None = self._table.transaction_version(name)
@@ -239,15 +245,24 @@ def _properties(marks: Mapping[str, int], facts: Facts) -> CommitProperties:
 @lru_cache(maxsize=100_000)
 def _commit(table_uri: str, version: int, path: str) -> Commit | None:
     """Read what was said with a commit; a commit never changes, so it is read once."""
+    info = _said(table_uri, path)
+    said = info.get(_FACTS)
+    if not isinstance(said, dict):
+        return None
+    return Commit(version, said, _when(info))
+
+
+def _when(info: Mapping[str, object]) -> datetime:
+    return datetime.fromtimestamp(int(str(info["timestamp"])) / 1000, UTC)
+
+
+def _said(table_uri: str, path: str) -> Mapping[str, object]:
+    """Read the information that a commit carries about itself."""
     system, _ = fs.FileSystem.from_uri(table_uri)
     with system.open_input_stream(path) as log:
         lines = log.read().splitlines()
-    for line in lines:
-        info = json.loads(line).get("commitInfo", {})
-        said = info.get(_FACTS)
-        if isinstance(said, dict):
-            return Commit(version, said, datetime.fromtimestamp(info["timestamp"] / 1000, UTC))
-    return None
+    found = (json.loads(line).get("commitInfo") for line in lines)
+    return next((info for info in found if info), {})
 
 
 class DeltaStore(TableStore):

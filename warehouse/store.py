@@ -41,6 +41,11 @@ class TableHandle(Protocol):
         """Number of the version that this handle sees."""
         ...
 
+    @property
+    def made_at(self) -> datetime:
+        """Tell when the table was made."""
+        ...
+
     def mark(self, name: str) -> int | None:
         """Read a watermark that travels with the commits."""
         ...

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kernel.errors import PartialSuccessError
+from kernel.errors import NplusxError, PartialSuccessError, as_one
 from kernel.ids import ContractId
 from pipeline.console import facts, progress
 
@@ -68,14 +68,22 @@ def _drain(contracts: Sequence[str], waiting: "Mapping[ContractId, Standing]", s
     from pipeline import land as stage
 
     quarantined = 0
+    failed: dict[str, NplusxError] = {}
     for identity in contracts:
         total = waiting[ContractId(identity)].lag if identity in waiting else None
-        with progress(f"落地 land · {identity}", "records", total) as on_commit:
-            landed = stage.land(identity, on_commit, stop)
+        try:
+            with progress(f"落地 land · {identity}", "records", total) as on_commit:
+                landed = stage.land(identity, on_commit, stop)
+        except NplusxError as why:
+            # The trouble of one contract is not that of the others.
+            failed[identity] = why
+            continue
         facts(f"落地 land · {identity}", landed)
         quarantined += int(str(landed["rows_quarantined"]))
         if stop.is_set():
             raise typer.Exit(_STOPPED)
+    if failed:
+        raise as_one(failed)
     if quarantined:
         raise PartialSuccessError(
             f"{quarantined} rows went to quarantine; all others landed.",

@@ -36,6 +36,8 @@ def _row(row: Row, contract: Contract, faults: set[str]) -> tuple[set[str], set[
     """Give the codes of a row by severity."""
     if "record.undecodable" in faults:
         return faults, set()
+    if row["_op"] == "delete":
+        faults = {each for each in faults if each.rpartition(".")[0] in {*contract.key, "_op"}}
     errors, warnings = set(faults), set[str]()
     for column in contract.properties:
         if row["_op"] == "delete" and column.name not in contract.key:

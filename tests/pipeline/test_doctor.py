@@ -108,15 +108,15 @@ def test_a_number_that_never_came_is_found_until_it_comes(world: World) -> None:
     world.send(CONTRACT, row(CONTRACT, payment_id="P2"))
     world.land()
     assert look(world).findings == (
-        f"{STREAM}: sequence 1 to 1 never came.",
-        f"{STREAM}: sequence 3 to {10**12} never came.",
+        f"{STREAM}, epoch e1: sequence 1 to 1 never came.",
+        f"{STREAM}, epoch e1: sequence 3 to {10**12} never came.",
     )
     world.sent[STREAM] = 499
     world.send(CONTRACT, row(CONTRACT, payment_id="P3"))
     world.land()
     assert look(world).findings[1:] == (
-        f"{STREAM}: sequence 3 to 499 never came.",
-        f"{STREAM}: sequence 501 to {10**12} never came.",
+        f"{STREAM}, epoch e1: sequence 3 to 499 never came.",
+        f"{STREAM}, epoch e1: sequence 501 to {10**12} never came.",
     )
 
 
@@ -201,7 +201,7 @@ def test_a_hole_that_a_person_explained_is_listed_and_no_longer_red(world: World
     world.sent[STREAM] += 4
     world.send(CONTRACT, row(CONTRACT, payment_id="P3"))
     world.land()
-    assert f"{STREAM}: sequence 4 to 7 never came." in look(world).findings
+    assert f"{STREAM}, epoch e1: sequence 4 to 7 never came." in look(world).findings
     assert hole.what not in look(world).findings
     assert hole.id in words.newest(world.store, words.OF_FINDINGS, until - timedelta(seconds=1))
     assert words.newest(world.store, words.OF_FINDINGS, until) == {}

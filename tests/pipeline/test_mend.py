@@ -1,5 +1,6 @@
 """Mending: each safe cure is done and named, nothing else is touched, and the doctor only looks."""
 
+import shutil
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from contracts.loader import all_contracts, find
 from kernel import clock
 from pipeline import land
 from pipeline.doctor import examine
+from pipeline.maintain import maintain
 from pipeline.mend import mend
 from tests.pipeline.world import World, row
 from warehouse import attempts
@@ -48,7 +50,7 @@ def test_each_safe_cure_is_done_once_and_named(
 ) -> None:
     world.send(CONTRACT, row(CONTRACT))
     abandon_a_landing(world, monkeypatch)
-    for number in range(25):
+    for number in range(31):
         world.send(CONTRACT, row(CONTRACT, payment_id=f"P{number}"))
         land.land(CONTRACT)
     later = clock.now() + timedelta(days=2)
@@ -64,9 +66,29 @@ def test_each_safe_cure_is_done_once_and_named(
     assert f"wrote a checkpoint of {find(CONTRACT).table}" in done
     records = world.store.open(RECORDS).dataset().to_table(["attempt"])["attempt"].to_pylist()
     assert set(records) == attempts.decided(world.store)
-    assert len(records) == 26
+    assert len(records) == 32
     assert mend(world.settings) == []
     assert examine(world.settings).ok
+
+
+@pytest.mark.parametrize("is_made_anew", [False, True])
+def test_what_is_left_of_a_lost_table_is_told_and_never_cleared(
+    world: World, monkeypatch: pytest.MonkeyPatch, is_made_anew: bool
+) -> None:
+    world.send(CONTRACT, row(CONTRACT), row(CONTRACT, payee_uscc="x"))
+    world.land()
+    shutil.rmtree(Path(world.settings.lake_uri) / find(CONTRACT).table)
+    topic = topic_of(CONTRACT)
+    for part in (0, 1):
+        world.bus.expire(topic, part, len(world.bus.log_of(topic, part)))
+    later = clock.now() + timedelta(days=30)
+    monkeypatch.setattr(clock, "now", lambda: later)
+    if is_made_anew:
+        mend(world.settings)
+    maintain(world.settings)
+    assert world.store.open(RECORDS).dataset().count_rows() == 1
+    (lost,) = (each for each in examine(world.settings).unexplained if "is gone" in each.what)
+    assert lost.what.startswith(f"{CONTRACT}: what 2 writes")
 
 
 def test_a_table_that_was_lost_is_made_and_still_missed(world: World) -> None:

@@ -120,4 +120,4 @@ def test_the_doctor_tells_of_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     findings = examine(world.settings).findings
     assert any("was made anew when landing had read to offset 2" in each for each in findings)
     stream = stream_of(CONTRACT).id.replace("/u8/", "/books/")
-    assert f"{stream}: sequence 2 to 2 never came." in findings
+    assert f"{stream}, epoch e1: sequence 2 to 2 never came." in findings

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bus.topics import topic_of
 from pipeline.settings import ROOT
 from tests.flow.bad_input.command import AGENT, Shell, agent_file
 from tests.pipeline.world import CLAIM, World, row
@@ -16,6 +17,17 @@ from tests.pipeline.world import CLAIM, World, row
 def test_an_unknown_contract_is_a_usage_error_that_lists_the_known(shell: Shell) -> None:
     shell("land", "--contract", "x").failed(2, "'x' is not a contract id")
     shell("land", "--contract", "erp.none.v1").failed(2, "erp.none.v1", "erp.sales_order.v1")
+
+
+def test_the_trouble_of_one_contract_is_not_that_of_the_others(world: World, shell: Shell) -> None:
+    lost, well = "erp.customer.v1", "erp.payment.v1"
+    world.send(lost, row(lost))
+    world.land()
+    for part in (0, 1):
+        world.bus.log_of(topic_of(lost), part).clear()
+    world.send(well, row(well))
+    shell("land", "--contract", lost, "--contract", well).failed(4, f"{lost}:", "lost records")
+    assert world.store.open("landing__erp_payment_v1").dataset().count_rows() == 1
 
 
 def test_a_stage_whose_input_was_never_made_says_what_to_run(world: World, shell: Shell) -> None:
