@@ -3,7 +3,6 @@
 import base64
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 
 from bus.ports import Headers, Received, Record
 from bus.topics import topic_of
@@ -145,17 +144,19 @@ def read(record: Received) -> Envelope:
 
 def claimed_rows(record: Received | Record) -> int:
     """Tell how many rows a record says that it holds, before anything else is read of it."""
-    claimed, is_json = _claims(record.headers)
-    return max(claimed, (record.value or b"").count(b"{")) if is_json else claimed
-
-
-@lru_cache(maxsize=1024)
-def _claims(headers: Headers) -> tuple[int, bool]:
-    told = dict(headers)
+    rows, kind, is_folded = b"", b"", False
+    for name, value in record.headers:
+        if name == "ce_rowcount":
+            rows = value
+        elif name == "content-type":
+            kind = value
+        elif name == "content-encoding":
+            is_folded = True
     # Whatever is claimed: an object begins with a brace, and a folded body may hold any number.
-    least = 5000 if "content-encoding" in told else 1
-    claimed = _counted(told.get("ce_rowcount", b"").decode("utf-8", "replace")) or 1
-    return max(least, claimed), told.get("content-type", b"").endswith(b"json")
+    least = 5000 if is_folded else 1
+    if kind.endswith(b"json"):
+        least = max(least, (record.value or b"").count(b"{"))
+    return max(least, _counted(rows.decode("utf-8", "replace")) or 1)
 
 
 def stream_id(record: Received, envelope: Envelope) -> StreamId:

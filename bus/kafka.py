@@ -206,7 +206,7 @@ class KafkaReader:
             for message in some:
                 if (received := self._take(message)) is not None:
                     records.append(received)
-                    size += len(received.value or b"")
+                    size += received.size
             if not some or len(self._at_end) == len(self._positions):
                 break
         if not records:

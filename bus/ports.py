@@ -29,6 +29,12 @@ class Received(NamedTuple):
     value: bytes | None
     headers: Headers
 
+    @property
+    def size(self) -> int:
+        """Count its bytes: what a writer puts into headers and key takes room as well."""
+        told = sum([len(name) + len(value) for name, value in self.headers])
+        return len(self.value or b"") + len(self.key or b"") + told
+
 
 @dataclass(frozen=True, slots=True)
 class Polled:

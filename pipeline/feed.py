@@ -41,7 +41,7 @@ class Feed:
                 )
                 positions[record.partition] = record.offset + 1
                 rows += claimed_rows(record)
-                size += len(record.value or b"")
+                size += record.size
                 if size >= self._limits.commit_bytes:
                     break
             if self._waiting:

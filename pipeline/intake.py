@@ -238,6 +238,7 @@ class Intake:
                 break
             each = self._admit(record)
             taken.append(each)
+            room -= record.size
             if self.odd and _place(record) in self.odd and not each.verdict:
                 each.faults = (*each.faults, Kind.UNDECODABLE)
             if each.verdict or each.faults:
@@ -246,7 +247,7 @@ class Intake:
             # Only one object alone is one row whatever it holds.
             told = envelope.content_type, envelope.encoding, body[:1]
             if told == (envelopes.JSON, "", b"{"):
-                room, rows = room - len(body), rows - 1
+                rows -= 1
                 singles.append(each)
                 continue
             for part in self._read_one(each):

@@ -116,3 +116,13 @@ def test_a_delete_is_not_refused_for_what_it_need_not_carry(tmp_path: Path) -> N
     county.land()
     assert [(row["payment_id"], row["paid_on"]) for row in county.landed()] == [("P1", None)]
     assert county.reasons() == [["payment_id.type"]]
+
+
+def test_headers_and_keys_take_room_in_a_step_as_bodies_do(tmp_path: Path) -> None:
+    county = County(tmp_path, LandSettings(commit_bytes=1 << 20))
+    record = record_of(CONTRACT, [valid_row(CONTRACT)])
+    for _ in range(6):
+        padded = (*record.headers, ("padding", b"x" * 700_000))
+        county.send(Record(record.topic, record.key, b"", padded))
+    county.land()
+    assert len(steps(county)) == 3
