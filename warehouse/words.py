@@ -8,6 +8,7 @@ from datetime import datetime
 import pyarrow as pa
 
 from contracts.schema import INSTANT
+from kernel.errors import ConfigurationError
 from warehouse.store import ConflictError, TableStore
 
 OF_ROWS, OF_FINDINGS, OF_EVIDENCE = "quarantine_event", "finding_event", "evidence_event"
@@ -33,6 +34,17 @@ class Word:
     why: str
     at: datetime
     until: datetime | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a word that names nobody, gives no reason, or holds no more."""
+        if not self.who.strip() or not self.why.strip():
+            raise ConfigurationError(
+                "Nobody explained it, or without a reason.", cure="give --who and --why."
+            )
+        if self.until is not None and self.until <= self.at:
+            raise ConfigurationError(
+                f"{self.until:%Y-%m-%d} has passed.", where="--until", cure="give a day to come."
+            )
 
 
 def tell(store: TableStore, table: str, states: Sequence[tuple[str, str]], word: Word) -> None:

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 _KEYS_FROM = datetime(2024, 1, 1, tzinfo=UTC)
 _FILED_AT = datetime(2024, 7, 20, 8, tzinfo=UTC)
-_LANDING_SECONDS = 240.0
-_DECISION_SECONDS = 180.0
+_LANDING_SECONDS = 480.0
+_DECISION_SECONDS = 360.0
 _USERS = {
     "engineer": ("platform", ""),
     "factory": ("factory", simulated.FACTORY),

@@ -38,7 +38,7 @@ def killed() -> Iterator[Demo]:
             _await_first_rows(made)
             for program in ("kafka", "airflow-scheduler"):
                 _kill(made, program)
-            made.wait_for(PLAYED, 500)
+            made.wait_for(PLAYED, 900)
         yield made
     finally:
         made.clear()

@@ -37,6 +37,14 @@ def look(world: World) -> Health:
     return examine(world.settings)
 
 
+@pytest.mark.parametrize(("who", "why"), [("", "why"), ("who", " ")])
+def test_a_word_names_somebody_and_gives_a_reason(who: str, why: str) -> None:
+    with pytest.raises(ConfigurationError, match="Nobody"):
+        words.Word(who, why, clock.now())
+    with pytest.raises(ConfigurationError, match="has passed"):
+        words.Word("who", "why", clock.now(), clock.now() - timedelta(days=1))
+
+
 def test_nothing_is_found_where_all_is_well(world: World) -> None:
     assert look(world).ok
     play(world)
