@@ -243,9 +243,8 @@ class Intake:
                 each.faults = (*each.faults, Kind.UNDECODABLE)
             if each.verdict or each.faults:
                 continue
-            body, envelope = record.value or b"", each.envelope
             # Only one object alone is one row whatever it holds.
-            told = envelope.content_type, envelope.encoding, body[:1]
+            told = each.envelope.content_type, each.envelope.encoding, (record.value or b"")[:1]
             if told == (envelopes.JSON, "", b"{"):
                 rows -= 1
                 singles.append(each)
