@@ -18,9 +18,10 @@ from kernel import canonical, clock
 from kernel.log import logger
 from pipeline.crashpoints import crash_here
 from pipeline.feed import Feed
+from pipeline.opening import as_received
 from pipeline.settings import Settings
 from pipeline.standing import GENERATION, Standing, mark_name, settled, standing
-from warehouse.landing import KEPT, RECORD_SCHEMA, month_of, record_table
+from warehouse.landing import KEPT, RECORD_SCHEMA, record_table
 from warehouse.store import ConflictError, TableHandle, TableStore
 
 KEPT_TABLE = "unknown__"
@@ -104,16 +105,11 @@ def _table(records: Sequence[Received]) -> pa.Table:
         **{name: [*none] for name in RECORD_SCHEMA.names},
         **{name: [*nobody] for name in ("key_id", "enterprise", "stream", "epoch", "attempt")},
         **{name: [*nothing] for name in ("rows", "landed", "quarantined")},
-        "topic": [each.topic for each in records],
-        "partition": [each.partition for each in records],
-        "offset": [each.offset for each in records],
-        "broker_at": [each.broker_at for each in records],
-        "key": [each.key for each in records],
+        **as_received(records),
         "body": [each.value for each in records],
         "digest": [canonical.digest(each.value or b"") for each in records],
         "contract": [contract_of(each.topic) for each in records],
         "verdict": [KEPT] * len(records),
-        "_month": [month_of(each.broker_at) for each in records],
     }
     return record_table(entries, [each.headers for each in records])
 

@@ -1,6 +1,6 @@
 """From a signed record to the rows that land: the same for landing and for a pack's reader."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import pyarrow as pa
@@ -31,6 +31,18 @@ def received(record: Mapping[str, object]) -> Received:
         value=body,
         headers=headers(record["headers"]),
     )
+
+
+def as_received(records: Sequence[Received]) -> dict[str, list[object]]:
+    """Give what the bus tells of records, by the columns in which they are kept."""
+    return {
+        "topic": [each.topic for each in records],
+        "partition": [each.partition for each in records],
+        "offset": [each.offset for each in records],
+        "broker_at": [each.broker_at for each in records],
+        "key": [each.key for each in records],
+        "_month": [month_of(each.broker_at) for each in records],
+    }
 
 
 def headers(kept: object) -> Headers:

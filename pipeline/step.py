@@ -14,8 +14,9 @@ from kernel import canonical, clock
 from pipeline import drift
 from pipeline.crashpoints import crash_here
 from pipeline.intake import Harvest, Taken
+from pipeline.opening import as_received
 from warehouse import quarantine
-from warehouse.landing import RECORD_SCHEMA, RECORDS, REPEAT, joined, month_of, record_table
+from warehouse.landing import RECORD_SCHEMA, RECORDS, REPEAT, joined, record_table
 from warehouse.store import TableHandle, TableStore
 
 
@@ -88,11 +89,7 @@ def _record_table(taken: list[Taken], contract: Contract, attempt: str) -> pa.Ta
     """Write signed records as they were received; of a repeat the body is kept already."""
     records = [each.record for each in taken]
     entries: dict[str, list[object]] = {
-        "topic": [each.topic for each in records],
-        "partition": [each.partition for each in records],
-        "offset": [each.offset for each in records],
-        "broker_at": [each.broker_at for each in records],
-        "key": [each.key for each in records],
+        **as_received(records),
         "body": [None if each.verdict == REPEAT else each.record.value for each in taken],
         "digest": [each.digest for each in taken],
         "key_id": [each.sender.key_id for each in taken],
@@ -106,6 +103,5 @@ def _record_table(taken: list[Taken], contract: Contract, attempt: str) -> pa.Ta
         "quarantined": [each.refused_rows for each in taken],
         "verdict": [each.verdict for each in taken],
         "attempt": [attempt] * len(taken),
-        "_month": [month_of(each.broker_at) for each in records],
     }
     return record_table(entries, [each.headers for each in records])
