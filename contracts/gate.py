@@ -78,11 +78,16 @@ class _Found:
 
 
 def judge(
-    rows: pa.Table, contract: Contract, faults: Reasons, batches: pa.Array | None = None
+    rows: pa.Table,
+    contract: Contract,
+    faults: Reasons,
+    batches: pa.Array | None = None,
+    waiting: Container[int] = (),
 ) -> Verdict:
     """Check every promise of every row; faults are those already found while decoding.
 
     Rows of several batches may be judged at once: `batches` then tells to which each belongs.
+    Rows that have waited in quarantine come after those that landed meanwhile.
     """
     deletes = pc.equal(_whole(rows["_op"]), "delete")
     keeps = pc.invert(deletes) if pc.any(deletes).as_py() else None
@@ -95,7 +100,7 @@ def judge(
                 counted = pc.and_(broken, keeps) if is_free else broken
                 bad = pc.indices_nonzero(counted).to_pylist()
                 found.note(bad, Violation(kind, column.name), rule.severity)
-    repeated = _repeated(rows, contract, batches, frozenset(found.refused))
+    repeated = _repeated(rows, contract, batches, (frozenset(found.refused), waiting))
     found.note(repeated, Violation(Kind.UNIQUE, contract.key[0]), Severity.ERROR)
     return found.verdict(rows.num_rows)
 
@@ -172,9 +177,13 @@ def _unlike_in_length(limits: Limits, values: pa.Array) -> Iterator[tuple[Kind, 
 
 
 def _repeated(
-    rows: pa.Table, contract: Contract, batches: pa.Array | None, refused: Container[int]
+    rows: pa.Table,
+    contract: Contract,
+    batches: pa.Array | None,
+    behind: tuple[Container[int], Container[int]],
 ) -> list[int]:
     """Find the rows that say again what a row of their batch that is not refused said before."""
+    refused, waiting = behind
     keys = [_whole(rows[name]) for name in contract.key]
     if len(keys) == 1 and _is_unique(keys[0]):
         return []
@@ -189,7 +198,8 @@ def _repeated(
     same = _twins(codes)
     said: set[int] = set()
     repeated: list[int] = []
-    for row, code in zip(twins.take(same).to_pylist(), codes.take(same).to_pylist(), strict=True):
+    told = zip(twins.take(same).to_pylist(), codes.take(same).to_pylist(), strict=True)
+    for row, code in sorted(told, key=lambda each: each[0] in waiting):
         if code in said:
             repeated.append(row)
         elif row not in refused:

@@ -151,8 +151,10 @@ class _Trail:
             raise ChecksFailedError("A row of the decision has no signed record.", where=origin)
         contract = next(each for each in all_contracts().values() if each.table == place.table)
         version = self._versions[place.table]
-        landed_by = attempts.landed_by(self._store.open(place.table, version))
+        landed_by = attempts.landed_by(self._store.open(place.table, version).commits())
         commit = landed_by(*place.record, place.row)
+        if commit is None:
+            raise ChecksFailedError("No commit landed a row of the decision.", where=origin)
         agent = str(record["stream"]).split("/")[1]
         signed = (
             f"signed by agent {agent} with key {record['key_id']}"

@@ -14,7 +14,6 @@ from contracts.model import Contract
 from contracts.schema import landing_schema
 from kernel import canonical, clock
 from kernel.errors import ChecksFailedError, NplusxError, TamperingError, as_one
-from kernel.ids import ContractId
 from kernel.log import logger
 from pipeline import dossier as dossiers
 from pipeline import pack, parties, wiring
@@ -139,7 +138,7 @@ def gather(settings: Settings, store: TableStore, row: Row) -> pack.Files:
             if uscc in used["enterprise"]
         ),
         pack.HELD: _held(store, records),
-        pack.COMMITS: _commits(store, rows),
+        pack.COMMITS: _commits(store, records),
         pack.CODE: pack.code_digests(),
         pack.SEALER: base64.b64encode(wiring.county_key(settings).public.raw),
     }
@@ -207,16 +206,18 @@ def _held(store: TableStore, records: pa.Table) -> bytes:
     return canonical.dumps(sorted(found, key=lambda each: [each[name] for name in named]))
 
 
-def _commits(store: TableStore, rows: Mapping[ContractId, pa.Table]) -> bytes:
-    """Take the commits that landed the rows."""
+def _commits(store: TableStore, records: pa.Table) -> bytes:
+    """Take the commits that landed the rows of the records."""
     found: list[dict[str, object]] = []
-    for contract_id, landed in rows.items():
+    for contract_id in sorted(set(records["contract"].to_pylist())):
         table = all_contracts()[contract_id].table
-        commit_of = attempts.landed_by(store.open(table))
-        numbers = landed["_row"].to_pylist()
-        made = [commit_of(*at, row) for at, row in zip(_records_of(landed), numbers, strict=True)]
+        commit_of = attempts.landed_by(store.open(table).commits())
+        mine = records.filter(pc.field("contract") == contract_id)
+        counted = zip(_records_of(mine, ""), mine["rows"].to_pylist(), strict=True)
+        made = [commit_of(*place, row) for place, rows in counted for row in range(rows)]
+        facts = {each.version: each.facts for each in made if each is not None}
         found += [
-            {"table": table, "version": version, "facts": facts}
-            for version, facts in sorted({each.version: each.facts for each in made}.items())
+            {"table": table, "version": version, "facts": said}
+            for version, said in sorted(facts.items())
         ]
     return canonical.dumps(found)

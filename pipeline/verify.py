@@ -2,6 +2,7 @@
 
 import base64
 import io
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
@@ -10,26 +11,21 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bus import envelope as envelopes
-from bus.ports import Received
-from contracts import gate, loader
+from contracts import loader
 from contracts.loader import all_contracts
 from contracts.model import Contract
-from contracts.schema import WARNINGS, landing_schema
-from contracts.violations import TITLES
+from contracts.schema import landing_schema
 from kernel import canonical
 from kernel.errors import ChecksFailedError, ConfigurationError, TamperingError
 from kernel.evidence import PublicKey, open_envelope
+from pipeline import anew, pack, parties, wiring
 from pipeline import dossier as dossiers
-from pipeline import opening, pack, parties, wiring
-from pipeline.admission import Known, Refusal, Sender, read_head
+from pipeline.admission import Known
+from pipeline.anew import Anew, Earlier, earlier_words
 from pipeline.pack import listing, mapping, of_its_form
 from policy.decision import decide
-from warehouse.landing import LANDED, PARTIAL, month_of
 
 _PLACE = ("_topic", "_partition", "_offset")
-# The rows of a record that are in quarantine; with the word of who waived each, if somebody did.
-Held = Mapping[str, Mapping[int, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +43,8 @@ class Verified:
     rows: int
     # Rows that the gate would take by now, left out by the word of a person at the county.
     waived: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Landed:
-    """A packed record taken in anew: who sent it, and the rows that the gate accepts."""
-
-    place: tuple[object, ...]
-    contract: Contract
-    sender: Sender
-    sequence: tuple[str, str, int | None]
-    rows: pa.Table
-    waived: tuple[str, ...]
+    # Rows that landed by another version of their contract, and what this one says of them.
+    earlier: tuple[str, ...]
 
 
 def verify(path: Path, trusted: PublicKey | None = None, agents: Known | None = None) -> Verified:
@@ -79,11 +65,12 @@ def _verified(files: pack.Files, trusted: PublicKey | None, agents: Known | None
     records = _table(files, pack.RECORDS, pack.RECORD_SCHEMA).to_pylist()
     known = _known(files, agents)
     contracts = _contracts(files)
-    held = _held(files)
-    landed = [_landed(record, contracts, known, held) for record in records]
+    past = anew.past(files)
+    landed = [anew.take_in(record, contracts, known, past) for record in records]
     _check_each_once(landed)
     _check_names(files, contracts.values())
-    rows = sum(_check_rows(each, _rows(files, each), landed) for each in contracts.values())
+    rows = {contract: _rows(files, contract) for contract in contracts.values()}
+    earlier: Earlier = sum((_check_rows(*each, landed) for each in rows.items()), Counter())
     decision = _recompute(files, contracts)
     unsigned = [each.sender.enterprise for each in landed if not each.sender.key_id]
     return Verified(
@@ -95,8 +82,9 @@ def _verified(files: pack.Files, trusted: PublicKey | None, agents: Known | None
         records=len(records),
         unsigned_records=len(unsigned),
         unsigned_from=tuple(sorted(set(unsigned))),
-        rows=rows,
+        rows=sum(each.num_rows for each in rows.values()),
         waived=tuple(word for each in landed for word in each.waived),
+        earlier=earlier_words(earlier),
     )
 
 
@@ -183,103 +171,11 @@ def _known(files: pack.Files, agents: Known | None) -> Known:
     return Known(agents.keys, signing)
 
 
-def _place(record: Mapping[str, object]) -> str:
-    return f"{record['topic']}/{record['partition']}/{record['offset']}"
-
-
-def _held(files: pack.Files) -> Held:
-    """Read which rows of the records are in quarantine."""
-    found: dict[str, dict[int, str]] = {}
-    with of_its_form(pack.HELD):
-        for each in map(mapping, listing(canonical.loads(files[pack.HELD]))):
-            word = mapping(each["waiver"] or {})
-            said = f"waived by {word['who']}: {word['why']}" if word else ""
-            found.setdefault(_place(each), {})[int(str(each["row"]))] = said
-    return found
-
-
-def _landed(
-    record: Mapping[str, object], contracts: Mapping[str, Contract], known: Known, held: Held
-) -> _Landed:
-    """Take a record in anew; what the pack says of it must be what its signed bytes say."""
-    where = _place(record)
-    with of_its_form(where):
-        received = opening.received(record)
-    envelope = envelopes.read(received)
-    contract = contracts.get(envelope.get("ce_contractid"))
-    if contract is None:
-        raise TamperingError("A record's contract is not in the pack.", where=where)
-    sender = _sender(received, contract, known)
-    with of_its_form(where):
-        opened = opening.decoded(received, envelope, contract)
-        verdict = gate.judge(opened.rows, contract, opened.faults)
-        origin = opening.origin(received, envelope, sender, canonical.digest(received.value or b""))
-        judged = opening.accepted(opened, verdict, origin, contract)
-    rows, waived = _without(judged, held.get(where, {}), where)
-    said: dict[str, object] = {
-        "contract": contract.id,
-        "digest": origin.record_digest,
-        "key_id": sender.key_id,
-        "enterprise": origin.enterprise,
-        "stream": origin.stream,
-        "epoch": origin.epoch,
-        "sequence": origin.sequence,
-        "rows": verdict.count if envelope.row_count is None else envelope.row_count,
-        "landed": rows.num_rows,
-        "quarantined": verdict.count - rows.num_rows,
-        "verdict": LANDED if rows.num_rows == verdict.count else PARTIAL,
-        "_month": month_of(received.broker_at),
-    }
-    for name, value in said.items():
-        if record[name] != value:
-            raise TamperingError(f"A record's {name} is not what was signed.", where=where)
-    if verdict.count != said["rows"]:
-        raise TamperingError("A record does not hold the rows that it counts.", where=where)
-    place = tuple(record[name] for name in ("topic", "partition", "offset"))
-    return _Landed(
-        place, contract, sender, (origin.stream, origin.epoch, origin.sequence), rows, waived
-    )
-
-
-def _without(
-    rows: pa.Table, held: Mapping[int, str], where: str
-) -> tuple[pa.Table, tuple[str, ...]]:
-    """Leave out rows that stay in quarantine though the gate takes them by now."""
-    numbers = rows["_row"].to_pylist()
-    left = [number for number in numbers if number in held]
-    for number in left:
-        if not held[number]:
-            raise ChecksFailedError(
-                f"Row {number} waits in quarantine, and the gate takes it by now.",
-                where=where,
-                cure="run `nplusx quarantine replay`, then refine, assess and seal.",
-            )
-    said = tuple(f"row {number} of {where}, {held[number]}" for number in left)
-    return rows.filter(pa.array([number not in held for number in numbers], pa.bool_())), said
-
-
-def _sender(received: Received, contract: Contract, known: Known) -> Sender:
-    """Ask of a record again what landing asked: its form, signature, key, sender and right."""
-    head = read_head(received, contract, known)
-    faults = head.faults_with(canonical.digest(received.value or b""))
-    sender = head.sender
-    if isinstance(sender, Sender) and not faults:
-        return sender
-    refused = (*faults, *(sender.kinds if isinstance(sender, Refusal) else ()))
-    why = "; ".join(dict.fromkeys(TITLES[each].en for each in refused))
-    raise TamperingError(
-        f"Landing would refuse this record: {why}.",
-        where=f"{received.topic}/{received.partition}/{received.offset}",
-    )
-
-
-def _check_each_once(landed: Iterable[_Landed]) -> None:
+def _check_each_once(landed: Iterable[Anew]) -> None:
     """Refuse a record that is there twice, be it under another place: it would be a new version."""
     seen: set[tuple[object, ...]] = set()
     for each in landed:
-        _, epoch, number = each.sequence
-        # As in landing: a number counts within an epoch only.
-        names = [each.place, each.sequence] if epoch and number is not None else [each.place]
+        names = [each.place, each.number] if each.number else [each.place]
         if seen.intersection(names):
             raise TamperingError(
                 "A record occurs twice in the pack.", where="/".join(map(str, each.place))
@@ -318,27 +214,28 @@ def _check_names(files: pack.Files, contracts: Iterable[Contract]) -> None:
         raise TamperingError("A pack holds neither more nor less than its files.", where=name)
 
 
-def _check_rows(contract: Contract, rows: pa.Table, landed: Iterable[_Landed]) -> int:
+def _check_rows(contract: Contract, rows: pa.Table, landed: Iterable[Anew]) -> Earlier:
     """Compare the packed rows with the signed ones: each there, none more, no version left out."""
     key = ("_enterprise", "_source", *contract.key)
     objects = set(_values(rows, key))
-    known = {each.place: each.rows for each in landed if each.contract == contract}
+    known = {each.place: each for each in landed if each.contract == contract}
     held: dict[tuple[object, ...], list[int]] = {place: [] for place in known}
     for number, place in enumerate(_values(rows, _PLACE)):
         if place not in held:
             raise TamperingError("A row has no signed record.", where="/".join(map(str, place)))
         held[place].append(number)
-    for place, signed in known.items():
-        where = f"{contract.table}@{'/'.join(map(str, place))}"
-        is_wanted = pa.array([each in objects for each in _values(signed, key)], pa.bool_())
-        wanted, packed = signed.filter(is_wanted), rows.take(pa.array(held[place], pa.int64()))
-        lost = set(wanted["_row"].to_pylist()) - set(packed["_row"].to_pylist())
-        if lost:
-            raise TamperingError(f"The signed row {min(lost)} was left out.", where=where)
-        # A warning is a note of landing's, by the contract of that day: nobody signed it.
-        if wanted.drop(WARNINGS) != packed.drop(WARNINGS):
-            raise TamperingError("A packed row is not the one that was signed.", where=where)
-    return int(rows.num_rows)
+    earlier: Earlier = Counter()
+    for place, each in known.items():
+        packed = rows.take(pa.array(held[place], pa.int64()))
+        signed = zip(_values(each.rows, key), each.rows["_row"].to_pylist(), strict=True)
+        wanted = {row for named, row in signed if named in objects}
+        if lost := wanted - set(packed["_row"].to_pylist()):
+            raise TamperingError(
+                f"The signed row {min(lost)} was left out.",
+                where=f"{contract.table}@{'/'.join(map(str, place))}",
+            )
+        earlier += each.require(packed)
+    return earlier
 
 
 def _values(rows: pa.Table, names: Iterable[str]) -> list[tuple[object, ...]]:

@@ -83,30 +83,32 @@ def bereft(store: TableStore, name: str) -> dict[str, frozenset[str]]:
 
 def replayed_in(handle: TableHandle) -> frozenset[str]:
     """Name the quarantined rows, by id, that landed after all, as far as a handle sees."""
-    return frozenset(replays_in(handle))
+    return frozenset(_replays_in(handle.commits()))
 
 
-def replays_in(handle: TableHandle) -> dict[str, Commit]:
+def _replays_in(commits: Iterable[Commit]) -> dict[str, Commit]:
     """Give the commit that landed a quarantined row after all, by the row's id."""
     return {
         str(each): commit
-        for commit in handle.commits()
+        for commit in commits
         if isinstance(ids := commit.facts.get("replayed"), list)
         for each in ids
     }
 
 
-def landed_by(handle: TableHandle) -> Callable[[str, int, int, int], Commit]:
+def landed_by(commits: Sequence[Commit]) -> Callable[[str, int, int, int], Commit | None]:
     """Give what finds the commit that landed a row: the replay of it or of its record, if any."""
-    replays, commits = replays_in(handle), handle.commits()
+    replays = _replays_in(commits)
 
     @cache
-    def first(topic: str, partition: int, offset: int) -> Commit:
-        return next(each for each in commits if _covers(each.facts, topic, partition, offset))
+    def first(topic: str, partition: int, offset: int) -> Commit | None:
+        covering = (each for each in commits if _covers(each.facts, topic, partition, offset))
+        return next(covering, None)
 
-    def landed(topic: str, partition: int, offset: int, row: int) -> Commit:
-        places = [(topic, partition, offset, each) for each in (row, quarantine.WHOLE_RECORD)]
-        again = [replays[name] for each in places if (name := quarantine.row_id(*each)) in replays]
+    def landed(topic: str, partition: int, offset: int, row: int) -> Commit | None:
+        rows = (row, quarantine.WHOLE_RECORD) if replays else ()
+        ids = [quarantine.row_id(topic, partition, offset, each) for each in rows]
+        again = [replays[each] for each in ids if each in replays]
         return again[0] if again else first(topic, partition, offset)
 
     return landed

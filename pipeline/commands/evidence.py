@@ -77,6 +77,8 @@ def _warn(found: "Verified", key: Path | None) -> None:
         )
     for word in found.waived:
         warn(f"Left out, only the county's word for it: {word}.")
+    for word in found.earlier:
+        warn(f"By an earlier contract, only the county's word for when: {word}.")
     if key is None:
         warn(
             "The county's key is not pinned: anybody can seal a pack with a key of their own."

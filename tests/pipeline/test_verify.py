@@ -244,7 +244,7 @@ def _lost_enterprises(files: Files) -> None:
         (_others_row, TamperingError, "not the one that was signed"),
         (_looser_contract, TamperingError, "not the one that decided"),
         (_more_rows, TamperingError, "neither more nor less"),
-        (_no_commits, TamperingError, "neither more nor less"),
+        (_no_commits, TamperingError, "missing or not of its form"),
         (_lost_contract, TamperingError, "contract is not in the pack"),
         (_late_key, TamperingError, "key is unknown, expired or revoked"),
         (_lost_keys, TamperingError, "key is unknown, expired or revoked"),
