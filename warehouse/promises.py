@@ -1,6 +1,6 @@
 """What is promised across rows, asked of whole tables: references arrive, a version says one."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -46,6 +46,8 @@ class Broken:
     key: Mapping[str, object]
     rows: int
     example: str
+    # Stands for what was found broken: more of it is another break.
+    seen: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +94,25 @@ class Promises:
         ]
         if not told:
             return []
-        differs = " or ".join(
-            f"min({name}) is distinct from max({name}) or count({name}) not in (0, count(*))"
-            for name in told
-        )
-        query = _CONTRADICTING.format(columns=", ".join(columns), differs=differs)
+        words = {
+            "columns": ", ".join(columns),
+            "ends": ", ".join(
+                f"min({name}) as _least_{name}, max({name}) as _most_{name}" for name in told
+            ),
+            "differs": " or ".join(
+                f"min(_least_{name}) is distinct from max(_most_{name})" for name in told
+            ),
+            # What lay beside the contract, or was sent by another version of it, may be null here.
+            "torn": " or ".join(
+                f"""count({name}) not in (0, count(*) filter (
+                    {name} is not null or not contains(coalesce(_extra, ''), '"{name}":')
+                ))"""
+                for name in told
+            ),
+            "content": _digest(f"coalesce(cast({name} as varchar), '~')" for name in told),
+        }
         code = Violation(Kind.VERSION, self.contract.key[0]).code
-        return self._standing(query, columns, code, self.contract)
+        return self._standing(_CONTRADICTING.format(**words), columns, code, self.contract)
 
     def stated(self, alive: pa.Table) -> Iterator[Broken]:
         """Find the sources that are silent here for too long while alive, or send too few rows.
@@ -111,11 +125,16 @@ class Promises:
             asked.append((Kind.FREQUENCY, f"alive._seen > _last + interval '{seconds}' second"))
         if (least := self.contract.least_rows) is not None:
             asked.append((Kind.ROWS, f"_rows < {least}"))
-        inputs = {"landed": self._table(self.contract), "alive": alive}
+        landed = self._table(self.contract)
+        inputs = {"landed": landed, self.contract.table: landed, "alive": alive}
+        current = current_state(self.contract, _unique([*self.contract.key, _VERSION]))
         for kind, broken in asked:
-            for row in self.engine.run(_STATED.format(broken=broken), inputs).to_pylist():
-                source = str(row["_enterprise"]), str(row["_source"])
-                yield Broken(*source, str(kind), {}, row["_rows"], "")
+            query = _STATED.format(current=current, broken=broken)
+            for row in self.engine.run(query, inputs).to_pylist():
+                source, rows = (str(row["_enterprise"]), str(row["_source"])), row["_rows"]
+                # A new silence begins after a new last row; a loss of rows is another number.
+                seen = str(row["_last"] if kind is Kind.FREQUENCY else rows)
+                yield Broken(*source, str(kind), {}, rows, "", seen)
 
     def alive(self) -> pa.Table:
         """Tell of each source when a row of this contract came last."""
@@ -132,12 +151,15 @@ class Promises:
         found = self.engine.run(query, {"landed": landed, "target": self._table(target)})
         if not found.num_rows:
             return []
-        needed = list(dict.fromkeys([*self.contract.key, *columns, _VERSION]))
+        needed = _unique([*self.contract.key, *columns, _VERSION])
         words = {
             "columns": ", ".join(columns),
             "key": ", ".join(self.contract.key),
             "needed": ", ".join(f"landed.{name}" for name in [*needed, *_PLACED]),
             "current": current_state(self.contract, needed),
+            "listed": ", ".join(f"found.{name}" for name in columns),
+            "object": _digest(["_seen", *(f"current_state.{name}" for name in self.contract.key)]),
+            "nothing": ", ".join("null" for _ in columns),
             "most": _LISTED,
         }
         history = self.engine.run(_HISTORY.format(**words), {"found": found, "landed": landed})
@@ -153,9 +175,19 @@ class Promises:
                 else {"different": row["_keys"]},
                 row["_rows"],
                 row["_example"],
+                row["_seen"],
             )
             for row in self.engine.run(_CURRENT.format(**words), inputs).to_pylist()
         ]
+
+
+def _unique(names: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(names))
+
+
+def _digest(values: Iterable[str]) -> str:
+    """Spell the digest of some values of a row."""
+    return f"md5(concat_ws('|', {', '.join(values)}))"
 
 
 def links(contract: Contract, known: Mapping[ContractId, Contract]) -> tuple[Link, ...]:
@@ -187,7 +219,7 @@ asked as (
     where _op = 'upsert' and {present}
     group by _enterprise, _source, {columns}
 )
-select asked.* from asked
+select asked.*, '' as _seen from asked
 inner join newest on newest._enterprise = asked._enterprise and newest._source = asked._source
 where newest._seen >= greatest(asked._since, newest._begun) + interval '{late}' second
 and not exists (
@@ -201,12 +233,22 @@ select _enterprise, _source, max(_broker_at) as _seen from landed group by _ente
 """
 _STATED = """
 with mine as (
-    select _enterprise, _source, count(*) as _rows, max(_broker_at) as _last
+    select _enterprise, _source, max(_broker_at) as _last
     from landed
     group by _enterprise, _source
+),
+counted as (
+    select _enterprise, _source, count(*) as _rows
+    from ({current}) as current_state
+    group by _enterprise, _source
+),
+source as (
+    select _enterprise, _source, _last, coalesce(_rows, 0) as _rows
+    from mine
+    left join counted using (_enterprise, _source)
 )
-select _enterprise, _source, _rows
-from mine
+select _enterprise, _source, _last, _rows
+from source
 inner join (
     select _enterprise, _source, max(_seen) as _seen from alive group by _enterprise, _source
 ) as alive using (_enterprise, _source)
@@ -229,12 +271,25 @@ with again as (
     where _op = 'upsert'
     group by _enterprise, _source, {columns}
     having count(*) > 1
+),
+told as (
+    select _enterprise, _source, {columns}, count(*) as _rows, {torn} as _torn, {ends}
+    from landed inner join again using (_enterprise, _source, {columns})
+    where _op = 'upsert'
+    group by _enterprise, _source, {columns}, _contract_version
+),
+differing as (
+    select _enterprise, _source, {columns}, cast(sum(_rows) as bigint) as _rows
+    from told
+    group by _enterprise, _source, {columns}
+    having bool_or(_torn) or {differs}
 )
-select _enterprise, _source, {columns}, count(*) as _rows
-from landed inner join again using (_enterprise, _source, {columns})
+select
+    _enterprise, _source, {columns}, any_value(_rows) as _rows,
+    string_agg(distinct {content}, '' order by {content}) as _seen
+from landed inner join differing using (_enterprise, _source, {columns})
 where _op = 'upsert'
 group by _enterprise, _source, {columns}
-having {differs}
 """
 # All versions of the objects that are concerned, and of no others.
 _HISTORY = """
@@ -244,26 +299,38 @@ with concerned as (
 )
 select {needed} from landed semi join concerned using (_enterprise, _source, {key})
 """
+# Seen is what was told of a version, or which objects name what has not come.
 _CURRENT = """
-with broken as (
+with concerned as (
     select
-        _enterprise, _source, {columns},
-        max(found._rows) as _rows, min(current_state._origin) as _example
+        found._enterprise, found._source, {listed}, _rows, _origin,
+        {object} as _seen
     from found
     inner join ({current}) as current_state using (_enterprise, _source, {columns})
+),
+broken as (
+    select
+        _enterprise, _source, {columns}, max(_rows) as _rows, min(_origin) as _example,
+        string_agg(distinct _seen, '' order by _seen) as _seen
+    from concerned
     group by _enterprise, _source, {columns}
 ),
-placed as (
+source as (
     select
-        *, row_number() over (partition by _enterprise, _source order by {columns}) as _place,
-        count(*) over (partition by _enterprise, _source) as _keys,
-        sum(_rows) over (partition by _enterprise, _source) as _all
+        _enterprise, _source, count(*) as _keys, sum(_rows) as _all, min(_example) as _first,
+        md5(string_agg(_seen, '' order by {columns})) as _whole
     from broken
+    group by _enterprise, _source
 )
 select
-    _enterprise, _source, {columns}, _keys, _example,
-    cast(case when _keys > {most} then _all else _rows end as bigint) as _rows
-from placed
-where _keys <= {most} or _place = 1
+    _enterprise, _source, {columns}, _keys, _example, cast(_rows as bigint) as _rows,
+    md5(_seen) as _seen
+from broken inner join source using (_enterprise, _source)
+where _keys <= {most}
+union all
+select
+    _enterprise, _source, {nothing}, _keys, _first, cast(_all as bigint), _whole
+from source
+where _keys > {most}
 order by _enterprise, _source, {columns}
 """

@@ -1,18 +1,24 @@
 """Promises across rows: what has not come after all, versions that differ, and who must wait."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
+import pyarrow as pa
 import pytest
 
 from bus import memory
+from bus.envelope import Batch
 from contracts.loader import all_contracts, find, parse
 from contracts.model import Contract
 from kernel.errors import ChecksFailedError, ConfigurationError
+from kernel.ids import Stream
 from pipeline import promises
 from pipeline.assess import assess, decisions
 from pipeline.doctor import examine
 from pipeline.refine import refine
 from tests.pipeline.world import CLAIM, FACTORY, World, row, send_books, send_dossier
+from tests.rows import arrow_rows
 
 LINE, ORDER = "erp.sales_order_line.v1", "erp.sales_order.v1"
 INVOICE = "erp.purchase_invoice.v1"
@@ -151,6 +157,56 @@ def test_a_null_beside_a_value_is_another_content(world: World) -> None:
     order(world, "SO1", store_code=None)
     order(world, "SO1", store_code="S1")
     assert [code for _, code, _ in look(world)] == ["order_id.version"]
+
+
+def _before_store_code(world: World, monkeypatch: pytest.MonkeyPatch, **sent: object) -> None:
+    """Send and land an order by the version of its contract that did not know a column yet."""
+    today = find(ORDER)
+    kept = tuple(each for each in today.properties if each.name != "store_code")
+    before = replace(today, version="1.0.0-rc1", properties=kept)
+    monkeypatch.setitem(all_contracts(), ORDER, before)
+    order(world, "SO1", **sent)
+    world.land()
+    monkeypatch.setitem(all_contracts(), ORDER, today)
+
+
+def test_a_column_adopted_since_is_no_other_content(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # An agent of ours reads the object again, now with the column.
+    _before_store_code(world, monkeypatch)
+    world.epoch = "e2"
+    order(world, "SO1", store_code="S1")
+    assert look(world) == []
+    order(world, "SO1", store_code="S2")
+    assert [code for _, code, _ in look(world)] == ["order_id.version"]
+
+
+def test_what_was_sent_beside_the_contract_and_adopted_since_is_no_other_content(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A vendor sent the column from the first day, and names the same version ever since.
+    monkeypatch.setattr("tests.pipeline.world.arrow_rows", _whole_rows)
+    monkeypatch.setattr("tests.pipeline.world.Batch", _of_one_version)
+    _before_store_code(world, monkeypatch, store_code="S1")
+    (beside,) = world.store.open(find(ORDER).table).dataset().to_table()["_extra"].to_pylist()
+    assert beside == '{"store_code":"S1"}'
+    order(world, "SO1", store_code="S1")
+    assert look(world) == []
+    order(world, "SO1", store_code=None)
+    assert [code for _, code, _ in look(world)] == ["order_id.version"]
+
+
+def _whole_rows(contract: Contract, rows: Sequence[Mapping[str, object]]) -> pa.Table:
+    code = pa.array([each.get("store_code") for each in rows], pa.string())
+    table = arrow_rows(contract, rows)
+    if "store_code" in table.column_names:
+        table = table.drop("store_code")
+    return table.append_column("store_code", code)
+
+
+def _of_one_version(stream: Stream, _version: str, *rest: object) -> Batch:
+    return Batch(stream, "1", *rest)
 
 
 def test_the_claims_of_that_enterprise_wait_and_no_others(world: World) -> None:
