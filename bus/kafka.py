@@ -355,6 +355,12 @@ class KafkaBus:
             spans[each.topic][each.partition] = (first[each].offset, last[each].offset)
         return {each["name"]: Extent(each["topic_id"], spans[each["name"]]) for each in described}
 
+    def id_of(self, topic: str) -> str:
+        """Tell the id of a topic as it is now; nothing if there is none."""
+        (found,) = self._ask(lambda admin: admin.describe_topics([topic]))
+        is_gone = found["error_code"] == UnknownTopicOrPartitionError.errno
+        return "" if is_gone else str(found["topic_id"])
+
     def timed_by_producers(self, topics: Sequence[str]) -> Sequence[str]:
         """List those of the topics that exist whose records may bear a time of their sender's."""
         there = set(topics) & set(self.topics())

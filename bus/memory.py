@@ -95,6 +95,10 @@ class MemoryBus:
             if topic in self._topics
         }
 
+    def id_of(self, topic: str) -> str:
+        """Tell the id of a topic as it is now; nothing if there is none."""
+        return self._ids.get(topic, "")
+
     def close(self) -> None:
         """Have nothing to let go of."""
 

@@ -84,6 +84,10 @@ class Source(Protocol):
         """Tell how far each of the topics that exist reaches."""
         ...
 
+    def id_of(self, topic: str) -> str:
+        """Tell the id of a topic as it is now; nothing if there is none."""
+        ...
+
     def reader(self, topic: str, positions: Mapping[int, int]) -> Reader:
         """Open a topic at the next offset to read of each partition."""
         ...

@@ -1,14 +1,17 @@
 """Records of one topic in steps of a bounded size, and the position after each step."""
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from threading import Event
 
 from bus.envelope import claimed_rows
-from bus.ports import Reader, Received
+from bus.ports import Reader, Received, Source
 from kernel import clock
+from kernel.errors import DependencyUnavailableError
 from pipeline.settings import LandSettings
 from pipeline.standing import Standing
+from warehouse.store import ConflictError
 
 _EMPTY_POLL_SECONDS = 0.5
 
@@ -17,9 +20,16 @@ class Feed:
     """Reads on behind what was taken; what was read and does not fit a step waits for the next."""
 
     def __init__(
-        self, reader: Reader, marks: Mapping[int, int], limits: LandSettings, stop: Event
+        self,
+        reader: Reader,
+        marks: Mapping[int, int],
+        limits: LandSettings,
+        stop: Event,
+        require_same: Callable[[], None],
     ) -> None:
         self._reader, self._limits, self._stop = reader, limits, stop
+        # To be asked before what was read is committed.
+        self.require_same = require_same
         self._waiting: deque[Received] = deque()
         # Where the reader stands: behind markers and gaps too, for which no record comes.
         self._read_to = dict(marks)
@@ -54,6 +64,9 @@ class Feed:
             if self._stop.is_set() or (not live and _reached(positions, at.ends)):
                 break
             polled = self._reader.poll(patience if live else _EMPTY_POLL_SECONDS)
+            if not polled.records and not live:
+                # Of another topic the ends that are waited for may never come.
+                self.require_same()
             self._waiting.extend(polled.records)
             self._read_to = dict(polled.positions)
         return records, positions
@@ -65,6 +78,28 @@ class Feed:
         self._waiting.extendleft(reversed(records))
         first = {each.partition: each.offset for each in reversed(records)}
         return {**positions, **first}
+
+
+@contextmanager
+def reading(
+    source: Source, topic: str, at: Standing, limits: LandSettings, stop: Event
+) -> Iterator[Feed]:
+    """Open a topic where its table stands; a topic that was made anew since is a ConflictError.
+
+    Its offsets name other records than those that the table was compared with.
+    """
+
+    def require_same() -> None:
+        if source.id_of(topic) != at.topic_id:
+            raise ConflictError("the topic was deleted or made anew")
+
+    try:
+        with closing(source.reader(topic, at.marks)) as reader:
+            require_same()
+            yield Feed(reader, at.marks, limits, stop, require_same)
+    except DependencyUnavailableError:
+        require_same()
+        raise
 
 
 def _reached(positions: Mapping[int, int], ends: Mapping[int, int]) -> bool:

@@ -1,7 +1,7 @@
 """Topics that no contract is for: their records are kept as they came, until one is."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import replace
 from itertools import count
 from threading import Event
@@ -17,7 +17,7 @@ from contracts.model import Contract
 from kernel import canonical, clock
 from kernel.log import logger
 from pipeline.crashpoints import crash_here
-from pipeline.feed import Feed
+from pipeline.feed import reading
 from pipeline.opening import as_received
 from pipeline.settings import Settings
 from pipeline.standing import GENERATION, Standing, mark_name, settled, standing
@@ -62,19 +62,21 @@ class Keeper:
         standing(handle, self._topic, extent).require_readable()
         start = at = settled(self._store, self._table, self._topic, extent)
         while at.is_behind and not stop.is_set():
-            # A conflict means that another keeper got on.
+            # A conflict means that another keeper got on, or that the topic was made anew.
             with suppress(ConflictError):
                 self._run(at, stop)
+            if self._bus.id_of(self._topic) != extent.id:
+                return self.drain(stop)
             at = settled(self._store, self._table, self._topic, extent)
         if at.marks != start.marks:
             logger("land").warning("kept: no contract", topic=self._topic)
         return start, at
 
     def _run(self, at: Standing, stop: Event) -> None:
-        with closing(self._bus.reader(self._topic, at.marks)) as reader:
-            feed = Feed(reader, at.marks, self._settings.land, stop)
+        with reading(self._bus, self._topic, at, self._settings.land, stop) as feed:
             while at.is_behind and not stop.is_set():
                 records, positions = feed.take(at, live=False)
+                feed.require_same()
                 self._write(records, at, positions)
                 at = replace(at, marks=positions)
 
@@ -178,6 +180,11 @@ class Kept(Source):
         else:
             waits = any(ends.values())
         return {topic: Extent(self._id, spans) for topic in topics if waits}
+
+    @override
+    def id_of(self, topic: str) -> str:
+        """Tell the id of this life, which does not change."""
+        return self._id
 
     @override
     def reader(self, topic: str, positions: Mapping[int, int]) -> Reader:

@@ -18,7 +18,7 @@ from kernel.ids import ContractId
 from kernel.log import logger
 from pipeline import keep, lineage, replay, wiring
 from pipeline.admission import Known
-from pipeline.feed import Feed
+from pipeline.feed import Feed, reading
 from pipeline.intake import Harvest, Intake
 from pipeline.sequences import Sequences, earlier_in, sequence_mark
 from pipeline.settings import Settings, read_settings
@@ -220,6 +220,8 @@ class Lander:
             try:
                 self._run(source, at, counts, lambda: False)
             except ConflictError as quicker:
+                if source.id_of(self._topic) != extent.id:
+                    return self._drain(source, counts)
                 conflicts = 0 if sum(counts.values()) > before else conflicts + 1
                 if conflicts > _RETRIES:
                     raise DependencyUnavailableError(
@@ -269,10 +271,9 @@ class Lander:
         believed: dict[str, int | None] = {}
         pending: Future[dict[str, int]] | None = None
         with (
-            closing(source.reader(self._topic, at.marks)) as reader,
+            reading(source, self._topic, at, self._settings, self.stop) as feed,
             ThreadPoolExecutor(1, thread_name_prefix="land-write") as writer,
         ):
-            feed = Feed(reader, at.marks, self._settings, self.stop)
             while not self.stop.is_set() and ((live := is_live()) or at.is_behind):
                 records, positions = feed.take(at, live=live)
                 if not records and positions == at.marks:
@@ -289,8 +290,9 @@ class Lander:
                 marks = sequences.marks()
                 for name in marks:
                     believed.setdefault(name, first.mark(name))
+                streams = dict(believed), marks
                 pending = writer.submit(
-                    self._write, harvest, (at, positions), (dict(believed), marks), sequences.holes
+                    self._write, feed, harvest, (at, positions), streams, sequences.holes
                 )
                 believed |= marks
                 at = replace(at, marks=positions)
@@ -298,6 +300,7 @@ class Lander:
 
     def _write(
         self,
+        feed: Feed,
         harvest: Harvest,
         span: tuple[Standing, Mapping[int, int]],
         streams: tuple[Mapping[str, int | None], Mapping[str, int]],
@@ -305,6 +308,7 @@ class Lander:
     ) -> dict[str, int]:
         """Commit a step if the table still stands where it was judged to stand."""
         before, after = span
+        feed.require_same()
         handle = self._store.open(self._contract.table)
         for part, mark in before.marks.items():
             if (handle.mark(mark_name(before.topic, part)) or 0) != mark:

@@ -47,6 +47,8 @@ class Standing:
     is_first: bool
     # Partitions that the topic has gained since landing began to read it.
     added: tuple[int, ...] = ()
+    # What the broker calls this life of the topic.
+    topic_id: str = ""
 
     @property
     def is_behind(self) -> bool:
@@ -105,6 +107,7 @@ def standing(handle: TableHandle | None, topic: str, found: Extent) -> Standing:
         added=tuple(part for part in found.spans if handle.mark(mark_name(name, part)) is None)
         if handle is not None and known
         else (),
+        topic_id=found.id,
     )
 
 

@@ -126,10 +126,11 @@ def test_topics_of_our_prefix_are_listed_whoever_made_them(bus: Bus, topic: str)
 def test_a_topic_made_anew_has_another_id(bus: Bus, topic: str) -> None:
     bus.ensure_topics([topic])
     before = bus.extents([topic])[topic].id
-    assert bus.extents([topic])[topic].id == before
+    assert bus.extents([topic])[topic].id == bus.id_of(topic) == before
     drop(bus, topic)
     bus.ensure_topics([topic])
-    assert bus.extents([topic])[topic].id != before
+    assert bus.extents([topic])[topic].id == bus.id_of(topic) != before
+    assert bus.id_of("nplusx.never.made.v1") == ""
 
 
 def test_topics_whose_times_producers_choose_are_named(bus: Bus, topic: str) -> None:

@@ -1,6 +1,6 @@
 """A topic without a contract: its records are kept, and land once when the contract is there."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +8,7 @@ from threading import Event
 
 import pytest
 
-from bus.ports import Received, Record
+from bus.ports import Reader, Received, Record
 from bus.topics import topic_of
 from contracts import loader
 from contracts.loader import find
@@ -102,6 +102,27 @@ def test_records_of_an_unknown_topic_are_kept_as_they_came_and_once(
     )  # fmt: skip
     assert [(each["name"], each["value"]) for each in first["headers"]] == list(sent.headers)
     assert landing.behind(world.settings) == []
+
+
+@pytest.mark.parametrize("again", [(), (3,), (3, 4, 5)])
+def test_a_topic_made_anew_while_it_is_opened_is_kept_as_a_new_one(
+    world: World, register: Switch, monkeypatch: pytest.MonkeyPatch, again: tuple[int, ...]
+) -> None:
+    send(world, 1)
+    world.land()
+    send(world, 2)
+    reader, waits = world.bus.reader, [True]
+
+    def made_anew(topic: str, positions: Mapping[int, int]) -> Reader:
+        if waits and waits.pop():
+            world.bus.drop_topic(TOPIC)
+            world.bus.ensure_topics([TOPIC])
+            send(world, *again)
+        return reader(topic, positions)
+
+    monkeypatch.setattr(world.bus, "reader", made_anew)
+    world.land()
+    assert unknown(world) == [(TOPIC, 0), *((f"{TOPIC}~2", at) for at in range(len(again)))]
 
 
 def log(world: World) -> list[Received]:

@@ -1,16 +1,22 @@
 """Where a table stands on its topic: lost offsets are told, and never taken for others."""
 
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from threading import Event
 
 import pytest
 
+from bus.ports import Polled, Reader, Record
 from bus.topics import topic_of
 from contracts.loader import find
+from kernel import canonical
 from kernel.errors import DependencyUnavailableError
+from pipeline import land as landing
 from pipeline.doctor import examine
 from tests.pipeline.county import County, payments
 from tests.pipeline.world import World, row
-from tests.rows import record_of, stream_of
+from tests.rows import FACTORY, record_of, stream_of
 
 CONTRACT = find("erp.payment.v1")
 TOPIC = topic_of(CONTRACT.id)
@@ -99,6 +105,92 @@ def test_a_new_partition_is_read_from_its_start(county: County) -> None:
     county.land()
     assert sorted(map(str, landed(county))) == ["PAY1", "PAY2"]
     assert gaps(county) == []
+
+
+def uncounted(number: int) -> Record:
+    """Spell a record as a vendor does who neither signs nor counts: nothing tells a repeat."""
+    stream = stream_of(CONTRACT).id.replace("agent-1", "their-own")
+    headers = {
+        "ce_source": "/" + stream.rsplit("/", 1)[0],
+        "ce_contractid": CONTRACT.id,
+        "content-type": "application/json",
+    }
+    pairs = tuple((name, text.encode()) for name, text in headers.items())
+    return Record(TOPIC, stream.encode(), canonical.dumps(payments(number)[0]), pairs)
+
+
+MOMENTS = ("before the reader", "behind the reader", "before the first poll")
+
+
+def meanwhile(
+    county: County, monkeypatch: pytest.MonkeyPatch, moment: str, made_anew: Callable[[], None]
+) -> None:
+    """Make the topic anew once, at a moment between asking how far it reaches and reading it."""
+    opened, waits = county.bus.reader, [made_anew]
+
+    def at(reached: str) -> None:
+        if reached == moment and waits:
+            waits.pop()()
+
+    def reader(topic: str, positions: Mapping[int, int]) -> Reader:
+        at("before the reader")
+        found = opened(topic, positions)
+        at("behind the reader")
+        poll = found.poll
+
+        def polled(seconds: float) -> Polled:
+            at("before the first poll")
+            return poll(seconds)
+
+        monkeypatch.setattr(found, "poll", polled)
+        return found
+
+    monkeypatch.setattr(county.bus, "reader", reader)
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("again", [(), (4,), (4, 5), (4, 5, 6)])
+@pytest.mark.parametrize("is_following", [False, True], ids=["land", "follow"])
+def test_a_topic_made_anew_while_it_is_opened_is_read_as_a_new_one(
+    county: County,
+    monkeypatch: pytest.MonkeyPatch,
+    moment: str,
+    again: tuple[int, ...],
+    is_following: bool,
+) -> None:
+    county.enterprises[FACTORY] = replace(county.enterprises[FACTORY], accepts_unsigned=True)
+    county.send(uncounted(1), uncounted(2))
+    county.land()
+    where = home(county)
+    county.send(uncounted(3))
+
+    def made_anew() -> None:
+        county.bus.drop_topic(TOPIC)
+        county.send(*map(uncounted, again))
+
+    meanwhile(county, monkeypatch, moment, made_anew)
+    if is_following and again:
+        monkeypatch.setattr(landing, "LOOK_AGAIN_SECONDS", 0.1)
+        lander, stop = county.lander(), Event()
+        lander.on_commit = lambda _: stop.set()
+        lander.follow(stop)
+    else:
+        county.land()
+    places = {(row["_topic"], row["_offset"], row["payment_id"]) for row in county.landed()}
+    first, anew = [(TOPIC, 0, "PAY1"), (TOPIC, 1, "PAY2")], enumerate(again)
+    assert places == {*first, *((f"{TOPIC}~2", at, f"PAY{n}") for at, n in anew)}
+    assert len(county.landed()) == len(places)
+    assert gaps(county) == [(TOPIC, where, 2, None), (TOPIC, 1 - where, 0, None)]
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_topic_deleted_while_it_is_opened_ends_the_landing(
+    county: County, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    send(county, 1)
+    meanwhile(county, monkeypatch, moment, lambda: county.bus.drop_topic(TOPIC))
+    assert county.land().counts == {}
+    assert landed(county) == []
 
 
 def test_the_doctor_tells_of_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
