@@ -14,7 +14,6 @@ from pipeline import replay, wiring
 from pipeline.keep import Keeper, unknown_topics
 from pipeline.land import LOOK_AGAIN_SECONDS, Lander, opened, prepare_topics
 from pipeline.settings import Settings, read_settings
-from pipeline.wake import Waker
 
 OnCommit = Callable[[Mapping[str, int]], None]
 # How long a lander waits before it tries again what did not answer.
@@ -29,14 +28,8 @@ def follow(contracts: Sequence[str], stop: Event, on_commit: OnCommit) -> None:
     settings = read_settings()
     found = [find(each) for each in contracts or all_contracts()]
     prepare_topics(settings)
-    waker = Waker(settings.airflow, wiring.store(settings)) if settings.airflow.url else None
-    with ThreadPoolExecutor(len(found) + 2, thread_name_prefix="follow") as pool:
-        running = [
-            pool.submit(_follow, settings, each, stop, _telling(waker, each, on_commit))
-            for each in found
-        ]
-        if waker is not None:
-            running.append(pool.submit(waker.run, stop))
+    with ThreadPoolExecutor(len(found) + 1, thread_name_prefix="follow") as pool:
+        running = [pool.submit(_follow, settings, each, stop, on_commit) for each in found]
         if not contracts:
             running.append(pool.submit(_keep, settings, stop))
         try:
@@ -46,19 +39,6 @@ def follow(contracts: Sequence[str], stop: Event, on_commit: OnCommit) -> None:
             stop.set()
     for each in running:
         each.result()
-
-
-def _telling(waker: Waker | None, contract: Contract, on_commit: OnCommit) -> OnCommit:
-    """Let Airflow know of a contract's commits too."""
-    if waker is None:
-        return on_commit
-    waker.watch(contract)
-
-    def told(counts: Mapping[str, int]) -> None:
-        on_commit(counts)
-        waker.landed(contract)
-
-    return told
 
 
 def _follow(settings: Settings, contract: Contract, stop: Event, on_commit: OnCommit) -> None:

@@ -3,7 +3,7 @@
 from kernel.log import logger
 from pipeline import lineage, wiring
 from pipeline.settings import Settings, read_settings
-from warehouse.rebuild import ensure_landing, rebuild
+from warehouse.rebuild import ensure_landing, newest_facts, rebuild
 from warehouse.store import TableStore
 from warehouse.tables import SqlTable, core_tables, mart_tables, needed_for
 
@@ -20,6 +20,20 @@ def refine(settings: Settings | None = None) -> dict[str, object]:
     renewed = {each.name: each.version for each in built if each.is_new}
     logger("refine").info("refined", tables=len(built), renewed=len(renewed))
     return {"tables": {each.name: each.version for each in built}, "renewed": sorted(renewed)}
+
+
+def behind(settings: Settings | None = None) -> dict[str, int]:
+    """List the landing tables that moved past what was made of them, with their versions."""
+    store = wiring.store(settings or read_settings())
+    found = {}
+    for core in core_tables():
+        (landing,) = core.reads
+        if store.exists(landing):
+            version = store.open(landing).version
+            made = newest_facts(store.open(core.name)) if store.exists(core.name) else {}
+            if made.get("reads") != {landing: version}:
+                found[landing] = version
+    return found
 
 
 def wanted(store: TableStore) -> tuple[SqlTable, ...]:

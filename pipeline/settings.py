@@ -97,26 +97,12 @@ class RegistrySettings(BaseModel):
 
 
 class AirflowSettings(BaseModel):
-    """The scheduler: of the embedded stack, and where `land --follow` tells what it landed."""
+    """The scheduler of the embedded stack."""
 
-    url: str = Field(
-        "",
-        description="Airflow's address, `http(s)://…`, which `land --follow` tells of its commits; "
-        "empty: the next stage waits for its timetable.",
-    )
-    user: str = Field("admin", description="Who logs in there.")
-    password_file: Path | None = Field(
-        None, description="File with that user's password; empty: no login."
-    )
     port: int = Field(
         28080, ge=1, le=65_535, description="Port of Airflow's pages and API on loopback."
     )
     parallelism: int = Field(4, ge=1, description="Tasks that may run at once.")
-
-    @field_validator("url")
-    @classmethod
-    def _address(cls, url: str) -> str:
-        return _web_address(url)
 
 
 class PortalSettings(BaseModel):

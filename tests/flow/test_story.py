@@ -1,6 +1,7 @@
 """The story from end to end with nothing faked: broker, scheduler, database, tables, browser."""
 
 import json
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -11,14 +12,13 @@ from contracts.loader import find
 from county import books, truth
 from pipeline import wiring
 from pipeline.audit import docs_folder
-from pipeline.settings import AirflowSettings
-from pipeline.wake import LANDING, Waker
 from tests.browser import launched, opened
 from tests.code_health.tree import ROOT
 from tests.flow.outcome import decision
 from tests.flow.stage import Demo
 from tests.packs import archive_of, contents, flipped
 from warehouse import attempts, quarantine
+from warehouse.rebuild import newest_facts
 
 pytestmark = [pytest.mark.kafka, pytest.mark.airflow, pytest.mark.real_system]
 BOOKS = books.make_books(truth.SEED)
@@ -77,21 +77,19 @@ def test_a_real_scheduler_ran_every_stage_and_the_bus_woke_it(demo: Demo) -> Non
     assert any(event["extra"].get("contracts") or "contracts" in str(event) for event in events)
 
 
-def test_what_is_landed_beside_airflow_is_told_to_it(demo: Demo, tmp_path: Path) -> None:
-    line = next(each for each in demo.said().splitlines() if each.startswith("Airflow"))
-    url, user, _, word = line.split()[1:5]
-    (tmp_path / "password").write_text(word)
-    told = AirflowSettings(url=url, user=user, password_file=tmp_path / "password")
-    contract = find("erp.payment.v1")
-    waker = Waker(told, wiring.store(demo.settings()))
-    waker.landed(contract)
-    waker.tell()
+def test_what_is_landed_beside_airflow_wakes_refine(demo: Demo) -> None:
+    store = wiring.store(demo.settings())
+    landing = store.open(find("erp.payment.v1").table)
+    landing.append(landing.dataset().schema.empty_table(), {}, {})
+    moved = {"landing__erp_payment_v1": landing.version + 1}
+    deadline = time.monotonic() + 120
+    while newest_facts(store.open("core__erp_payment"))["reads"] != moved:
+        assert time.monotonic() < deadline, demo.airflow("dags/refine/dagRuns?limit=100")
+        time.sleep(0.5)
     events = demo.airflow("assets/events?limit=100&order_by=-timestamp")["asset_events"]
     assert isinstance(events, list)
-    (mine,) = (each for each in events if each["extra"].get("from_rest_api"))
-    assert mine["uri"] == LANDING
-    landed = wiring.store(demo.settings()).open(contract.table).dataset().count_rows()
-    assert mine["extra"]["rows_landed"] == {contract.id: landed}
+    told = [event["extra"]["payload"] for event in events if event["uri"] == "landing_lag"]
+    assert {"tables": ["landing__erp_payment_v1"]} in told
 
 
 def test_the_second_opinion_is_published(demo: Demo) -> None:

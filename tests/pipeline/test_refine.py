@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from pipeline.refine import refine
+from pipeline.refine import behind, refine
 from tests.pipeline.world import World, row
 
 
@@ -49,6 +49,19 @@ def test_what_has_not_changed_is_left_alone(world: World) -> None:
     world.land()
     renewed = refine()["renewed"]
     assert renewed == ["core__erp_payment", "mart__claim_payment"]
+
+
+def test_it_is_behind_whatever_landed_until_it_ran(world: World) -> None:
+    assert behind() == {}
+    world.send("erp.payment.v1", row("erp.payment.v1"))
+    world.land()
+    at = world.store.open("landing__erp_payment_v1").version
+    assert behind() == {"landing__erp_payment_v1": at}
+    refine()
+    assert behind() == {}
+    world.send("erp.payment.v1", row("erp.payment.v1", payment_id="PAY2"))
+    world.land()
+    assert behind() == {"landing__erp_payment_v1": at + 1}
 
 
 def test_returns_count_against_what_was_delivered(world: World) -> None:

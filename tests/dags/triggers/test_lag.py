@@ -108,11 +108,26 @@ def test_pauses_grow_while_the_broker_is_silent(monkeypatch, events):
     assert pauses[:4] == [0.02, 0.04, 0.08, 0.01]
 
 
-def test_every_component_finds_it_under_its_name():
+@pytest.mark.parametrize("name", ["LagTrigger", "RefineTrigger"])
+def test_every_component_finds_it_under_its_name(name):
     from airflow._shared.module_loading import import_string
 
-    from dags.triggers.lag import LagTrigger
+    from dags.triggers import lag
 
-    path, arguments = LagTrigger().serialize()
-    assert import_string(path) is LagTrigger
+    path, arguments = getattr(lag, name)().serialize()
+    assert import_string(path) is getattr(lag, name)
     assert arguments == {}
+
+
+def test_refine_is_woken_by_tables_that_moved(monkeypatch):
+    from dags.triggers import lag
+
+    looks = iter([{}, {"landing__a": 1}, {"landing__a": 1}, {"landing__a": 2, "landing__b": 0}])
+    monkeypatch.setattr("pipeline.refine.behind", lambda: next(looks))
+    monkeypatch.setattr(lag, "_MOVED_SECONDS", 0.01)
+
+    async def two() -> list[list[str]]:
+        fired = lag.RefineTrigger().run()
+        return [(await anext(fired)).payload["tables"] for _ in range(2)]
+
+    assert asyncio.run(two()) == [["landing__a"], ["landing__a", "landing__b"]]
