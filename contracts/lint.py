@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from jsonschema import Draft201909Validator
 
 from contracts import sample
@@ -13,7 +15,8 @@ from contracts.decode import decode_json
 from contracts.gate import judge
 from contracts.loader import FOLDER
 from contracts.model import Contract, LogicalType, Property
-from contracts.schema import LINEAGE, arrow_type
+from contracts.schema import LINEAGE, SIZED, arrow_type
+from contracts.suite import is_exact
 from kernel import canonical, yaml
 from kernel.ids import ContractId
 
@@ -29,8 +32,25 @@ _OF_COLUMN = re.compile(r"(?:yuan|unit) of `([a-z_]+)`")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _VERSION = re.compile(r"[1-9][0-9]*\.[0-9]+\.[0-9]+")
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
-# What RE2 and Python read differently: classes such as \\d, groups that look around, inner anchors.
-_NOT_PLAIN = re.compile(r"\\[A-Za-z0-9]|\(\?|\$|(?<!\[)\^")
+# What RE2, Python and JavaScript read alike: no \\d, no groups of other kinds, no inner anchors.
+_ESCAPED = r"\\[!-/:-@\[-`{-~]"
+_CLASS = rf"\[\^?(?:{_ESCAPED}|(?!--|&&|~~|\|\|)[^\\\[\]])+\]"
+_TIMES = r"(?:[*+?]|\{[0-9]{1,3}(?:,[0-9]{0,3})?\})\??"
+_PLAIN = re.compile(
+    rf"(?:(?:[^\\\[\](){{}}*+?^$|]|{_ESCAPED}|{_CLASS}|\((?!\?)|\)|\|)(?:{_TIMES})?)*"
+)
+_SINGLE = re.compile(f"{_ESCAPED}|{_CLASS}")
+_GROUP = re.compile(r"\([^()]*\)")
+_PHYSICAL = {
+    LogicalType.STRING: "string",
+    LogicalType.INTEGER: "int64",
+    LogicalType.BOOLEAN: "boolean",
+    LogicalType.DATE: "date",
+    LogicalType.TIMESTAMP: "timestamp(us, UTC)",
+}
+# Arrow compares decimals of so many digits, before and behind the point together.
+_DIGITS = 38
+_LEAST, _MOST = -(2**63), 2**63 - 1
 # Files are shared by all factories: what belongs to one deployment comes from its settings.
 _NOT_SHARED = ("servers", "tenant", "support", "team", "roles", "price")
 _SUFFIXES = {
@@ -50,9 +70,12 @@ class Finding:
 
 def findings(contract: Contract, known: Known) -> list[Finding]:
     """List everything that our rules ask beyond the official schema."""
+    found = [Finding(each.name, said) for each in contract.properties for said in _typed(each)]
+    if found:
+        return found
     found = [*_shared(contract), *_titled(contract), *_keys(contract)]
     for column in contract.properties:
-        for rule in (_described, _named, _bounded, _measured, _spelt):
+        for rule in (_described, _named, _bounded, _fitting, _measured, _spelt):
             found += [Finding(column.name, problem) for problem in rule(column)]
         found += [Finding(column.name, each) for each in _accompanied(contract, column)]
         found += [Finding(column.name, each) for each in _referring(column, known)]
@@ -103,6 +126,8 @@ def _keys(contract: Contract) -> Iterator[Finding]:
     for name in contract.key:
         if not contract.column(name).required:
             yield Finding(name, "a key is required.")
+        if contract.column(name).type in {LogicalType.NUMBER, LogicalType.BOOLEAN}:
+            yield Finding(name, "a key is a text, an integer, a date or a timestamp.")
     names = [each.name for each in contract.properties]
     for name in sorted({each for each in names if names.count(each) > 1}):
         yield Finding(name, "the name occurs twice.")
@@ -132,22 +157,63 @@ def _named(column: Property) -> Iterator[str]:
         yield f"a {column.type} is named with " + " or ".join(wanted) + "."
 
 
+def _typed(column: Property) -> Iterator[str]:
+    """Ask for the physical type that the logical one is kept in."""
+    wanted = _PHYSICAL.get(column.type)
+    if wanted is not None and column.physical != wanted:
+        yield f"`physicalType` of a {column.type} is {wanted}."
+    if wanted is None:
+        sized = SIZED.fullmatch(column.physical)
+        digits, places = map(int, sized.groups()) if sized else (0, 0)
+        if not 1 <= digits <= _DIGITS or places > digits:
+            yield f"`physicalType` of a {column.type} is decimal(p,s): s <= p <= {_DIGITS}."
+
+
 def _bounded(column: Property) -> Iterator[str]:
     limits = column.limits
     ends = (limits.max_length, limits.pattern, column.format)
     if column.type is LogicalType.STRING and not column.enum and not any(ends):
         yield "a text has an end: give maxLength, pattern, format or enum."
-    if limits.min_length is not None and limits.min_length > (limits.max_length or 10**6):
-        yield "minLength is above maxLength."
-    low, high = limits.minimum or limits.exclusive_minimum, limits.maximum
-    if low is not None and high is not None and _is_above(column, low, high):
-        yield "the minimum is above the maximum."
+    for limits in (rule.limits for rule in column.rules):
+        low, high = limits.min_length, limits.max_length
+        if low is not None and high is not None and low > high:
+            yield "minLength is above maxLength."
+        for edge in limits.edges:
+            if edge is not None and not _is_within(column, edge):
+                yield f"the edge {edge} has more digits than compare with {column.physical}."
+            elif edge is not None and not is_exact(column, edge):
+                yield f"the edge {edge} has more digits than Great Expectations tells: give 15."
+        least, most = limits.minimum or limits.exclusive_minimum, limits.maximum
+        if least is not None and most is not None and column.place(least) > column.place(most):
+            yield "the minimum is above the maximum."
 
 
-def _is_above(column: Property, low: str, high: str) -> bool:
-    if column.type in {LogicalType.DATE, LogicalType.TIMESTAMP}:
-        return low > high
-    return Decimal(low) > Decimal(high)
+def _is_within(column: Property, edge: str) -> bool:
+    """Tell whether the gate can hold an edge against every value of its column."""
+    if column.type is LogicalType.INTEGER:
+        return _LEAST <= int(edge) <= _MOST
+    if column.type is not LogicalType.NUMBER:
+        return True
+    kind, told = arrow_type(column), Decimal(edge).as_tuple()
+    places = -int(told.exponent)
+    whole = max(len(told.digits) - places, kind.precision - kind.scale)
+    return bool(whole + max(places, kind.scale) <= _DIGITS)
+
+
+def _fitting(column: Property) -> Iterator[str]:
+    """Ask that what is promised of texts is promised of texts only."""
+    if column.type is LogicalType.STRING:
+        return
+    for rule in column.rules:
+        limits = rule.limits
+        told = {
+            "an enum": rule.enum,
+            "a pattern": limits.pattern is not None,
+            "a length": limits.min_length is not None or limits.max_length is not None,
+            "a format": rule.format,
+        }
+        for what in (each for each, is_told in told.items() if is_told):
+            yield f"{what} is for texts, this is a {column.type}: leave it out."
 
 
 def _measured(column: Property) -> Iterator[str]:
@@ -161,12 +227,29 @@ def _measured(column: Property) -> Iterator[str]:
 
 
 def _spelt(column: Property) -> Iterator[str]:
-    pattern = column.limits.pattern
-    if pattern is None:
-        return
-    anchored = pattern.startswith("^") and pattern.endswith("$") and pattern.isascii()
-    if not anchored or _NOT_PLAIN.search(pattern[1:-1]):
-        yield "a pattern is anchored, ASCII, and has no \\d, \\w, \\s, (? or inner ^ and $."
+    patterns = [rule.limits.pattern for rule in column.rules]
+    for pattern in (each for each in patterns if each is not None):
+        if not (pattern.startswith("^") and pattern.endswith("$") and _is_plain(pattern[1:-1])):
+            yield (
+                f"the pattern {pattern!r} is read in several ways: begin with ^, end with $, write"
+                " plain ASCII such as [0-9] for \\d, alternatives in ( ), times up to 999;"
+                " leave out (? and inner ^ and $, and put \\ before signs meant as themselves."
+            )
+
+
+def _is_plain(inner: str) -> bool:
+    """Tell whether all readers take what stands between the anchors for the same."""
+    if not (inner.isascii() and inner.isprintable() and _PLAIN.fullmatch(inner)):
+        return False
+    outer, nested = "", _SINGLE.sub("", inner)
+    while outer != nested:
+        outer, nested = nested, _GROUP.sub("", nested)
+    try:
+        # What is left: RE2 refuses what would take it too much memory.
+        pc.match_substring_regex(pa.array([""]), inner)
+    except pa.ArrowInvalid:
+        return False
+    return "|" not in outer
 
 
 def _accompanied(contract: Contract, column: Property) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """Reads ODCS files: the only place that knows how a contract is spelt."""
 
 import re
+import warnings
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -27,6 +28,8 @@ from kernel.registry import files_in
 
 FOLDER = Path(__file__).parent
 _SUFFIX = ".odcs.yaml"
+# No record holds a longer text.
+_LONGEST = 4 << 20
 
 Node = dict[str, object]
 
@@ -63,49 +66,85 @@ def _custom(node: Node, where: str) -> dict[str, str]:
     }
 
 
-def _limits(options: Node) -> Limits:
+def _limits(options: Node, kind: LogicalType, where: str) -> Limits:
+    """Read the limits of a column, or say which of them is no value of its type."""
+
     def edge(name: str) -> str | None:
         value = options.get(name)
-        return None if value is None else str(value)
+        return None if value is None else _edge(value, kind)
 
     def length(name: str) -> int | None:
         value = options.get(name)
-        return value if isinstance(value, int) else None
+        return None if value is None else _length(value)
 
-    return Limits(
-        minimum=edge("minimum"),
-        maximum=edge("maximum"),
-        exclusive_minimum=edge("exclusiveMinimum"),
-        exclusive_maximum=edge("exclusiveMaximum"),
-        min_length=length("minLength"),
-        max_length=length("maxLength"),
-        pattern=edge("pattern"),
-    )
+    pattern = options.get("pattern")
+    try:
+        _compile(str(pattern or ""))
+        return Limits(
+            minimum=edge("minimum"),
+            maximum=edge("maximum"),
+            exclusive_minimum=edge("exclusiveMinimum"),
+            exclusive_maximum=edge("exclusiveMaximum"),
+            min_length=length("minLength"),
+            max_length=length("maxLength"),
+            pattern=None if pattern is None else str(pattern),
+        )
+    except (ArithmeticError, FutureWarning, RecursionError, ValueError, re.error) as broken:
+        raise ConfigurationError(
+            f"A limit of a {kind} cannot be read: {broken}.",
+            where=where,
+            cure="write a number, a day, an instant with its zone, a length, or a pattern.",
+        ) from broken
+
+
+def _compile(pattern: str) -> None:
+    # What Python warns of, RE2 reads otherwise already.
+    with warnings.catch_warnings(action="error", category=FutureWarning):
+        re.compile(pattern)
+
+
+def _finite(text: str) -> Decimal:
+    number = Decimal(text)
+    if not number.is_finite():
+        raise ValueError(f"{text} is no number that others can be compared with")
+    return number
+
+
+def _zoned(text: str) -> datetime:
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise ValueError(f"{text} has no zone, so it says nothing of when it is: end it in Z")
+    return at
 
 
 # How an edge is spelt; a text has lengths and a boolean has nothing.
 _EDGES: dict[LogicalType, Callable[[str], object]] = {
     LogicalType.INTEGER: int,
-    LogicalType.NUMBER: Decimal,
+    LogicalType.NUMBER: _finite,
     LogicalType.DATE: date.fromisoformat,
-    LogicalType.TIMESTAMP: datetime.fromisoformat,
+    LogicalType.TIMESTAMP: _zoned,
 }
+# More digits than a float tells apart: YAML would give another number than was written.
+_FLOAT_DIGITS = 15
 
 
-def _legible(limits: Limits, kind: LogicalType, where: str) -> Limits:
-    """Refuse an edge that is no value of its column's type, and a pattern that cannot be read."""
+def _edge(value: object, kind: LogicalType) -> str:
+    if kind not in _EDGES:
+        raise ValueError("it has no minimum or maximum")
+    text = str(value)
     try:
-        for edge in limits.edges:
-            if edge is not None:
-                _EDGES[kind](edge)
-        re.compile(limits.pattern or "")
-    except (ArithmeticError, KeyError, ValueError, re.error) as broken:
-        raise ConfigurationError(
-            f"A limit of a {kind} cannot be read: {broken}.",
-            where=where,
-            cure="write a number, a day, an instant with its zone, or an anchored pattern.",
-        ) from broken
-    return limits
+        _EDGES[kind](text)
+    except ArithmeticError as broken:
+        raise ValueError(f"{text!r} is no number") from broken
+    if isinstance(value, float) and len(Decimal(text).as_tuple().digits) > _FLOAT_DIGITS:
+        raise ValueError(f"{text} has more than {_FLOAT_DIGITS} digits, which a number here loses")
+    return text
+
+
+def _length(value: object) -> int:
+    if type(value) is not int or not 0 <= value <= _LONGEST:
+        raise ValueError(f"{value!r} is no length: write a whole number, not a text, to {_LONGEST}")
+    return value
 
 
 # The promises that a quality rule may make, by ODCS's metrics.
@@ -143,16 +182,28 @@ def _rule(node: Node, kind: LogicalType, where: str) -> Rule:
             where=here,
             cure="use " + (", ".join(sorted(known)) or "none") + ".",
         )
-    values = given.get("validValues")
-    listed = values if isinstance(values, list) else []
     return Rule(
         severity=Severity(severity),
         required=metric == "nullValues",
-        limits=_legible(_limits(given), kind, here),
-        enum=tuple(EnumValue(str(each), str(each)) for each in listed),
+        limits=_limits(given, kind, here),
+        enum=tuple(EnumValue(each, each) for each in _listed(given, here)),
         format=_format(given, here),
         not_before=_text(given, "notBefore", here) if "notBefore" in given else None,
     )
+
+
+def _listed(given: Node, where: str) -> list[str]:
+    if "validValues" not in given:
+        return []
+    values = given["validValues"]
+    texts = [each for each in values if isinstance(each, str)] if isinstance(values, list) else []
+    if not texts or texts != values:
+        raise ConfigurationError(
+            "`validValues` must be a list of texts.",
+            where=where,
+            cure="give at least one, each in quotes: YAML makes something else of no, 1 or a day.",
+        )
+    return texts
 
 
 def _format(given: Mapping[str, object], where: str) -> str | None:
@@ -195,9 +246,9 @@ def _property(node: Node, where: str) -> Property:
         required=node.get("required") is True,
         key_position=position if isinstance(position, int) else None,
         classification=_text(node, "classification", here),
-        limits=_legible(_limits(options), LogicalType(kind), here),
+        limits=_limits(options, LogicalType(kind), here),
         enum=tuple(
-            EnumValue(str(each.get("value", "")), str(each.get("label", each.get("value", ""))))
+            EnumValue(value := _text(each, "value", f"{here}, enum"), str(each.get("label", value)))
             for each in _nodes(node.get("enum"), here)
         ),
         format=_format(custom, here),

@@ -1,10 +1,13 @@
 """What a contract is once read: plain values from which everything else is derived."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
 
 from kernel.ids import ContractId
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class LogicalType(StrEnum):
@@ -111,6 +114,19 @@ class Property:
         """List what is promised: what makes the column what it is first, of severity error."""
         own = Rule(Severity.ERROR, self.required, self.limits, self.enum, self.format)
         return (own, *self.quality)
+
+    def place(self, edge: str) -> Decimal:
+        """Tell where an edge stands among the values: days and instants are counted."""
+        if self.type is LogicalType.DATE:
+            return Decimal(date.fromisoformat(edge).toordinal())
+        if self.type is LogicalType.TIMESTAMP:
+            return Decimal(microseconds(datetime.fromisoformat(edge)))
+        return Decimal(edge)
+
+
+def microseconds(at: datetime) -> int:
+    """Count from 1970 to an instant."""
+    return (at - _EPOCH) // timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)

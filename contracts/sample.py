@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from decimal import Decimal
+from decimal import Context, Decimal
 
 from contracts.model import Contract, Limits, LogicalType, Property, Rule
 from contracts.violations import Kind
@@ -13,6 +13,8 @@ from kernel.ids import uscc_check_character
 
 Row = dict[str, object]
 _DAYS_OF_TEN_YEARS = 3650
+# Python would round to 28 digits.
+_EXACT = Context(prec=100)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,20 +110,51 @@ def _value(column: Property, number: int) -> object:
 
 
 def _other(column: Property, example: str, number: int) -> object:
-    """Give the value of a key that belongs to a number."""
+    """Give the value of a key that belongs to a number, or the example where none is left."""
     if column.type is LogicalType.INTEGER:
         low, high = int(column.limits.minimum or 0), int(column.limits.maximum or 10**9)
-        return low + number % (high - low + 1)
-    if column.type is LogicalType.DATE:
-        day = date.fromisoformat(example) + timedelta(days=number % _DAYS_OF_TEN_YEARS)
-        return day.isoformat()
-    if column.type is LogicalType.TIMESTAMP:
-        return (datetime.fromisoformat(example) + timedelta(seconds=number)).isoformat()
-    if column.format == "uscc":
+        value = low + number % (high - low + 1)
+        return value if _is_inside(column, str(value)) else int(example)
+    if column.type is LogicalType.STRING:
+        return _other_text(column, example, number)
+    step = timedelta(days=number % _DAYS_OF_TEN_YEARS)
+    moved = (
+        (date.fromisoformat(example) + step).isoformat()
+        if column.type is LogicalType.DATE
+        else (datetime.fromisoformat(example) + timedelta(seconds=number)).isoformat()
+    )
+    return moved if _is_inside(column, moved) else example
+
+
+def _is_inside(column: Property, text: str) -> bool:
+    """Tell whether a value keeps the edges of its column."""
+    place, limits = column.place(text), [rule.limits for rule in column.rules]
+    lowest = [column.place(each.minimum) for each in limits if each.minimum is not None]
+    highest = [column.place(each.maximum) for each in limits if each.maximum is not None]
+    above = [column.place(e) for e in (each.exclusive_minimum for each in limits) if e is not None]
+    below = [column.place(e) for e in (each.exclusive_maximum for each in limits) if e is not None]
+    return (
+        all(place >= each for each in lowest)
+        and all(place <= each for each in highest)
+        and all(place > each for each in above)
+        and all(place < each for each in below)
+    )
+
+
+def _other_text(column: Property, example: str, number: int) -> str:
+    if column.format == "uscc" and len(column.rules) == 1:
         body = f"{example[:8]}{number % 10**9:09d}"
         return body + uscc_check_character(body)
+    told = f"{example}-{number}"
     # Few spellings fit a pattern: such a key keeps its example, and `updated_at` tells rows apart.
-    return example if column.limits.pattern or column.format else f"{example}-{number}"
+    is_bound = any(
+        rule.limits.pattern is not None
+        or rule.format
+        or rule.enum
+        or len(told) > (rule.limits.max_length or len(told))
+        for rule in column.rules
+    )
+    return example if is_bound else told
 
 
 def _of_another_type(column: Property) -> object:
@@ -161,7 +194,7 @@ def _moved(column: Property, text: str, steps: int) -> str:
     if column.type is LogicalType.TIMESTAMP:
         return (datetime.fromisoformat(text) + timedelta(microseconds=steps)).isoformat()
     step = Decimal(steps).scaleb(-scale_of(column))
-    return format(Decimal(text) + step, "f")
+    return format(_EXACT.add(Decimal(text), step), "f")
 
 
 def scale_of(column: Property) -> int:

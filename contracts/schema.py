@@ -7,7 +7,7 @@ import pyarrow as pa
 from contracts.model import Contract, Property
 from kernel.errors import ConfigurationError
 
-_DECIMAL = re.compile(r"^decimal\((\d+),\s*(\d+)\)$")
+SIZED = re.compile(r"^decimal\(([0-9]+), *([0-9]+)\)$")
 # Always zoned: an unzoned instant would switch on a table feature that old readers refuse.
 INSTANT = pa.timestamp("us", tz="UTC")
 _SIMPLE: dict[str, pa.DataType] = {
@@ -48,7 +48,7 @@ def arrow_type(column: Property) -> pa.DataType:
     found = _SIMPLE.get(column.physical)
     if found is not None:
         return found
-    sized = _DECIMAL.match(column.physical)
+    sized = SIZED.match(column.physical)
     if sized is None:
         raise ConfigurationError(
             f"{column.physical!r} is not a physical type used here.",

@@ -3,21 +3,20 @@
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+from decimal import Context, Decimal
 from pathlib import Path
 
 import pyarrow as pa
 
 from contracts.formats import FORMATS
-from contracts.model import Contract, Limits, LogicalType, Property, Rule, Severity
+from contracts.model import Contract, Limits, LogicalType, Property, Rule, Severity, microseconds
 from contracts.schema import arrow_type
 from contracts.violations import Kind
 
 _ROW = "_audit_row"
 # What GX calls ours; its own `warning` would let the suite pass, as a row with a warning does.
 _SEVERITIES = {Severity.ERROR: "critical", Severity.WARNING: "warning"}
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EXACT = Context(prec=100)
 # Kinds that both gate and suite judge; types are Arrow's business, whole records the lander's.
 COVERED = frozenset(
     {
@@ -83,11 +82,14 @@ def _bounds(column: Property, limits: Limits) -> Iterator[_Said]:
 
 def _edge(column: Property, text: str) -> int:
     """Give an edge as the whole number that `_counted` makes of the column's values."""
-    if column.type is LogicalType.DATE:
-        return date.fromisoformat(text).toordinal()
-    if column.type is LogicalType.TIMESTAMP:
-        return _microseconds(datetime.fromisoformat(text))
-    return _whole(Decimal(text), _scale(column))
+    is_number = column.type in {LogicalType.INTEGER, LogicalType.NUMBER}
+    return _whole(column.place(text), _scale(column) if is_number else 0)
+
+
+def is_exact(column: Property, text: str) -> bool:
+    """Tell whether GX compares with an edge as it is: it makes a float of it."""
+    edge = _edge(column, text)
+    return float(edge) == edge
 
 
 def _scale(column: Property) -> int:
@@ -102,12 +104,9 @@ def _scale(column: Property) -> int:
     return max(*places, kind.scale if pa.types.is_decimal(kind) else 0, 0)
 
 
-def _microseconds(at: datetime) -> int:
-    return (at - _EPOCH) // timedelta(microseconds=1)
-
-
 def _whole(value: Decimal, scale: int) -> int:
-    return int(value.scaleb(scale))
+    # Python would round to 28 digits.
+    return int(value.scaleb(scale, _EXACT))
 
 
 def _counted(column: Property, values: pa.ChunkedArray) -> list[int | None]:
@@ -115,7 +114,7 @@ def _counted(column: Property, values: pa.ChunkedArray) -> list[int | None]:
     if column.type is LogicalType.DATE:
         return [None if day is None else day.toordinal() for day in values.to_pylist()]
     if column.type is LogicalType.TIMESTAMP:
-        return [None if at is None else _microseconds(at) for at in values.to_pylist()]
+        return [None if at is None else microseconds(at) for at in values.to_pylist()]
     scale = _scale(column)
     return [None if v is None else _whole(Decimal(v), scale) for v in values.to_pylist()]
 
@@ -136,7 +135,8 @@ def _spelling(column: Property, rule: Rule) -> Iterator[_Said]:
 
 def _valid_name(column: Property, name: str) -> str:
     """Name the column that tells of each code whether it is of a format."""
-    return f"{column.name}__is_{name}"
+    # No column's name begins so.
+    return f"_{column.name}__is_{name}"
 
 
 def second_opinion(rows: pa.Table, contract: Contract, docs: Path | None) -> list[set[str]]:

@@ -34,6 +34,16 @@ FOLLOWS = """        quality:
             severity: warning
             arguments: {notBefore: ordered_on}
 """
+CODE = "        examples: ['CH-100']"
+DAY = "        examples: ['2024-06-20']"
+NUMBER = "exclusiveMinimum: 0"
+
+
+def ruled(arguments: str, examples: str) -> tuple[str, str]:
+    """Put a quality rule before a column's examples."""
+    return examples, FOLLOWS.replace("notBefore: ordered_on", arguments) + examples
+
+
 # What is changed, into what, and what lint says of which column.
 MISTAKES = {
     "another API version": ("apiVersion: v3.2.0", "apiVersion: v3.1.0", "", "apiVersion"),
@@ -70,6 +80,31 @@ MISTAKES = {
     "a unit of nothing": ("yuan of `currency`", "yuan of `coin`", "line_net_amount", "`coin`"),
     "a pattern of classes": ("'^[A-Z]{3}$'", "'^\\w{3}$'", "currency", "pattern"),
     "a pattern without end": ("'^[A-Z]{3}$'", "'^[A-Z]{3}'", "currency", "pattern"),
+    "a pattern of two alternatives": ("'^[A-Z]{3}$'", "'^CNY|USD$'", "currency", "( )"),
+    "a pattern that keeps what it takes": ("'^[A-Z]{3}$'", "'^[A-Z]++$'", "currency", "pattern"),
+    "a pattern of too many": ("'^[A-Z]{3}$'", "'^([A-Z]{1,99}){1,99}$'", "currency", "pattern"),
+    "a rule's pattern": (*ruled("pattern: '[A-Z]+'", CODE), "product_code", "pattern"),
+    "a rule's lengths": (
+        *ruled("minLength: 9, maxLength: 6", CODE), "product_code", "above maxLength",
+    ),
+    "a rule's edges": (
+        *ruled("minimum: '2024-01-02', maximum: '2024-01-01'", DAY), "promised_on", "above the max",
+    ),
+    "a pattern of a day": (*ruled("pattern: '^.*$'", DAY), "promised_on", "a pattern is for texts"),
+    "a length of a day": (*ruled("maxLength: 9", DAY), "promised_on", "a length is for texts"),
+    "a format of a day": (*ruled("format: period", DAY), "promised_on", "a format is for texts"),
+    "a list of days": (
+        *ruled("validValues: ['2024-06-20']", DAY), "promised_on", "an enum is for texts",
+    ),
+    "an edge too fine": (NUMBER, "exclusiveMinimum: 1.0e-30", "ordered_qty", "digits"),
+    "an edge that no float is": (NUMBER, "minimum: 9007199254740993", "ordered_qty", "15"),
+    "an edge too great": (NUMBER, "maximum: 1.0e+38", "ordered_qty", "digits"),
+    "a day as a text": ("physicalType: date", "physicalType: string", "promised_on", "physicalT"),
+    "a number of too many digits": ("decimal(18,4)", "decimal(39,4)", "ordered_qty", "physicalT"),
+    "a number as a key": (
+        "decimal(18,4)\n", "decimal(18,4)\n        primaryKeyPosition: 2\n", "ordered_qty",
+        "a key is a",
+    ),
     "an amount without currency": ("name: currency", "name: money", "line_net_amount", "beside"),
     "a reference to nothing": (
         "value: erp.sales_order.v1", "value: erp.none.v1", "order_id", "not",

@@ -37,6 +37,27 @@ MISTAKES = {
     "a rule about nothing": (CLASS, RULE.replace("minimum: 0", "") + CLASS, "arguments"),
     "an unknown argument": (CLASS, RULE.replace("minimum", "min") + CLASS, "arguments"),
     "an edge of a rule": (CLASS, RULE.replace("minimum: 0", "minimum: x") + CLASS, "quality soft"),
+    "a length that is a text": (
+        CLASS, RULE.replace("minimum: 0", "minLength: '3'") + CLASS, "length",
+    ),
+    "an edge that is none": (CLASS, RULE.replace("minimum: 0", "minimum: NaN") + CLASS, "compared"),
+    "an edge that a float loses": (
+        CLASS, RULE.replace("minimum: 0", "minimum: 99999999999999.9999") + CLASS, "15 digits",
+    ),
+    "an instant without zone": (
+        "        examples: ['2024-06-01T08:00:00Z']",
+        "        logicalTypeOptions: {minimum: '2024-01-01T00:00:00'}", "no zone",
+    ),
+    "values that are no texts": (
+        CLASS, RULE.replace("minimum: 0", "validValues: [off]") + CLASS, "list of texts",
+    ),
+    "values that are no list": (
+        CLASS, RULE.replace("minimum: 0", "validValues: A") + CLASS, "list of texts",
+    ),
+    "a value that YAML takes for another": (
+        NUMBER, "        enum: [{value: off, label: 关}]\n" + NUMBER, "must be a text",
+    ),
+    "a pattern that has changed its meaning": ("'^[A-Z]{3}$'", "'^[[:upper:]]$'", "nested set"),
     "a service level of its own": (
         "schema:\n",
         "slaProperties:\n  - {property: latency, value: 1, unit: h}\nschema:\n",
@@ -48,7 +69,7 @@ MISTAKES = {
         "how many rows",
     ),
     "broken YAML": ("schema:", "schema: [", "not valid YAML"),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("case", MISTAKES)

@@ -65,3 +65,24 @@ def test_a_column_without_an_example_is_named() -> None:
 def test_what_follows_a_key_moves_with_it() -> None:
     contract = find("mes.equipment_state.v1")
     assert list(reasons(contract, [sample.valid_row(contract, 5000)])) == [[]]
+
+
+@pytest.mark.parametrize(
+    "limit", ["maxLength: 2", "maxLength: 3, minLength: 2", "maxLength: 9, pattern: '^BR[0-9]*$'"]
+)
+def test_a_key_that_has_no_room_for_a_number_keeps_its_example(limit: str) -> None:
+    text = find("erp.payment.v1").text.replace(
+        "maxLength: 64", limit.replace(", ", "\n          "), 1
+    )
+    contract = parse(text.replace("['PAY1']", "['BR']"), "here.yaml")
+    rows = [row for row, _ in sample.samples(contract, 40, 0)]
+    assert list(reasons(contract, rows)) == [[]] * len(rows)
+
+
+def test_a_day_of_a_key_stays_within_its_edges() -> None:
+    text = find("erp.inventory.v1").text
+    last = text.replace("minimum: '2000-01-01'", "maximum: '2024-07-01'")
+    assert last != text
+    contract = parse(last, "here.yaml")
+    rows = [row for row, _ in sample.samples(contract, 400, 0)]
+    assert list(reasons(contract, rows)) == [[]] * len(rows)

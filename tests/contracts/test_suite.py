@@ -8,7 +8,7 @@ from contracts import sample
 from contracts.decode import decode_json
 from contracts.formats import FORMATS
 from contracts.gate import judge
-from contracts.loader import find
+from contracts.loader import find, parse
 from contracts.schema import batch_schema
 from contracts.suite import COVERED, promises, second_opinion
 from contracts.violations import Kind
@@ -51,3 +51,16 @@ def test_gate_and_suite_agree_at_every_edge(contract) -> None:
         # A value of the wrong type is null to the suite: there it can only miss it as required.
         untyped = {f"{each.column}.required" for each in mine if each.kind is Kind.TYPE}
         assert {each.code for each in mine if each.kind in COVERED} == theirs - untyped, case
+
+
+def test_numbers_of_more_than_28_digits_are_compared_to_the_last() -> None:
+    edge, physical = 2**70, "        physicalType: decimal(38,10)\n"
+    promised = f"{physical}        logicalTypeOptions:\n          maximum: {edge}\n"
+    contract = parse(find("gov.region_statistic.v1").text.replace(physical, promised), "here.yaml")
+    values = [f"{edge - 1}.9999999999", f"{edge}", f"{edge}.0000000001"]
+    rows = [{**sample.valid_row(contract, n), "value": each} for n, each in enumerate(values)]
+    decoded = decode_json(canonical.dumps(rows), contract, lines=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        opinions = second_opinion(decoded.rows.select(batch_schema(contract).names), contract, None)
+    assert opinions == [set(), set(), {"value.maximum"}]
