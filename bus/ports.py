@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import NamedTuple, Protocol
 
 Headers = tuple[tuple[str, bytes], ...]
+# Topic, partition and offset.
+Place = tuple[str, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,11 @@ class Received(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: Headers
+
+    @property
+    def place(self) -> Place:
+        """Tell where on the bus it is."""
+        return self.topic, self.partition, self.offset
 
     @property
     def size(self) -> int:

@@ -1,7 +1,6 @@
 """From the body of a record to rows: Arrow streams, NDJSON, a JSON object or an array of them."""
 
 import io
-import json
 import re
 import struct
 from bisect import bisect_left
@@ -15,22 +14,24 @@ from pyarrow import json as pj
 from contracts.conform import OP, WRONG, Faults, conform
 from contracts.drift import Drift, in_json, in_table
 from contracts.ipc import is_plain, undictionaried, unfolded_bytes
+from contracts.json_rows import Number, pieces_of, row_of
 from contracts.model import Contract, LogicalType
 from contracts.schema import arrow_type
 from contracts.violations import Kind, Violation
 from kernel import canonical
 
+# What is read of JSON at once.
+_PORTION = 1 << 20
 # A body of 4 MiB may be a fold of much more than any memory holds.
 _LARGEST_UNFOLDED = 64 << 20
 # An agent sends 5,000; what costs a sender nothing, a row of nulls, must not cost us the memory.
-_MOST_ROWS = 50_000
+MOST_ROWS = 50_000
 # Nor must columns of nulls: every contract's columns and as many again for all of these rows.
 _MOST_VALUES = 4_000_000
+# So many of them are written as JSON at once.
+_VALUES = 100_000
 # Numbers that only `conform` reads as what they are.
 _ODD_NUMBER = re.compile(rb":\s*-?(?:[0-9][0-9.]{19}|[0-9.]+[eE])")
-_SPACE = re.compile(r"[ \t\n\r]*")
-# Python reads longer ones in time that grows with their square; no column holds them.
-_INT_DIGITS = 18
 
 
 class UndecodableError(Exception):
@@ -137,8 +138,8 @@ def read_arrow(body: bytes, contract: Contract) -> Loose:
             raise UndecodableError(f"the body unfolds to more than {_LARGEST_UNFOLDED} bytes")
         with pa.ipc.open_stream(io.BytesIO(body)) as stream:
             table = stream.read_all()
-        if table.num_rows > _MOST_ROWS:
-            raise UndecodableError(f"the body holds more than {_MOST_ROWS} rows")
+        if table.num_rows > MOST_ROWS:
+            raise UndecodableError(f"the body holds more than {MOST_ROWS} rows")
         if table.num_rows * table.num_columns > _MOST_VALUES:
             raise UndecodableError(f"the body holds more than {_MOST_VALUES} values")
         table.validate(full=True)
@@ -152,7 +153,9 @@ def read_arrow(body: bytes, contract: Contract) -> Loose:
     unknown = table.select([name for name in names if name not in known])
     extra = None
     if unknown.num_columns:
-        extra = tuple(_extra(row) for row in _readable(unknown))
+        rows = max(1, _VALUES // unknown.num_columns)
+        some = (unknown.slice(at, rows) for at in range(0, unknown.num_rows, rows))
+        extra = tuple(_extra(row) for portion in some for row in _readable(portion))
 
     def raw(rows: Sequence[int]) -> list[bytes]:
         return [canonical.dumps(row) for row in _readable(table.take(rows))]
@@ -166,38 +169,56 @@ def read_arrow(body: bytes, contract: Contract) -> Loose:
 def read_json(body: bytes, contract: Contract, *, lines: bool) -> Loose:
     """Read NDJSON, a JSON object or an array of objects; a row that is none is told apart."""
     try:
-        text = body.decode("utf-8-sig")
-    except UnicodeDecodeError as broken:
+        pieces = list(islice(pieces_of(body, lines=lines), MOST_ROWS + 1))
+        if len(pieces) > MOST_ROWS:
+            raise UndecodableError(f"the body holds more than {MOST_ROWS} rows")
+        return replace(read_rows(pieces, contract), body=len(body))
+    except (ValueError, RecursionError) as broken:
         raise UndecodableError(str(broken)) from broken
-    pieces = [line for line in text.split("\n") if line.strip()] if lines else _elements(text)
-    if len(pieces) > _MOST_ROWS:
-        raise UndecodableError(f"the body holds more than {_MOST_ROWS} rows")
-    return replace(read_rows(pieces, contract), body=len(body))
 
 
-def read_rows(pieces: Sequence[str], contract: Contract) -> Loose:
+def read_rows(pieces: Sequence[bytes], contract: Contract) -> Loose:
     """Read JSON objects, each from a text of its own."""
-    rows = [_object(piece) for piece in pieces]
     texts = {each.name: each.type is LogicalType.STRING for each in contract.properties}
-    columns = {
-        name: pa.array(
-            [_as_text((row or {}).get(name), text=texts.get(name, True)) for row in rows],
-            pa.string(),
-        )
-        for name in (*texts, OP)
-    }
-    spare = [{k: v for k, v in (row or {}).items() if k not in columns} for row in rows]
+    names = [*texts, OP]
+    tables = [pa.table({name: pa.array([], pa.string()) for name in names})]
+    extra: list[str | None] = []
+    broken: list[int] = []
+    drift: frozenset[Drift] = frozenset()
+    for some in _portions(pieces):
+        rows = [row_of(piece.decode()) for piece in some]
+        broken += [len(extra) + place for place, row in enumerate(rows) if row is None]
+        columns = {
+            name: [_as_text((row or {}).get(name), text=texts.get(name, True)) for row in rows]
+            for name in names
+        }
+        tables.append(pa.table({name: pa.array(of, pa.string()) for name, of in columns.items()}))
+        spare = [{k: v for k, v in (row or {}).items() if k not in columns} for row in rows]
+        extra += [_extra(each) for each in spare]
+        drift = in_json(spare, drift)
 
     def raw(wanted: Sequence[int]) -> list[bytes]:
-        return [pieces[row].encode() for row in wanted]
+        return [pieces[row] for row in wanted]
 
     return Loose(
-        pa.table(columns),
-        tuple(_extra(each) for each in spare) if any(spare) else None,
-        tuple(place for place, row in enumerate(rows) if row is None),
+        pa.concat_tables(tables),
+        tuple(extra) if any(extra) else None,
+        tuple(broken),
         raw,
-        drift=in_json(spare, columns),
+        drift=drift,
     )
+
+
+def _portions(pieces: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    """Cut texts where together they are long: once read they take many times as much."""
+    start = size = 0
+    for at, piece in enumerate(pieces):
+        size += len(piece)
+        if size >= _PORTION:
+            yield pieces[start : at + 1]
+            start, size = at + 1, 0
+    if start < len(pieces):
+        yield pieces[start:]
 
 
 def read_json_singles(bodies: Sequence[bytes], contract: Contract) -> Loose | None:
@@ -238,84 +259,11 @@ _JSON_TYPES = dict.fromkeys(
 )
 
 
-class _Number(str):
-    """A JSON number by its own digits: as a float, 99999999999999.99 would be another amount."""
-
-    __slots__ = ()
-
-
-def _integer(digits: str) -> int | _Number:
-    return int(digits) if len(digits) <= _INT_DIGITS else _Number(digits)
-
-
-def _no_constant(name: str) -> object:
-    raise ValueError(f"{name} is no JSON")
-
-
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a name occurs twice")
-    return found
-
-
-_JSON = json.JSONDecoder(
-    object_pairs_hook=_unique,
-    parse_float=_Number,
-    parse_int=_integer,
-    parse_constant=_no_constant,
-)
-
-
-def _object(piece: str) -> Mapping[str, object] | None:
-    """Read one row, if it is a JSON object that Arrow can hold."""
-    try:
-        row = _JSON.decode(piece)
-        if "\\u" in piece:
-            # Half a character, \ud800, is no text that a table holds; the strict reader says so.
-            canonical.loads(piece)
-    except (ValueError, RecursionError):
-        return None
-    return row if isinstance(row, dict) else None
-
-
-def _elements(text: str) -> list[str]:
-    """Split an array into the texts of its elements; an object alone is the only one."""
-    text = text.strip()
-    if not text.startswith("["):
-        if _object(text) is None:
-            raise UndecodableError("the body is no JSON object")
-        return [text]
-    return list(islice(_walk(text), _MOST_ROWS + 1))
-
-
-def _walk(text: str) -> Iterator[str]:
-    place = _after_space(text, 1)
-    try:
-        if text[place] != "]":
-            while True:
-                _, end = _JSON.raw_decode(text, place)
-                yield text[place:end]
-                place = _after_space(text, end)
-                if text[place] != ",":
-                    break
-                place = _after_space(text, place + 1)
-        if text[place:] != "]":
-            raise UndecodableError("the array does not end where the body does")
-    except (ValueError, IndexError, RecursionError) as broken:
-        raise UndecodableError(str(broken)) from broken
-
-
-def _after_space(text: str, place: int) -> int:
-    found = _SPACE.match(text, place)
-    return found.end() if found else place
-
-
 def _as_text(value: object, *, text: bool) -> str | None:
     """Spell a JSON value so that one cast serves the whole column."""
     if value is None:
         return None
-    if isinstance(value, _Number):
+    if isinstance(value, Number):
         return WRONG if text else value
     if isinstance(value, str):
         return value

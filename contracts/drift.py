@@ -1,7 +1,8 @@
 """What a body holds that its contract does not promise, or spells in another type that fits."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from heapq import nsmallest
 
 import pyarrow as pa
 
@@ -11,6 +12,8 @@ from contracts.schema import arrow_type
 
 # A name is a sender's choice; so much of it tells which column is meant.
 _LONGEST = 100
+# A sender may invent names without end; nobody reads more of them than so many.
+MOST = 100
 # Any value may be spelt as a text.
 _TEXTS = (pa.string(), pa.large_string())
 
@@ -40,10 +43,11 @@ def in_table(table: pa.Table, contract: Contract) -> frozenset[Drift]:
     return frozenset(found)
 
 
-def in_json(rows: Iterable[Mapping[str, object]], known: Collection[str]) -> frozenset[Drift]:
-    """Name what JSON rows hold beside the columns that are known; its types are but spellings."""
-    names = {name for row in rows for name, value in row.items() if value is not None}
-    return frozenset(_drift(name, "json") for name in names.difference(known))
+def in_json(spare: Iterable[Mapping[str, object]], told: frozenset[Drift]) -> frozenset[Drift]:
+    """Add what JSON rows hold beside the columns that are known; its types are but spellings."""
+    names = {name for row in spare for name, value in row.items() if value is not None}
+    found = told.union(_drift(name, "json") for name in nsmallest(MOST, names))
+    return frozenset(nsmallest(MOST, found))
 
 
 def _drift(column: str, given: str, promised: str = "") -> Drift:

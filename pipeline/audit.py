@@ -213,7 +213,7 @@ def _opinions(
 ) -> list[tuple[Place, set[str], set[str], bool]]:
     """Put both opinions on each row side by side, and tell whether they differ."""
     columns = batch_schema(contract).names
-    raws = [raw.decode() for raw in refused["raw"].to_pylist()]
+    raws = refused["raw"].to_pylist()
     again = decode.settle([decode.read_rows(raws, contract)], contract)
     rows = pa.concat_tables([landed.select(columns), again.rows.select(columns)])
     deletes = [

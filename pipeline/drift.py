@@ -3,13 +3,11 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 
-from contracts.drift import Drift
+from contracts.drift import MOST, Drift
 from contracts.model import Contract
 from kernel import canonical
 from warehouse.store import Commit, TableHandle
 
-# A sender may invent names without end; nobody reads more of them than so many.
-MOST = 100
 News = tuple[list[dict[str, object]], dict[str, int]]
 
 

@@ -82,13 +82,17 @@ class Taken:
             return None
         return self.sender.stream, self.epoch, sequence
 
+    @property
+    def claimed_rows(self) -> int:
+        """Tell how many rows it says that it holds, as far as a body can."""
+        return min(self.envelope.row_count or 1, decode.MOST_ROWS)
+
     def refuse(self, *kinds: Kind) -> None:
         """Refuse the record as a whole."""
         self.faults = tuple(dict.fromkeys((*self.faults, *kinds)))
         self.verdict = REFUSED
         # What nobody proven to be somebody claims counts for one.
-        claimed = self.envelope.row_count if self.sender.enterprise else None
-        self.rows = self.refused_rows = claimed or 1
+        self.rows = self.refused_rows = self.claimed_rows if self.sender.enterprise else 1
 
     def origin(self) -> Origin:
         """Tell where its rows come from."""
@@ -215,7 +219,7 @@ class Intake:
         came = Arrival(taken.digest, taken.record.headers, keeps_number=False)
         place = self.sequences.place(*number, came)
         if place is Place.REPEAT:
-            taken.verdict, taken.rows = REPEAT, taken.envelope.row_count or 1
+            taken.verdict, taken.rows = REPEAT, taken.claimed_rows
             return
         if place is Place.FORK and not taken.faults:
             taken.faults = (Kind.FORK,)
@@ -239,7 +243,7 @@ class Intake:
             each = self._admit(record)
             taken.append(each)
             room -= record.size
-            if self.odd and _place(record) in self.odd and not each.verdict:
+            if self.odd and record.place in self.odd and not each.verdict:
                 each.faults = (*each.faults, Kind.UNDECODABLE)
             if each.verdict or each.faults:
                 continue
@@ -294,7 +298,7 @@ class Intake:
             else:
                 for owner in parts[0].owners:
                     owner.refuse(Kind.UNDECODABLE)
-                    self.odd.add(_place(owner.record))
+                    self.odd.add(owner.record.place)
 
     def _split(self, parts: list[_Part]) -> pa.Table:
         """Judge all rows at once, and give each record its own."""
@@ -365,10 +369,6 @@ class Intake:
             raw=raw,
             first_seen_at=record.broker_at,
         )
-
-
-def _place(record: Received) -> tuple[str, int, int]:
-    return record.topic, record.partition, record.offset
 
 
 def _count(taken: Taken, rows: int) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from bus.ports import Received
+from bus.ports import Place, Received
 from contracts.loader import find
 from contracts.model import Contract
 from contracts.schema import landing_schema
@@ -37,7 +37,6 @@ _SENT = pa.schema(
         for name in ("topic", "partition", "offset", "broker_at", "key", "body", "headers")
     ]
 )
-Place = tuple[str, int, int]
 Row = Mapping[str, object]
 
 
@@ -170,7 +169,7 @@ class _Replay:
         intake = Intake(self._contract, self._known, self._settings.land, sequences)
         anew = intake.take(records := self._records(handle, whole))
         taken = [each for each in anew.taken if each.verdict != REFUSED]
-        kept = {(r.topic, r.partition, r.offset) for r in (each.record for each in taken)}
+        kept = {each.record.place for each in taken}
         refused = [
             each for each in anew.refused if (each.topic, each.partition, each.offset) in kept
         ]
@@ -181,11 +180,7 @@ class _Replay:
             raise _TooMuchError
         good = _only(joined(tables, landing_schema(self._contract)), rows)
         touched = {place[:3] for place in _places(good)}
-        taken += [
-            each
-            for each in reopened
-            if (each.record.topic, each.record.partition, each.record.offset) in touched
-        ]
+        taken += [each for each in reopened if each.record.place in touched]
         accepted = {row_id(*place, WHOLE_RECORD) for place in kept}
         accepted |= {row_id(*place) for place in _places(good)}
         if accepted:

@@ -107,5 +107,5 @@ def test_more_refused_rows_than_a_body_may_hold_are_audited_together(
     for number in range(3):
         world.send(INVOICE, *(row(INVOICE, invoice_id=f"I{number}-{n}", line_no=0) for n in "ab"))
     world.land()
-    monkeypatch.setattr("contracts.decode._MOST_ROWS", 4)
+    monkeypatch.setattr("contracts.decode.MOST_ROWS", 4)
     assert audit()["rows"] == {INVOICE: 6}

@@ -2,6 +2,8 @@
 
 import gzip
 import io
+import subprocess
+import sys
 from dataclasses import replace as changed
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from bus.ports import Record
 from contracts.loader import find
 from kernel import canonical, clock
 from pipeline import replay
-from pipeline.settings import LandSettings
+from pipeline.settings import ROOT, LandSettings
 from tests.pipeline.county import County, payments
 from tests.rows import arrow_rows, record_of
 from warehouse import attempts
@@ -54,11 +56,16 @@ def dictionary(number: int) -> Record:
 
 
 def folded(number: int) -> Record:
-    line = canonical.dumps({**payments(number)[0], "odd": "x" * MIB})
+    return vendors(
+        number, gzip.compress(canonical.dumps({**payments(number)[0], "odd": "x" * MIB}))
+    )
+
+
+def vendors(number: int, body: bytes, kind: str = "application/x-ndjson") -> Record:
+    """Send a folded body as a vendor who has no key."""
     record = record_of(
-        CONTRACT, payments(number), sequence=number, key=None, rows=1,
-        content_type="application/x-ndjson", body=gzip.compress(line),
-    )  # fmt: skip
+        CONTRACT, payments(number), sequence=number, key=None, rows=1, content_type=kind, body=body
+    )
     stream = record.key.decode().replace("agent-1", "their-own")
     texts = {"ce_source": "/" + stream.rsplit("/", 1)[0], "ce_partitionkey": stream}
     kept = tuple((name, value) for name, value in record.headers if name not in texts)
@@ -120,3 +127,53 @@ def test_a_replay_is_bounded_as_a_landing_is(county: County) -> None:
     assert len(work.judge(attempts.waiting(county.store, clock.now()))) == 5
     assert sorted(row["payment_id"] for row in county.landed()) == [f"PAY{n}" for n in range(1, 6)]
     assert steps(county)[1:] == [1] * 5
+
+
+LINES, JSON = "application/x-ndjson", "application/json"
+# A row as dear as JSON can be: each of its bytes costs many of ours.
+DEAR = b'{"x":[' + b'{"":0},' * 300 + b"0]}"
+UNFOLDED = 62 * MIB
+# Made when asked for: each is large.
+BOMBS = {
+    "a row of objects": lambda: (JSON, b'{"x":[' + b'{"":0},' * (UNFOLDED // 7) + b"0]}"),
+    "an element of objects": lambda: (JSON, b'[{"x":[' + b'{"":0},' * (UNFOLDED // 7) + b"0]}]"),
+    "lines of nothing": lambda: (LINES, b"{}\n" * (UNFOLDED // 3)),
+    "elements, each dear": lambda: (JSON, b"[" + (DEAR + b",") * (UNFOLDED // len(DEAR)) + b"{}]"),
+}
+MEASURED = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+from tests.pipeline.county import County
+from tests.pipeline.test_intake import vendors
+
+def peak():
+    (line,) = [s for s in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in s]
+    return int(line.split()[1]) >> 10
+
+folder, kind = Path(sys.argv[1]), sys.argv[2]
+county = County(folder / "state")
+(name,) = county.enterprises
+county.enterprises[name] = replace(county.enterprises[name], accepts_unsigned=True)
+county.send(vendors(1, (folder / "small").read_bytes()))
+county.land()
+before = peak()
+county.send(vendors(2, (folder / "bomb").read_bytes(), kind))
+county.land()
+print(peak() - before)
+"""
+
+
+@pytest.mark.parametrize("case", BOMBS)
+def test_what_unfolds_to_very_much_json_costs_no_more_than_a_bounded_part_of_the_memory(
+    tmp_path: Path, case: str
+) -> None:
+    kind, body = BOMBS[case]()
+    (tmp_path / "small").write_bytes(gzip.compress(canonical.dumps(payments(1)[0])))
+    (tmp_path / "bomb").write_bytes(gzip.compress(body))
+    assert len(body) <= 64 * MIB
+    told = subprocess.run(
+        [sys.executable, "-c", MEASURED, str(tmp_path), kind],
+        cwd=ROOT, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    assert int(told.stdout.splitlines()[-1]) < 700

@@ -10,6 +10,7 @@ import pytest
 
 from bus.ports import Record
 from bus.topics import topic_of
+from contracts.decode import MOST_ROWS
 from contracts.loader import find
 from kernel import canonical
 from kernel.evidence import SigningKey
@@ -175,6 +176,15 @@ def test_a_lying_row_count_is_not_believed(county: County) -> None:
     county.send(record_of(CONTRACT, payments(1, 2), rows=3))
     county.land()
     assert county.reasons() == [["record.row_count"]]
+
+
+@pytest.mark.parametrize("body", [None, b"no rows at all"], ids=["another number", "unreadable"])
+def test_of_a_refused_record_no_more_rows_are_counted_than_a_body_may_hold(
+    county: County, body: bytes | None
+) -> None:
+    batch = record_of(CONTRACT, payments(1), rows=10**17, **({"body": body} if body else {}))
+    county.send(batch)
+    assert county.land().counts["quarantined"] == MOST_ROWS
 
 
 def test_rows_of_an_attempt_that_was_never_decided_do_not_exist(county: County) -> None:
