@@ -21,7 +21,7 @@ from pipeline.intake import Harvest, Intake
 from pipeline.sequences import Arrival, Earlier, Sequences, earlier_in, sequence_mark
 from pipeline.settings import Settings, read_settings
 from pipeline.standing import GENERATION
-from pipeline.step import Step, judged
+from pipeline.step import Step, judged, refusals_of_others
 from warehouse import attempts, quarantine, words
 from warehouse.landing import RECORD_SCHEMA, REFUSED, joined
 from warehouse.quarantine import WHOLE_RECORD, row_id
@@ -55,6 +55,8 @@ def replay(
     settings = settings or read_settings()
     contract, store = find(contract_id), wiring.store(settings)
     work = _Replay(settings, contract, store, wiring.known(settings))
+    # Before what waits is listed: what an older version refuses meanwhile must count as news.
+    others = refusals_of_others(store.open(contract.table), contract)
     held = [row for row in attempts.waiting(store, clock.now()) if row["contract"] == contract.id]
     # A record is judged as one: what it counts as landed is what landed of it.
     places = sorted(
@@ -71,7 +73,7 @@ def replay(
         accepted |= work.judge([row for place in some for row in by_place[place]])
         crash_here(settings.crash.dir, "replay.after_portion")
     if not ids:
-        work.note_judged()
+        work.note_judged(others)
     asked = [row for row in waiting if not ids or row["id"] in ids]
     told = [
         (str(row["id"]), str(row["id"]) in accepted)
@@ -108,11 +110,11 @@ def waive(
 
 
 def is_due(handle: TableHandle | None, contract: Contract) -> bool:
-    """Tell whether rows may wait that only an earlier version of the contract refused."""
+    """Tell whether rows may wait that only another version of the contract refused."""
     # A table that nothing has landed in holds nothing back either.
     if handle is None or handle.mark(GENERATION) is None:
         return False
-    return handle.mark(judged(contract)) is None
+    return (handle.mark(judged(contract)) or 0) < refusals_of_others(handle, contract)
 
 
 def _place(row: Row) -> Place:
@@ -151,12 +153,12 @@ class _Replay:
                 done |= self.judge([row for row in left if _place(row) < middle])
                 return done | self.judge([row for row in left if _place(row) >= middle])
 
-    def note_judged(self) -> None:
-        """Remember that this version of the contract has judged all that waited."""
+    def note_judged(self, others: int) -> None:
+        """Remember that this version has judged all that others had refused so often."""
         name = judged(self._contract)
-        while (handle := self._store.open(self._contract.table)).mark(name) is None:
+        while ((handle := self._store.open(self._contract.table)).mark(name) or 0) < others:
             with suppress(ConflictError):
-                self._step.write(handle, Harvest([], [], []), {name: 1}, {})
+                self._step.write(handle, Harvest([], [], []), {name: others}, {})
         crash_here(self._settings.crash.dir, "replay.after_judging")
 
     def _once(self, handle: TableHandle, waiting: Sequence[Row]) -> set[str]:

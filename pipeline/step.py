@@ -19,10 +19,23 @@ from warehouse import quarantine
 from warehouse.landing import RECORD_SCHEMA, RECORDS, REPEAT, joined, record_table
 from warehouse.store import TableHandle, TableStore
 
+# The mark that counts the commits that refused something, whichever version judged.
+_REFUSALS = "refused"
+
 
 def judged(contract: Contract) -> str:
-    """Name the mark of a version of a contract that has judged all that waited in quarantine."""
+    """Name the mark of a version that has judged all that others had refused so often by then."""
     return f"judged/{contract.digest}"
+
+
+def refusals_of_others(handle: TableHandle, contract: Contract) -> int:
+    """Count, from one on, the commits in which another version of a contract refused something."""
+    own = handle.mark(_own_refusals(contract)) or 0
+    return 1 + (handle.mark(_REFUSALS) or 0) - own
+
+
+def _own_refusals(contract: Contract) -> str:
+    return f"{_REFUSALS}/{contract.digest}"
 
 
 class Step:
@@ -72,6 +85,9 @@ class Step:
         told, remembered = drift.news(handle, self._contract, came)
         if told:
             common["drift"] = told
+        if harvest.refused:
+            for name in (_REFUSALS, _own_refusals(self._contract)):
+                remembered[name] = (handle.mark(name) or 0) + 1
         rows = joined(harvest.landed, landing_schema(self._contract))
         handle.append(rows, {**marks, **remembered}, {**common, **facts})
         crash_here(self._crash, "land.after_commit")

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from kernel.evidence import SigningKey
 from pipeline import replay as stage
 from pipeline import wiring
 from pipeline.doctor import examine
-from pipeline.land import land
+from pipeline.land import Lander, land
 from registry.keys import save_key
 from tests.pipeline.world import AGENTS, LONG_AGO, World, row
 from tests.rows import FACTORY
@@ -211,3 +212,42 @@ def test_replaying_one_row_by_name_says_nothing_of_the_others(
     assert stage.replay(CONTRACT, [first]) == stage.Replayed(1, 0)
     assert stage.is_due(world.store.open(newer.table), newer)
     assert [each["state"] for each in waiting(world)] == ["waived"]
+
+
+def lander_of(world: World, contract: Contract) -> Lander:
+    known = partial(wiring.known, world.settings)
+    return Lander(world.settings, contract, world.bus, world.store, known)
+
+
+@pytest.mark.parametrize("moment", ["while all is judged", "afterwards"])
+def test_what_a_lander_of_an_older_version_refuses_is_judged_by_the_next_replay(
+    world: World, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    older = find(CONTRACT)
+    send_two(world)
+    newer = relax(monkeypatch)
+    note = stage._Replay.note_judged
+
+    def refuse() -> None:
+        world.send(CONTRACT, row(CONTRACT, **{**BAD, "payment_id": "P3"}))
+        lander_of(world, older).drain()
+
+    def noted(self: stage._Replay, *of: object) -> None:
+        refuse()
+        note(self, *of)
+
+    with monkeypatch.context() as meanwhile:
+        if moment == "while all is judged":
+            meanwhile.setattr(stage._Replay, "note_judged", noted)
+        land(CONTRACT)
+    if moment == "afterwards":
+        refuse()
+    assert [each["business_key"] for each in waiting(world)] == ['{"payment_id":"P3"}']
+    land(CONTRACT)
+    assert [name for name, _, _ in landed(world)] == ["P1", "P2", "P3"]
+    # What this version refuses itself asks for no other judgement, nor does the older one's.
+    world.send(CONTRACT, row(CONTRACT, payment_id="P4", currency="?"))
+    land(CONTRACT)
+    table = world.store.open(newer.table)
+    assert len(waiting(world)) == 1
+    assert not stage.is_due(table, newer)
