@@ -30,6 +30,8 @@ from warehouse.store import ConflictError, TableHandle, TableStore
 _RETRIES = 20
 # How often one that follows looks for new partitions, and for a topic made anew.
 LOOK_AGAIN_SECONDS = 30.0
+# More tables that cannot be opened than others, and these: their place does not answer.
+_BROKEN = 2
 OnCommit = Callable[[Mapping[str, int]], None]
 
 
@@ -58,18 +60,32 @@ class Landed:
 
 def standings(settings: Settings, bus: Bus) -> dict[ContractId, Standing]:
     """Tell, per topic of ours, where its table stands on it; also where no contract is for it."""
-    return _standings(bus, _handles(settings, bus))
+    handles, broken = _handles(settings, bus)
+    for why in broken.values():
+        raise why
+    return _standings(bus, handles)
 
 
 # By topic.
 Handles = Mapping[str, TableHandle | None]
+Broken = Mapping[str, DependencyUnavailableError]
 
 
-def _handles(settings: Settings, bus: Bus) -> Handles:
+def _handles(settings: Settings, bus: Bus) -> tuple[Handles, Broken]:
+    """Open all tables; one that cannot be opened is not the trouble of the others."""
     store = wiring.store(settings)
     tables = {topic_of(contract): each.table for contract, each in all_contracts().items()}
     tables |= {topic: keep.table_of(topic) for topic in keep.unknown_topics(bus)}
-    return {topic: _opened(store, table) for topic, table in tables.items()}
+    handles: dict[str, TableHandle | None] = {}
+    broken: dict[str, DependencyUnavailableError] = {}
+    for topic, table in tables.items():
+        try:
+            handles[topic] = _opened(store, table)
+        except DependencyUnavailableError as why:
+            broken[topic] = why
+            if len(broken) > len(handles) + _BROKEN:
+                raise
+    return handles, broken
 
 
 def opened(store: TableStore, contract: Contract) -> TableHandle | None:
@@ -92,26 +108,38 @@ def _standings(bus: Bus, handles: Handles) -> dict[ContractId, Standing]:
 
 
 def lag() -> dict[ContractId, Standing]:
-    """Tell the same of the bus and the tables that the settings name."""
+    """Tell the same of the bus and the tables that the settings name, as far as they open."""
     settings = read_settings()
     with closing(wiring.bus(settings)) as bus:
-        return standings(settings, bus)
+        return _standings(bus, _handles(settings, bus)[0])
 
 
 def behind(settings: Settings | None = None) -> list[str]:
-    """List what stands behind the bus or holds what waits; a new contract gets its topic."""
+    """List what stands behind the bus or holds what waits; a new contract gets its topic.
+
+    Also whatever cannot be told: landing it says why.
+    """
     settings = settings or read_settings()
     with closing(wiring.bus(settings)) as bus:
         bus.ensure_topics(_topics())
-        handles = _handles(settings, bus)
+        handles, broken = _handles(settings, bus)
         found = _standings(bus, handles)
     store = wiring.store(settings)
     waits = {
         each.id
         for each in all_contracts().values()
-        if replay.is_due(handles[topic_of(each.id)], each) or any(keep.kept(store, each))
+        if topic_of(each.id) in handles and _waits(store, each, handles[topic_of(each.id)])
     }
-    return sorted(each for each, at in found.items() if at.is_behind or each in waits)
+    late = {each for each, at in found.items() if at.is_behind}
+    return sorted({*late, *waits, *map(contract_of, broken)})
+
+
+def _waits(store: TableStore, contract: Contract, handle: TableHandle | None) -> bool:
+    """Tell whether something waits that came before: in quarantine, or kept without a contract."""
+    try:
+        return replay.is_due(handle, contract) or any(keep.kept(store, contract))
+    except DependencyUnavailableError:
+        return True
 
 
 def prepare_topics(settings: Settings) -> None:

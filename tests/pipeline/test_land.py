@@ -13,9 +13,12 @@ from bus.topics import topic_of
 from contracts.decode import MOST_ROWS
 from contracts.loader import find
 from kernel import canonical
+from kernel.errors import DependencyUnavailableError
 from kernel.evidence import SigningKey
+from pipeline import land as landing
 from pipeline.settings import LandSettings
 from tests.pipeline.county import LONG_AGO, County, payments
+from tests.pipeline.world import World, row
 from tests.rows import FACTORY, KEY, arrow_rows, ipc, record_of, stream_of, valid_row
 from warehouse import attempts, quarantine
 from warehouse.landing import RECORD_SCHEMA, RECORDS
@@ -26,6 +29,11 @@ CONTRACT = find("erp.payment.v1")
 @pytest.fixture
 def county(tmp_path: Path) -> County:
     return County(tmp_path)
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    return World(tmp_path, monkeypatch)
 
 
 def changed(record: Record, header: str, text: str | None) -> Record:
@@ -303,3 +311,22 @@ def test_a_folded_body_is_unfolded_as_far_as_it_may(county: County) -> None:
         ["record.undecodable"], ["record.content_type"], ["record.undecodable"],
         ["record.undecodable"],
     ]  # fmt: skip
+
+
+def test_a_table_that_cannot_be_opened_is_not_the_trouble_of_the_others(world: World) -> None:
+    others = "erp.delivery.v1"
+    for contract in (CONTRACT.id, others):
+        world.send(contract, row(contract))
+    world.land()
+    log = world.settings.state_dir / "lake" / CONTRACT.table / "_delta_log"
+    min(log.glob("*.json")).write_text("nothing that can be read")
+    world.send(others, row(others, delivery_line_id="D2"))
+    with pytest.raises(DependencyUnavailableError, match="could not be opened"):
+        world.store.open(CONTRACT.table)
+    assert landing.behind(world.settings) == [others, CONTRACT.id]
+    assert CONTRACT.id not in landing.lag()
+    assert landing.lag()[find(others).id].lag == 1
+    landing.land(others)
+    assert landing.behind(world.settings) == [CONTRACT.id]
+    with pytest.raises(DependencyUnavailableError, match=CONTRACT.table):
+        landing.land(CONTRACT.id)
