@@ -337,7 +337,24 @@ def parse(text: str, where: str) -> Contract:
 
 @cache
 def all_contracts(folder: Path = FOLDER) -> dict[ContractId, Contract]:
-    """Read every contract of the folder, by id; the file's place must spell the id."""
+    """Give every contract of the folder, by id, as it was when first asked for."""
+    return _read(folder)
+
+
+def stamp(folder: Path = FOLDER) -> tuple[object, ...]:
+    """Tell apart states of the folder's files."""
+    found = ((path, path.stat()) for path in files_in(folder, f"*{_SUFFIX}"))
+    return tuple((path, told.st_mtime_ns, told.st_size) for path, told in found)
+
+
+def read_again() -> None:
+    """Take the files as they are now; a mistake in one leaves what was known."""
+    _read(FOLDER)
+    all_contracts.cache_clear()
+
+
+def _read(folder: Path) -> dict[ContractId, Contract]:
+    """Read each file; its place must spell the id."""
     found: dict[ContractId, Contract] = {}
     for path in files_in(folder, f"*{_SUFFIX}"):
         contract = parse(path.read_text(encoding="utf-8"), str(path.relative_to(folder.parent)))

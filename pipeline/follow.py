@@ -1,14 +1,17 @@
 """Follow: land what comes as it comes, a lander for each contract, until told to stop."""
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import dataclass, field
 from functools import partial
 from threading import Event
 
-from contracts.loader import all_contracts, find
+from contracts.loader import all_contracts, find, read_again, stamp
 from contracts.model import Contract
-from kernel.errors import DependencyUnavailableError
+from kernel import clock
+from kernel.errors import ConfigurationError, DependencyUnavailableError
+from kernel.ids import ContractId
 from kernel.log import logger
 from pipeline import replay, wiring
 from pipeline.keep import Keeper, unknown_topics
@@ -16,49 +19,114 @@ from pipeline.land import LOOK_AGAIN_SECONDS, Lander, opened, prepare_topics
 from pipeline.settings import Settings, read_settings
 
 OnCommit = Callable[[Mapping[str, int]], None]
-# How long a lander waits before it tries again what did not answer.
+# How long what failed rests: what did not answer is asked again soon, of what nobody foresaw each
+# next rest is longer.
 _PAUSE_SECONDS = 2.0
+_LONGEST_SECONDS = 60.0
+# Threads are made as they are needed.
+_MOST = 1000
 
 
 def follow(contracts: Sequence[str], stop: Event, on_commit: OnCommit) -> None:
     """Land contracts side by side; when none is named all, and keep what no contract is for.
 
-    A kill at any moment costs nothing but time.
+    Contracts that are added or changed meanwhile are taken. A kill at any moment costs nothing but
+    time.
     """
     settings = read_settings()
-    found = [find(each) for each in contracts or all_contracts()]
+    named = [find(each).id for each in contracts]
     prepare_topics(settings)
-    with ThreadPoolExecutor(len(found) + 1, thread_name_prefix="follow") as pool:
-        running = [pool.submit(_follow, settings, each, stop, on_commit) for each in found]
-        if not contracts:
-            running.append(pool.submit(_keep, settings, stop))
+    hands: dict[ContractId | None, _Hand] = {}
+    if not contracts:
+        hands[None] = _Hand(partial(_keep, settings))
+    # Whether they changed since this process read them nobody knows.
+    read: tuple[object, ...] = ()
+    with ThreadPoolExecutor(_MOST, thread_name_prefix="follow") as pool:
         try:
-            wait(running, return_when=FIRST_EXCEPTION)
+            while not stop.is_set():
+                for name, each in all_contracts().items():
+                    if name not in hands and (name in named or not contracts):
+                        hands[name] = _Hand(partial(_follow, settings, each, on_commit), each)
+                _look_after(hands, pool)
+                read = _renewed(read)
+                stop.wait(_PAUSE_SECONDS)
         finally:
-            # One that fails for good must not be unseen behind the others.
-            stop.set()
-    for each in running:
-        each.result()
+            for hand in hands.values():
+                hand.stop.set()
 
 
-def _follow(settings: Settings, contract: Contract, stop: Event, on_commit: OnCommit) -> None:
+def _look_after(hands: "dict[ContractId | None, _Hand]", pool: ThreadPoolExecutor) -> None:
+    """Stop what is for a contract that is another by now, and begin what has not begun."""
+    known = all_contracts()
+    for name, hand in list(hands.items()):
+        if hand.contract is not None and hand.contract != known.get(hand.contract.id):
+            hand.stop.set()
+        if hand.has_ended(pool):
+            del hands[name]
+
+
+def _renewed(read: tuple[object, ...]) -> tuple[object, ...]:
+    """Take the contracts' files as they are now, if any has changed."""
+    try:
+        now = stamp()
+        if now != read:
+            read = now
+            read_again()
+    except (ConfigurationError, OSError, ValueError) as why:
+        logger("land").warning("contracts as before", why=str(why))
+    return read
+
+
+@dataclass(slots=True)
+class _Hand:
+    """One that does its work until told to stop, and when it fails rests and begins again."""
+
+    work: Callable[[Event], None]
+    contract: Contract | None = None
+    stop: Event = field(default_factory=Event)
+    _doing: Future[None] | None = None
+    _pause: float = 0.0
+    _rests_until: float = 0.0
+
+    def has_ended(self, pool: ThreadPoolExecutor) -> bool:
+        """See to it that it works; tell whether it was told to stop and has."""
+        if self._doing is not None and self._doing.done():
+            if (failed := self._doing.exception()) is not None:
+                self._rest(failed)
+            self._doing = None
+        if self._doing is not None or self.stop.is_set():
+            return self._doing is None
+        if clock.monotonic() >= self._rests_until:
+            self._doing = pool.submit(self.work, self.stop)
+        return False
+
+    def _rest(self, failed: BaseException) -> None:
+        name = self.contract.id if self.contract else "none"
+        if isinstance(failed, DependencyUnavailableError):
+            self._pause = _PAUSE_SECONDS
+            logger("land").warning("will try again", contract=name, why=str(failed))
+        else:
+            self._pause = min(max(2 * self._pause, _PAUSE_SECONDS), _LONGEST_SECONDS)
+            logger("land").error(
+                "will try again", contract=name, why=repr(failed),
+                again_in_seconds=self._pause, exc_info=failed,
+            )  # fmt: skip
+        self._rests_until = clock.monotonic() + self._pause
+
+
+def _follow(settings: Settings, contract: Contract, on_commit: OnCommit, stop: Event) -> None:
     store = wiring.store(settings)
-
-    def land() -> None:
-        if replay.is_due(opened(store, contract), contract):
-            replay.replay(contract.id, settings=settings)
-        with closing(wiring.bus(settings)) as bus:
-            lander = Lander(settings, contract, bus, store, partial(wiring.known, settings))
-            lander.on_commit = on_commit
-            lander.follow(stop)
-
-    _again_and_again(land, contract.id, stop)
+    if replay.is_due(opened(store, contract), contract):
+        replay.replay(contract.id, settings=settings)
+    with closing(wiring.bus(settings)) as bus:
+        lander = Lander(settings, contract, bus, store, partial(wiring.known, settings))
+        lander.on_commit = on_commit
+        lander.follow(stop)
 
 
 def _keep(settings: Settings, stop: Event) -> None:
     """Look for topics without a contract now and then."""
-
-    def keep() -> None:
+    while not stop.is_set():
         with closing(wiring.bus(settings)) as bus:
             for topic in unknown_topics(bus):
                 try:
@@ -66,14 +134,3 @@ def _keep(settings: Settings, stop: Event) -> None:
                 except DependencyUnavailableError as why:
                     logger("land").warning("not kept", topic=topic, why=str(why))
         stop.wait(LOOK_AGAIN_SECONDS)
-
-    _again_and_again(keep, "none", stop)
-
-
-def _again_and_again(work: Callable[[], None], contract: str, stop: Event) -> None:
-    while not stop.is_set():
-        try:
-            work()
-        except DependencyUnavailableError as silent:
-            logger("land").warning("will try again", contract=contract, why=str(silent))
-            stop.wait(_PAUSE_SECONDS)
