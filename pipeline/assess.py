@@ -76,7 +76,8 @@ def assess(settings: Settings | None = None) -> dict[str, object]:
     for claim in dossiers.claims(marts):
         try:
             dossier = dossiers.build(claim, marts)
-            if why := broken.get(dossier.project.enterprise_uscc):
+            about = {**asdict(dossier.project), "claim_id": claim}
+            if why := [each for each in broken if promises.concerns(each, about)]:
                 held[claim] = " ".join(map(promises.worded, why))
             elif _decide(store, dossier, code, versions):
                 decided.append(claim)

@@ -14,13 +14,13 @@ from contracts.model import Contract
 from contracts.schema import INSTANT, WARNINGS, batch_schema, landing_schema
 from contracts.suite import differ, second_opinion
 from contracts.violations import Kind
-from kernel import clock
+from kernel import canonical, clock
 from kernel.errors import ChecksFailedError
 from kernel.log import logger
 from pipeline import wiring
 from pipeline.settings import Settings, read_settings
 from pipeline.standing import mark_name
-from warehouse import attempts, quarantine
+from warehouse import attempts, quarantine, words
 from warehouse.store import TableHandle, TableStore
 
 TABLE = "audit_finding"
@@ -34,12 +34,15 @@ SCHEMA = pa.schema(
         ("gate", pa.list_(pa.string())),
         ("second_opinion", pa.list_(pa.string())),
         ("found_at", INSTANT),
-        # The newest word on a row counts: closed once both agree, or when a person took it on.
+        # The newest word on a row counts: closed once both agree.
         ("is_open", pa.bool_()),
-        ("who", pa.string()),
-        ("why", pa.string()),
     ]
 )
+CURE = (
+    "mend gate, suite or contract and audit again, or take it on with"
+    " `nplusx doctor waive ID --who … --why …`."
+)
+Finding = Mapping[str, object]
 Place = tuple[str, int, int, int]
 
 
@@ -55,7 +58,7 @@ def audit(settings: Settings | None = None) -> dict[str, object]:
             store.create(contract.table, landing_schema(contract), ("_month",))
             _recheck(settings, store, contract)
             audited[contract.id] = _audit(settings, store, contract)
-    left = open_findings(store)
+    left = [each for each in findings(store) if each["word"] is None]
     logger("audit").info("audited", rows=sum(audited.values()), findings=len(left))
     if left:
         first = left[0]
@@ -63,35 +66,26 @@ def audit(settings: Settings | None = None) -> dict[str, object]:
             f"Gate and second opinion disagree on {len(left)} rows; of the first the gate says"
             f" {first['gate']}, the second opinion {first['second_opinion']}.",
             where=f"{TABLE}, {'/'.join(map(str, _place_of(first)))}",
-            cure="mend gate, suite or contract and audit again, or take it on with"
-            " `nplusx audit --accept --who … --why …`.",
+            cure=CURE,
         )
     return {"rows": audited, "findings": len(left)}
 
 
-def findings(store: TableStore) -> list[dict[str, object]]:
-    """List the disagreements, each with the last word on it."""
+def findings(store: TableStore) -> list[Finding]:
+    """List the rows in dispute, each with an id and the word of who took it on, if somebody did."""
     if not store.exists(TABLE):
         return []
     rows = store.open(TABLE).dataset().to_table().sort_by("found_at").to_pylist()
-    return list({_place_of(row): row for row in rows}.values())
+    said = words.newest(store, words.OF_FINDINGS, clock.now())
+    disputed = [row for row in {_place_of(row): row for row in rows}.values() if row["is_open"]]
+    named = [(_id(row), row) for row in disputed]
+    return [{**row, "id": name, "word": said.get(name)} for name, row in named]
 
 
-def open_findings(store: TableStore) -> list[dict[str, object]]:
-    """List the disagreements on which the last word was not that they are settled."""
-    return [row for row in findings(store) if row["is_open"] is not False]
-
-
-def accept(who: str, why: str, settings: Settings | None = None) -> int:
-    """Settle every open finding by a person's word; the rows stay where they are."""
-    settings = settings or read_settings()
-    store = wiring.store(settings)
-    said = {"is_open": False, "who": who, "why": why, "found_at": clock.now()}
-    settled = [{**row, **said} for row in open_findings(store)]
-    if settled:
-        store.create(TABLE, SCHEMA)
-        store.open(TABLE).append(pa.Table.from_pylist(settled, schema=SCHEMA), {}, {})
-    return len(settled)
+def _id(row: Finding) -> str:
+    """Name a dispute by its row and both opinions: a person's word is of these and no others."""
+    opinions = row["gate"], row["second_opinion"]
+    return canonical.digest_of([row["contract"], _place_of(row), opinions])[:16]
 
 
 def _place_of(row: Mapping[str, object]) -> Place:
@@ -101,7 +95,7 @@ def _place_of(row: Mapping[str, object]) -> Place:
 
 def _recheck(settings: Settings, store: TableStore, contract: Contract) -> None:
     """Look again at rows in dispute; those on which both agree by now are settled."""
-    disputed = {_place_of(r) for r in open_findings(store) if r["contract"] == contract.id}
+    disputed = {_place_of(r) for r in findings(store) if r["contract"] == contract.id}
     if not disputed:
         return
     offsets = pa.array(sorted({offset for _, _, offset, _ in disputed}), pa.int64())
@@ -112,7 +106,7 @@ def _recheck(settings: Settings, store: TableStore, contract: Contract) -> None:
         for rows, prefix in ((landed, "_"), (refused, ""))
     )
     settled = [
-        {**_finding(contract, place, mine, theirs), "is_open": False, "why": "both agree now"}
+        {**_finding(contract, place, mine, theirs), "is_open": False}
         for place, mine, theirs, differ in _opinions(settings, contract, landed, refused)
         if not differ
     ]

@@ -143,7 +143,9 @@ def examine(settings: Settings | None = None) -> Health:
     ]
     said = words.newest(store, words.OF_FINDINGS, clock.now())
     known = tuple(
-        replace(each, word=said[each.id]) if each.lasts and each.id in said else each
+        replace(each, word=said[each.id])
+        if each.lasts and each.word is None and each.id in said
+        else each
         for each in findings
     )
     return Health(streams, behind, known, tuple(_notices(store, moment)), silent)
@@ -152,23 +154,26 @@ def examine(settings: Settings | None = None) -> Health:
 def waive(
     ids: Sequence[str], word: words.Word, settings: Settings | None = None
 ) -> tuple[Finding, ...]:
-    """Explain findings that stay for good, by name and reason; they are listed on, and not red."""
+    """Explain findings by name and reason; they are listed on, and not red."""
     settings = settings or read_settings()
-    there = {each.id: each for each in examine(settings).unexplained}
-    for each in ids:
-        if each not in there:
-            raise ConfigurationError(
-                f"The doctor finds nothing unexplained by the id {each!r}.",
-                cure="take ids from `nplusx doctor`.",
-            )
-        if not there[each].lasts:
-            raise ConfigurationError(
-                f"This is not for explaining: {there[each].what}", cure=there[each].cure
-            )
-    named = list(dict.fromkeys(ids))
-    told = [(each, words.WAIVED) for each in named]
+    there = examine(settings).unexplained
+    named = {found.id: found for each in ids for found in [_named(each, there)]}
+    told = [(name, words.WAIVED) for each in named.values() for name in each.about or (each.id,)]
     words.tell(wiring.store(settings), words.OF_FINDINGS, told, word)
-    return tuple(there[each] for each in named)
+    return tuple(named.values())
+
+
+def _named(prefix: str, there: Sequence[Finding]) -> Finding:
+    """Find what an id, or the beginning of one, names; what is not for explaining is refused."""
+    found = [each for each in there if prefix and each.id.startswith(prefix)]
+    if len({each.id for each in found}) != 1:
+        raise ConfigurationError(
+            f"The doctor finds {len(found) or 'nothing'} unexplained by the id {prefix!r}.",
+            cure="take a whole id from `nplusx doctor`.",
+        )
+    if not found[0].lasts:
+        raise ConfigurationError(f"This is not for explaining: {found[0].what}", cure=found[0].cure)
+    return found[0]
 
 
 def _equations(streams: Iterable[StreamHealth]) -> Iterator[Finding]:

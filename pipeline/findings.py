@@ -17,7 +17,7 @@ from contracts.model import Publisher
 from kernel import canonical, clock
 from kernel.errors import DependencyUnavailableError, NplusxError
 from kernel.ids import ContractId
-from pipeline import audit, promises, wiring
+from pipeline import audit, pack, promises, wiring
 from pipeline.intake import UNVERIFIED
 from pipeline.maintain import ATTEMPTED
 from pipeline.publish import RoundReport
@@ -42,11 +42,16 @@ class Finding:
     lasts: bool = False
     # Who explained it and why.
     word: Mapping[str, object] | None = None
+    # What bears names of its own: of these a word is said, so that it is of no others.
+    about: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
-        """Name the finding by its words: what changes is another finding."""
-        return canonical.digest(self.what.encode())[:_SHORT]
+        """Name the finding by what it is about, else by its words: what changes is another."""
+        if len(self.about) == 1:
+            return self.about[0]
+        said = canonical.dumps(self.about) if self.about else self.what.encode()
+        return canonical.digest(said)[:_SHORT]
 
 
 def lasting(what: str) -> Finding:
@@ -261,23 +266,20 @@ def stale_findings(streams: Iterable[StreamHealth], patience: timedelta) -> Iter
 
 
 def audit_findings(store: TableStore) -> Iterator[Finding]:
-    """Tell on how many rows gate and second opinion disagree, and who took others on."""
-    rows = audit.findings(store)
-    left = Counter(str(row["contract"]) for row in rows if row["is_open"] is not False)
-    for contract, count in sorted(left.items()):
+    """Tell on which rows gate and second opinion disagree, and who took others on."""
+    found: dict[tuple[str, bytes], list[str]] = {}
+    for each in audit.findings(store):
+        word = each["word"] if isinstance(each["word"], dict) else {}
+        said = canonical.dumps({name: word[name] for name in ("who", "why") if word})
+        found.setdefault((str(each["contract"]), said), []).append(str(each["id"]))
+    for (contract, said), rows in sorted(found.items()):
         yield Finding(
-            f"{contract}: gate and second opinion disagree on {count} rows.",
-            "mend gate, suite or contract and audit again, or take it on with"
-            " `nplusx audit --accept --who … --why …`.",
+            f"{contract}: gate and second opinion disagree on {len(rows)} rows.",
+            audit.CURE,
+            lasts=True,
+            word=pack.mapping(canonical.loads(said)) or None,
+            about=tuple(sorted(rows)),
         )
-    taken = Counter(
-        (str(row["contract"]), str(row["who"]), str(row["why"]))
-        for row in rows
-        if row["is_open"] is False and row["who"]
-    )
-    for (contract, who, why), count in sorted(taken.items()):
-        what = f"{contract}: gate and second opinion disagreed on {count} rows."
-        yield Finding(what, "", word={"who": who, "why": why})
 
 
 def lost_findings(store: TableStore) -> Iterator[Finding]:
@@ -300,11 +302,8 @@ def promise_findings(store: TableStore) -> Iterator[Finding]:
     """Tell of promises that whole tables break."""
     for each in promises.findings(store):
         if each["state"] == promises.OPEN:
-            yield Finding(
-                promises.worded(each),
-                "let the source send what is missing, or take it on with"
-                " `nplusx promises --accept --who … --why …`.",
-            )
+            name = str(each["id"])
+            yield Finding(promises.worded(each), promises.CURE, lasts=True, about=(name,))
 
 
 def ledger_findings(settings: Settings, store: TableStore) -> Iterator[Finding]:

@@ -8,14 +8,16 @@ from typing import TypeVar
 import pyarrow as pa
 
 from contracts.loader import all_contracts
-from contracts.model import Contract
+from contracts.model import Contract, Publisher
 from contracts.schema import INSTANT, landing_schema
 from contracts.violations import Kind
 from kernel import canonical, clock
 from kernel.errors import ChecksFailedError, ConfigurationError
+from kernel.ids import ContractId
 from kernel.log import logger
 from pipeline import wiring
 from pipeline.settings import Settings, read_settings
+from warehouse import words
 from warehouse.promises import Broken, Promises, links
 from warehouse.store import ConflictError, TableHandle, TableStore
 from warehouse.tables import Source
@@ -33,14 +35,18 @@ SCHEMA = pa.schema(
         ("key", pa.string()),
         ("rows", pa.int64()),
         ("example", pa.string()),
-        # Open; unchecked, for there is nothing to ask; settled, by itself or by who took it on.
+        # Open; unchecked, for there is nothing to ask; settled, for it was not found again.
         ("state", pa.string()),
-        ("who", pa.string()),
-        ("why", pa.string()),
         ("at", INSTANT),
     ]
 )
 OPEN, UNCHECKED, SETTLED = "open", "unchecked", "settled"
+CURE = (
+    "let the source send what is missing, or a newer version; or take it on with"
+    " `nplusx doctor waive ID --who … --why …`."
+)
+# By these a row of the county names what it is about.
+_NAMES = ("claim_id", "project_id", "enterprise_uscc")
 _RETRIES = 5
 _STATED = frozenset({str(Kind.FREQUENCY), str(Kind.ROWS)})
 Finding = Mapping[str, object]
@@ -49,35 +55,69 @@ Told = TypeVar("Told")
 
 def check(settings: Settings | None = None) -> dict[str, object]:
     """Ask every promise across rows whose tables have changed; fails while one is broken."""
-    settings = settings or read_settings()
+    return require_kept(listed((), settings or read_settings()))
+
+
+def listed(ids: Collection[str], settings: Settings) -> list[Finding]:
+    """Bring findings up to date and list them: all, or those whose ids begin like these."""
     look(settings)
-    standing = findings(wiring.store(settings))
-    broken = [each for each in standing if each["state"] == OPEN]
+    found = findings(wiring.store(settings))
+    for each in ids:
+        if not each or not any(str(finding["id"]).startswith(each) for finding in found):
+            raise ConfigurationError(
+                f"There is no finding {each!r}.", cure="take ids from `nplusx promises`."
+            )
+    return [each for each in found if not ids or str(each["id"]).startswith(tuple(ids))]
+
+
+def require_kept(found: Collection[Finding]) -> dict[str, object]:
+    """Fail if a promise is broken and nobody has taken it on."""
+    broken = [each for each in found if is_broken(each)]
     logger("promises").info("checked", broken=len(broken))
     if broken:
         raise ChecksFailedError(
             f"{len(broken)} promises across rows are broken. {worded(broken[0])}",
             where=f"{TABLE}, {broken[0]['id']}",
-            cure="let the source send what is missing, or a newer version; or take them on with"
-            " `nplusx promises --accept --who … --why …`.",
+            cure=CURE,
         )
-    return {"broken": 0, "unchecked": len(standing)}
+    explained = sum(each["word"] is not None for each in found)
+    return {"broken": 0, "explained": explained, "unchecked": len(found) - explained}
 
 
 def findings(store: TableStore) -> list[Finding]:
-    """List what is not settled, by its newest word."""
+    """List what is not settled, each with the word of who took it on, if somebody did."""
     if not store.exists(TABLE):
         return []
-    return [each for each in _newest(store.open(TABLE)).values() if each["state"] != SETTLED]
+    said = words.newest(store, words.OF_FINDINGS, clock.now())
+    return [
+        {**each, "word": said.get(identity)}
+        for identity, each in _newest(store.open(TABLE)).items()
+        if each["state"] != SETTLED
+    ]
 
 
-def holding(store: TableStore, contracts: Collection[str]) -> dict[str, list[Finding]]:
-    """Give, by enterprise, the broken promises of contracts: what rests on these must wait."""
-    found: dict[str, list[Finding]] = {}
-    for each in findings(store):
-        if each["state"] == OPEN and each["contract"] in contracts:
-            found.setdefault(str(each["enterprise"]), []).append(each)
-    return found
+def is_broken(finding: Finding) -> bool:
+    """Tell whether a promise is broken and nobody has taken it on."""
+    return finding["state"] == OPEN and finding["word"] is None
+
+
+def holding(store: TableStore, contracts: Collection[str]) -> list[Finding]:
+    """List the broken promises of contracts: what rests on these must wait."""
+    return [each for each in findings(store) if is_broken(each) and each["contract"] in contracts]
+
+
+def concerns(finding: Finding, claim: Mapping[str, object]) -> bool:
+    """Tell whether a claim rests on what breaks a promise.
+
+    A factory's rows are about that factory. What the county keeps is about the claim, the project
+    or the enterprise that it names; if it names none, about every claim.
+    """
+    if all_contracts()[ContractId(str(finding["contract"]))].publisher is Publisher.FACTORY:
+        return finding["enterprise"] == claim["enterprise_uscc"]
+    named = canonical.loads(str(finding["key"]))
+    return not isinstance(named, dict) or all(
+        named[name] == claim[name] for name in _NAMES if name in named
+    )
 
 
 def worded(finding: Finding) -> str:
@@ -86,28 +126,6 @@ def worded(finding: Finding) -> str:
     if finding["state"] == UNCHECKED:
         return f"{place}: {finding['code']} cannot be checked, for its source sends no such rows."
     return f"{place}: {finding['code']} {finding['key']} in {finding['rows']} rows."
-
-
-def accept(ids: Collection[str], who: str, why: str, settings: Settings | None = None) -> int:
-    """Settle findings, or all that are open, by a person's word; the rows stay as they are."""
-    store = wiring.store(settings or read_settings())
-    store.create(TABLE, SCHEMA)
-    return _tried(lambda: _accept(store, ids, who, why))
-
-
-def _accept(store: TableStore, ids: Collection[str], who: str, why: str) -> int:
-    handle = store.open(TABLE)
-    taken = [
-        each for each in findings(store) if (each["id"] in ids if ids else each["state"] == OPEN)
-    ]
-    if missing := sorted(set(ids) - {str(each["id"]) for each in taken}):
-        raise ConfigurationError(
-            f"No finding {missing[0]} is open.", cure="take ids from `nplusx promises`."
-        )
-    if taken:
-        said = {"state": SETTLED, "who": who, "why": why}
-        handle.append(_rows(handle, [{**each, **said} for each in taken]), {}, {})
-    return len(taken)
 
 
 def look(settings: Settings, only: Collection[str] = ()) -> None:
@@ -149,6 +167,8 @@ def _look(settings: Settings, store: TableStore, only: Collection[str]) -> None:
     news += _stated(
         store, [each for each in known.values() if not only or each.id in only], standing
     )
+    gone = {name: each for name, each in standing.items() if each["contract"] not in known}
+    news += _news({}, gone)
     if marks or news:
         handle.append(_rows(handle, news), marks, {"found": len(news)})
 
@@ -157,7 +177,9 @@ def _stated(
     store: TableStore, contracts: Iterable[Contract], standing: Mapping[str, Finding]
 ) -> Iterator[Finding]:
     """Ask how often and how many, which another table's rows may settle: each time anew."""
-    asked = [each for each in contracts if each.frequency or each.least_rows]
+    told = {each["contract"] for each in standing.values() if each["code"] in _STATED}
+    # A contract that promises nothing of the kind any more has broken nothing of it.
+    asked = [each for each in contracts if each.frequency or each.least_rows or each.id in told]
     if not asked:
         return
     everything = [each for each in all_contracts().values() if store.exists(each.table)]
@@ -211,7 +233,8 @@ def _found(promises: Promises, late: timedelta) -> Iterator[Finding]:
 
 def _finding(contract: Contract, broken: Broken, state: str) -> Finding:
     key = canonical.dumps(broken.key).decode()
-    said = [contract.id, broken.enterprise, broken.source, broken.code, key]
+    # A person's word is of this break: another one, or more of it, bears another name.
+    said = [contract.id, broken.enterprise, broken.source, broken.code, key, broken.seen]
     return {
         "id": canonical.digest_of(said)[:16],
         "contract": contract.id,
@@ -222,20 +245,17 @@ def _finding(contract: Contract, broken: Broken, state: str) -> Finding:
         "rows": broken.rows,
         "example": broken.example,
         "state": state,
-        "who": "",
-        "why": "",
     }
 
 
 def _news(found: Mapping[object, Finding], standing: Mapping[str, Finding]) -> Iterator[Finding]:
-    """Tell what is newly broken, and what settled itself; a person's word stands."""
+    """Tell what is newly broken, and what settled itself."""
     for identity, each in found.items():
-        before = standing.get(str(identity))
-        if before is None or (before["state"] == SETTLED and not before["who"]):
+        if standing.get(str(identity), {"state": SETTLED})["state"] == SETTLED:
             yield each
     for identity, each in standing.items():
         if each["state"] != SETTLED and identity not in found:
-            yield {**each, "state": SETTLED, "why": "not found again"}
+            yield {**each, "state": SETTLED}
 
 
 def _newest(handle: TableHandle) -> dict[str, Finding]:

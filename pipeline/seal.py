@@ -16,7 +16,7 @@ from kernel import canonical, clock
 from kernel.errors import ChecksFailedError, NplusxError, TamperingError, as_one
 from kernel.log import logger
 from pipeline import dossier as dossiers
-from pipeline import pack, parties, wiring
+from pipeline import pack, parties, promises, wiring
 from pipeline.assess import decisions
 from pipeline.dossier import Place
 from pipeline.settings import Settings, read_settings
@@ -41,16 +41,24 @@ order by _topic, _partition, _offset, _row
 
 
 def seal(settings: Settings | None = None) -> dict[str, object]:
-    """Pack and chain every decision that counts and is not sealed yet."""
+    """Pack and chain every decision that counts, is not sealed yet and is not held."""
     settings = settings or read_settings()
     store = wiring.store(settings)
     done = _sealed(store)
     sealed: list[str] = []
     failed: dict[str, NplusxError] = {}
+    # A promise may have broken since the decision.
+    held: dict[str, str] = {}
+    promises.look(settings, dossiers.contracts())
+    broken = promises.holding(store, dossiers.contracts())
     for row in decisions(store):
         if row["decision_digest"] in done:
             continue
         claim = str(row["claim_id"])
+        about = {**row, "enterprise_uscc": row["enterprise"]}
+        if why := [each for each in broken if promises.concerns(each, about)]:
+            held[claim] = " ".join(map(promises.worded, why))
+            continue
         try:
             _seal(settings, store, row)
             sealed.append(claim)
@@ -58,10 +66,10 @@ def seal(settings: Settings | None = None) -> dict[str, object]:
             # One claim whose evidence does not hold must not keep the others waiting.
             failed[claim] = wrong
             _note(store, str(row["decision_digest"]), wrong.what)
-    logger("seal").info("sealed", packs=len(sealed), failed=len(failed))
+    logger("seal").info("sealed", packs=len(sealed), failed=len(failed), held=len(held))
     if failed:
         raise as_one(failed)
-    return {"sealed": sealed}
+    return {"sealed": sealed, "held": held}
 
 
 def pack_path(settings: Settings, row: Row) -> Path:

@@ -5,7 +5,6 @@ from typing import Annotated
 import typer
 
 from kernel import canonical, clock
-from kernel.errors import ConfigurationError
 from pipeline.console import day_end, facts, say, table
 
 
@@ -60,14 +59,16 @@ def doctor(
 
 
 def waive(
-    ids: Annotated[list[str], typer.Argument(help="Ids, as `nplusx doctor` shows them.")],
+    ids: Annotated[
+        list[str], typer.Argument(help="Ids, as `nplusx doctor` shows them, or how they begin.")
+    ],
     who: Annotated[str, typer.Option(help="Who takes it on themselves.")],
     why: Annotated[str, typer.Option(help="For what reason.")],
     until: Annotated[
         str, typer.Option(help="Last day on which it holds, as 2026-12-31; left out: for good.")
     ] = "",
 ) -> None:
-    """Explain a gap or a hole that stays: it is listed on, and the doctor is no longer red."""
+    """Explain a finding that stays: it is listed on, and the doctor is no longer red."""
     from pipeline import doctor as stage
     from warehouse.words import Word
 
@@ -76,57 +77,36 @@ def waive(
         say(f"{each.id} {each.what} explained by {who}: {why}")
 
 
-def audit(
-    accept: Annotated[
-        bool, typer.Option("--accept", help="Take on every open disagreement; asks who and why.")
-    ] = False,
-    who: Annotated[str, typer.Option(help="Who takes it on.")] = "",
-    why: Annotated[str, typer.Option(help="For what reason.")] = "",
-) -> None:
+def audit() -> None:
     """Let Great Expectations judge what the gate judged; exit 1 while they disagree on a row."""
     from pipeline import audit as stage
 
-    if accept:
-        if not (who and why):
-            raise ConfigurationError(
-                "Nobody took it on.", where="--accept", cure="give --who and --why."
-            )
-        facts("审计 audit", {"settled": stage.accept(who, why)})
-        return
     facts("审计 audit", stage.audit())
 
 
 def promises(
-    accept: Annotated[
-        bool, typer.Option("--accept", help="Take on findings, or all open ones; asks who and why.")
-    ] = False,
-    ids: Annotated[list[str] | None, typer.Argument(help="Which ones to take on.")] = None,
-    who: Annotated[str, typer.Option(help="Who takes them on.")] = "",
-    why: Annotated[str, typer.Option(help="For what reason.")] = "",
+    ids: Annotated[list[str] | None, typer.Argument(help="Ask of these only.")] = None,
 ) -> None:
     """Ask what is promised across rows: references, one content a version; exit 1 if broken."""
     from pipeline import promises as stage
-    from pipeline import wiring
     from pipeline.settings import read_settings
 
     settings = read_settings()
-    if accept:
-        if not (who and why):
-            raise ConfigurationError(
-                "Nobody took it on.", where="--accept", cure="give --who and --why."
-            )
-        facts("跨行承诺 promises", {"settled": stage.accept(ids or (), who, why, settings)})
-        return
-    stage.look(settings)
+    listed = stage.listed(ids or (), settings)
     table(
         "跨行承诺 promises",
         ("id", "state", "what", "example"),
         [
-            (str(each["id"]), str(each["state"]), stage.worded(each), str(each["example"]))
-            for each in stage.findings(wiring.store(settings))
+            (
+                str(each["id"]),
+                "explained" if each["word"] else str(each["state"]),
+                stage.worded(each),
+                str(each["example"]),
+            )
+            for each in listed
         ],
     )
-    facts("跨行承诺 promises", stage.check(settings))
+    facts("跨行承诺 promises", stage.require_kept(listed))
 
 
 def register(app: typer.Typer) -> None:

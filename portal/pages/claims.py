@@ -23,6 +23,7 @@ from registry.people import Role, User
 from warehouse import ledger
 from warehouse.store import TableStore
 
+_FILED = "mart__claim_project"
 router = APIRouter()
 Reader = Annotated[User, Depends(only(Role.PLATFORM, Role.FACTORY, Role.AUDITOR, Role.LEADER))]
 
@@ -32,7 +33,7 @@ def claims(request: Request, user: Reader) -> Response:
     """List the decisions that the reader may see."""
     settings = request.app.state.settings
     found = _visible(request, user)
-    titles = _texts(wiring.store(settings), "mart__claim_project", "title")
+    titles = _texts(wiring.store(settings), _FILED, "title")
     names = _enterprises(settings)
     rows = [
         {
@@ -63,7 +64,7 @@ def one_claim(request: Request, user: Reader, claim: str) -> Response:
     store = wiring.store(settings)
     text = row["decision"]
     decision = canonical.loads(text if isinstance(text, bytes) else b"")
-    titles = _texts(store, "mart__claim_project", "title", claim)
+    titles = _texts(store, _FILED, "title", claim)
     values = {
         "user": user,
         "row": row,
@@ -97,13 +98,21 @@ def _visible(request: Request, user: User) -> list[Row]:
 def _waiting(request: Request, user: User) -> list[str]:
     """Say which broken promises keep claims of whom the reader may see waiting."""
     mine = enterprise_filter(user)
-    broken = promises.holding(wiring.store(request.app.state.settings), dossiers.contracts())
-    return [
-        promises.worded(each)
-        for enterprise, found in sorted(broken.items())
-        if mine in {None, enterprise}
-        for each in found
-    ]
+    store = wiring.store(request.app.state.settings)
+    broken = promises.holding(store, dossiers.contracts())
+    if mine is not None:
+        claims = _filed(store, mine)
+        broken = [each for each in broken if any(promises.concerns(each, c) for c in claims)]
+    return [promises.worded(each) for each in broken]
+
+
+def _filed(store: TableStore, enterprise: str) -> list[Row]:
+    """Name an enterprise's claims and their projects; and itself, which may have none yet."""
+    found: list[Row] = [{"enterprise_uscc": enterprise, "project_id": None, "claim_id": None}]
+    if store.exists(_FILED):
+        mine = pc.field("enterprise_uscc") == enterprise
+        found += store.open(_FILED).dataset().to_table(list(found[0]), filter=mine).to_pylist()
+    return found
 
 
 def _find(request: Request, user: User, claim: str) -> Row:

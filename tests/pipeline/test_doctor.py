@@ -1,5 +1,6 @@
 """The doctor: each thing that can be wrong is found, and nothing is when all is well."""
 
+import itertools
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from datetime import timedelta
@@ -14,6 +15,7 @@ from kernel import canonical, clock
 from kernel.errors import ChecksFailedError, ConfigurationError, TamperingError
 from pipeline import audit as auditing
 from pipeline import land as landing
+from pipeline import promises
 from pipeline.doctor import Health, examine, waive
 from pipeline.publish import RoundReport, StreamReport
 from pipeline.seal import pack_path
@@ -227,19 +229,46 @@ def test_what_does_not_add_up_cannot_be_explained_away(world: World) -> None:
 def test_a_disagreement_of_the_audit_is_red_until_a_person_takes_it_on(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world.send(CONTRACT, row(CONTRACT))
+    world.send(CONTRACT, row(CONTRACT), row(CONTRACT, payment_id="P2"))
     world.land()
     monkeypatch.setattr(
         auditing, "second_opinion", lambda rows, *_: [{"paid_on.minimum"}] * rows.num_rows
     )
-    with pytest.raises(ChecksFailedError, match="disagree on 1 rows"):
+    with pytest.raises(ChecksFailedError, match="disagree on 2 rows"):
         auditing.audit(world.settings)
-    assert look(world).findings == (f"{CONTRACT}: gate and second opinion disagree on 1 rows.",)
-    auditing.accept("auditor", "a rounding of the source", world.settings)
+    (finding,) = look(world).unexplained
+    assert finding.what == f"{CONTRACT}: gate and second opinion disagree on 2 rows."
+    word = words.Word("auditor", "a rounding of the source", clock.now())
+    waive([finding.id], word, world.settings)
     health = look(world)
     assert health.ok
     (taken,) = health.found
     assert taken.word == {"who": "auditor", "why": "a rounding of the source"}
+    assert auditing.audit(world.settings)["findings"] == 0
+    # It was said of those rows, and of no others.
+    world.send(CONTRACT, row(CONTRACT, payment_id="P3"))
+    world.land()
+    with pytest.raises(ChecksFailedError, match="disagree on 1 rows"):
+        auditing.audit(world.settings)
+    assert sorted(each.word is None for each in look(world).found) == [False, True]
+
+
+def test_an_id_may_be_cut_short_where_only_one_begins_so(world: World) -> None:
+    order = "erp.sales_order.v1"
+    for number in range(20):
+        for text in "AB":
+            world.send(order, row(order, order_id=f"SO{number}", order_no=text))
+    world.land()
+    promises.look(world.settings)
+    ids = sorted(each.id for each in look(world).unexplained)
+    word = words.Word("engineer", "known", clock.now())
+    # Of so many ids two at least begin with one digit.
+    shared = next(a[0] for a, b in itertools.pairwise(ids) if a[0] == b[0])
+    for vague in ("", shared, "nothing"):
+        with pytest.raises(ConfigurationError, match="unexplained by the id"):
+            waive([vague], word, world.settings)
+    (named,) = waive([ids[0][:8]], word, world.settings)
+    assert named.id == ids[0]
 
 
 def test_a_factorys_source_of_which_nothing_comes_is_stale_and_an_authoritys_is_not(

@@ -11,14 +11,16 @@ from bus import memory
 from bus.envelope import Batch
 from contracts.loader import all_contracts, find, parse
 from contracts.model import Contract
-from kernel.errors import ChecksFailedError, ConfigurationError
+from kernel import clock
+from kernel.errors import ChecksFailedError
 from kernel.ids import Stream
 from pipeline import promises
 from pipeline.assess import assess, decisions
-from pipeline.doctor import examine
+from pipeline.doctor import examine, waive
 from pipeline.refine import refine
 from tests.pipeline.world import CLAIM, FACTORY, World, row, send_books, send_dossier
 from tests.rows import arrow_rows
+from warehouse import words
 
 LINE, ORDER = "erp.sales_order_line.v1", "erp.sales_order.v1"
 INVOICE = "erp.purchase_invoice.v1"
@@ -44,9 +46,17 @@ def line(world: World, number: str, order_id: str, **changes: object) -> None:
 
 
 def look(world: World) -> list[tuple[object, object, object]]:
+    """Ask anew, and list what nobody has taken on."""
     world.land()
     promises.look(world.settings)
-    return [(f["state"], f["code"], f["key"]) for f in promises.findings(world.store)]
+    found = promises.findings(world.store)
+    return [(f["state"], f["code"], f["key"]) for f in found if f["word"] is None]
+
+
+def take_on(world: World) -> None:
+    """Let a person take on all that is open."""
+    ids = [each.id for each in examine(world.settings).unexplained]
+    waive(ids, words.Word("auditor", "known", clock.now()), world.settings)
 
 
 def test_a_reference_may_be_late_and_is_broken_once_its_stream_has_gone_on(world, later) -> None:
@@ -71,7 +81,7 @@ def test_a_reference_may_be_late_and_is_broken_once_its_stream_has_gone_on(world
     # It comes after all: the finding settles itself.
     order(world, "SO2")
     assert look(world) == []
-    assert promises.check(world.settings) == {"broken": 0, "unchecked": 0}
+    assert promises.check(world.settings) == {"broken": 0, "explained": 0, "unchecked": 0}
 
 
 def test_a_newer_version_that_names_another_mends_a_reference(world, later) -> None:
@@ -96,8 +106,8 @@ def test_a_source_that_sends_no_such_rows_is_told_once_and_nobody_waits(world, l
     later(30)
     line(world, "L3", "SO3")
     assert look(world) == [("unchecked", "order_id.reference", "{}")]
-    assert promises.check(world.settings) == {"broken": 0, "unchecked": 1}
-    assert promises.holding(world.store, {LINE}) == {}
+    assert promises.check(world.settings) == {"broken": 0, "explained": 0, "unchecked": 1}
+    assert promises.holding(world.store, {LINE}) == []
     # A stream that has just begun has its time too.
     order(world, "SO1")
     assert look(world) == []
@@ -120,13 +130,14 @@ def test_very_many_of_one_source_are_told_as_one(
     assert look(world) == many
     (finding,) = promises.findings(world.store)
     assert finding["rows"] == 4
-    # Who takes these on takes on no others: one more is another finding.
-    promises.accept([], "auditor", "known", world.settings)
+    # Who takes these on takes on no others, though they be as many.
+    take_on(world)
     assert look(world) == []
+    order(world, "MISSING0")
     line(world, "L4", "MISSING4")
     later(30)
     order(world, "SO3")
-    assert [key for _, _, key in look(world)] == ['{"different":4}']
+    assert look(world) == many
 
 
 def test_columns_that_name_one_row_go_together(world, later) -> None:
@@ -221,18 +232,21 @@ def test_the_claims_of_that_enterprise_wait_and_no_others(world: World) -> None:
     assert "invoice_id.version" in held[CLAIM]
     assert decisions(world.store) == []
     # What another enterprise breaks holds nothing back here.
-    assert list(promises.holding(world.store, {INVOICE})) == [FACTORY]
-    assert promises.holding(world.store, {ORDER}) == {}
-    (finding,) = promises.findings(world.store)
-    with pytest.raises(ConfigurationError, match="No finding nothing"):
-        promises.accept(["nothing"], "auditor", "seen", world.settings)
-    assert promises.accept([str(finding["id"])], "auditor", "seen", world.settings) == 1
-    # A person's word stands, whatever else lands.
+    assert [f["enterprise"] for f in promises.holding(world.store, {INVOICE})] == [FACTORY]
+    assert promises.holding(world.store, {ORDER}) == []
+    (finding,) = examine(world.settings).unexplained
+    waive([finding.id[:5]], words.Word("auditor", "seen", clock.now()), world.settings)
+    # A person's word stands, whatever else lands, and is told on.
     world.send(INVOICE, row(INVOICE, invoice_id="PY", buyer_uscc=FACTORY))
     world.land()
     refine()
     assert assess()["decided"] == [CLAIM]
-    assert promises.accept([], "auditor", "again", world.settings) == 0
+    health = examine(world.settings)
+    assert health.ok
+    (told,) = health.found
+    assert told.id == finding.id
+    assert told.word is not None
+    assert (told.word["who"], told.word["why"]) == ("auditor", "seen")
 
 
 def test_what_has_not_changed_is_not_asked_again(world: World, monkeypatch) -> None:
@@ -263,8 +277,28 @@ def test_a_stream_that_is_silent_while_its_source_goes_on_breaks_its_frequency(
     assert look(world) == []
     order(world, "SO2")
     assert look(world) == [("open", "frequency", "{}")]
-    assert list(promises.holding(world.store, {LINE})) == [FACTORY]
+    assert [f["enterprise"] for f in promises.holding(world.store, {LINE})] == [FACTORY]
+    # Who takes on a silence takes on no later one.
+    take_on(world)
+    assert look(world) == []
     line(world, "L2", "SO1")
+    assert look(world) == []
+    later(100)
+    order(world, "SO3")
+    assert look(world) == [("open", "frequency", "{}")]
+    # Nothing is promised any more.
+    monkeypatch.setattr(promises, "all_contracts", all_contracts)
+    assert look(world) == []
+
+
+def test_a_contract_that_is_gone_promises_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order(world, "SO1", order_no="A")
+    order(world, "SO1", order_no="B")
+    assert len(look(world)) == 1
+    left = {name: each for name, each in all_contracts().items() if name not in {ORDER, LINE}}
+    monkeypatch.setattr(promises, "all_contracts", lambda: left)
     assert look(world) == []
 
 
@@ -280,8 +314,42 @@ def test_too_few_rows_of_a_source_break_their_number(
     monkeypatch.setattr(promises, "all_contracts", lambda: contracts)
     order(world, "SO1")
     assert look(world) == [("open", "rows", "{}")]
+    # Neither another version of an object nor one that was deleted is one more.
+    order(world, "SO1", updated_at="2024-06-02T08:00:00Z")
+    assert look(world) == [("open", "rows", "{}")]
     order(world, "SO2")
     assert look(world) == []
+    world.send(ORDER, {"order_id": "SO2", "_op": "delete"})
+    assert look(world) == [("open", "rows", "{}")]
+    # Fewer than those that somebody took on are another finding.
+    take_on(world)
+    world.send(ORDER, {"order_id": "SO1", "_op": "delete"})
+    assert look(world) == [("open", "rows", "{}")]
+
+
+def test_a_third_content_is_another_break_and_one_told_again_is_not(world: World) -> None:
+    order(world, "SO1", order_no="A")
+    order(world, "SO1", order_no="B")
+    assert len(look(world)) == 1
+    take_on(world)
+    order(world, "SO1", order_no="A")
+    assert look(world) == []
+    order(world, "SO1", order_no="C")
+    assert [code for _, code, _ in look(world)] == ["order_id.version"]
+
+
+def test_another_row_that_names_what_has_not_come_is_another_break(world: World, later) -> None:
+    order(world, "SO1")
+    line(world, "L1", "SO9")
+    later(30)
+    order(world, "SO2")
+    broken = look(world)
+    assert len(broken) == 1
+    take_on(world)
+    line(world, "L1", "SO9")
+    assert look(world) == []
+    line(world, "L2", "SO9")
+    assert look(world) == broken
 
 
 def test_two_looks_at_once_tell_a_finding_once(
