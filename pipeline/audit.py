@@ -1,8 +1,9 @@
 """Audit: Great Expectations as the second opinion on what the gate decided; landing never waits."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from math import inf
 from pathlib import Path
 
 import pyarrow as pa
@@ -44,6 +45,11 @@ CURE = (
 )
 Finding = Mapping[str, object]
 Place = tuple[str, int, int, int]
+# Rows that landed, and rows that were refused.
+_Both = tuple[pa.Table, pa.Table]
+_PLACED = pa.schema(
+    [quarantine.SCHEMA.field(name) for name in ("topic", "partition", "offset", "row")]
+)
 
 
 def audit(settings: Settings | None = None) -> dict[str, object]:
@@ -98,16 +104,10 @@ def _recheck(settings: Settings, store: TableStore, contract: Contract) -> None:
     disputed = {_place_of(r) for r in findings(store) if r["contract"] == contract.id}
     if not disputed:
         return
-    offsets = pa.array(sorted({offset for _, _, offset, _ in disputed}), pa.int64())
-    landed = store.open(contract.table).dataset().to_table(filter=pc.field("_offset").isin(offsets))
-    refused = attempts.quarantined(store, quarantine.SCHEMA)
-    landed, refused = (
-        rows.filter(pa.array([place in disputed for place in _places(rows, prefix)], pa.bool_()))
-        for rows, prefix in ((landed, "_"), (refused, ""))
-    )
+    both = _at(store, store.open(contract.table), contract, disputed)
     settled = [
         {**_finding(contract, place, mine, theirs), "is_open": False}
-        for place, mine, theirs, differ in _opinions(settings, contract, landed, refused)
+        for place, mine, theirs, differ in _opinions(settings, contract, *both)
         if not differ
     ]
     if settled:
@@ -123,11 +123,12 @@ def _audit(settings: Settings, store: TableStore, contract: Contract) -> int:
     findings = store.open(TABLE)
     landing = store.open(contract.table)
     marks: dict[str, int] = {}
-    landed: list[pa.Table] = []
-    refused: list[pa.Table] = []
+    firsts: dict[tuple[str, int], int] = {}
+    portions: list[_Both] = []
     for topic, partition in _partitions(landing):
         mark = f"audit/{topic}/{partition}"
         first, end = findings.mark(mark) or 0, landing.mark(mark_name(topic, partition)) or 0
+        firsts[topic, partition] = first
         here = _Span(topic, partition, first, end)
         rows = _slice(landing, here, settings.audit.rows)
         if rows.num_rows >= settings.audit.rows:
@@ -140,15 +141,74 @@ def _audit(settings: Settings, store: TableStore, contract: Contract) -> int:
             held = held.filter(pc.field("offset") < here.end)
         if here.end > first:
             marks[mark] = here.end
-            landed.append(rows)
-            refused.append(held)
+            portions.append((rows, held))
+    mark = f"audit/replays/{contract.table}"
+    ids, until = _replays(landing, findings.mark(mark) or 0, settings.audit.rows)
+    if ids:
+        marks[mark] = until
+        # What the watermark has not passed yet is looked at in its turn.
+        places = {
+            each for each in _places_of(store, contract, ids) if each[2] < firsts.get(each[:2], inf)
+        }
+        portions.append(_at(store, landing, contract, places))
     if not marks:
         return 0
-    opinions = _opinions(settings, contract, pa.concat_tables(landed), pa.concat_tables(refused))
-    found = [_finding(contract, *each[:3]) for each in opinions if each[3]]
-    rows = pa.Table.from_pylist(found, schema=SCHEMA)
-    findings.append(rows, marks, {"contract": contract.id})
-    return sum(each.num_rows for each in (*landed, *refused))
+    landed, refused = (pa.concat_tables(each) for each in zip(*portions, strict=True))
+    both = _by_this_version(landing, contract, landed, refused)
+    found = [
+        _finding(contract, *each[:3]) for each in _opinions(settings, contract, *both) if each[3]
+    ]
+    findings.append(pa.Table.from_pylist(found, schema=SCHEMA), marks, {"contract": contract.id})
+    return sum(each.num_rows for each in both)
+
+
+def _replays(landing: TableHandle, since: int, most: int) -> tuple[set[str], int]:
+    """Name rows that replays landed after a version, about as many as allowed, and the last one."""
+    ids: set[str] = set()
+    for commit in landing.commits():
+        if commit.version > since and isinstance(those := commit.facts.get("replayed"), list):
+            ids.update(map(str, those))
+            since = commit.version
+        if len(ids) >= most:
+            break
+    return ids, since
+
+
+def _places_of(store: TableStore, contract: Contract, ids: set[str]) -> set[Place]:
+    """Tell where quarantined rows stand, by their ids."""
+    named = pc.field("id").isin(pa.array(sorted(ids), pa.string()))
+    where = (pc.field("contract") == contract.id) & named
+    return set(_places(attempts.visible(store, quarantine.QUARANTINE, _PLACED, where), ""))
+
+
+def _at(store: TableStore, landing: TableHandle, contract: Contract, places: set[Place]) -> _Both:
+    """Take the rows at these places, landed and refused; a whole record's are all of its rows."""
+    offsets = pa.array(sorted({offset for _, _, offset, _ in places}), pa.int64())
+    mine = (pc.field("contract") == contract.id) & pc.field("offset").isin(offsets)
+    landed = landing.dataset().to_table(filter=pc.field("_offset").isin(offsets))
+    refused = _readable(attempts.quarantined(store, quarantine.SCHEMA, where=mine))
+
+    def is_there(at: Place) -> bool:
+        return not places.isdisjoint({at, (*at[:3], quarantine.WHOLE_RECORD)})
+
+    return _kept(landed, "_", is_there), _kept(refused, "", is_there)
+
+
+def _kept(rows: pa.Table, prefix: str, is_wanted: Callable[[Place], bool]) -> pa.Table:
+    return rows.filter(pa.array(list(map(is_wanted, _places(rows, prefix))), pa.bool_()))
+
+
+def _by_this_version(
+    landing: TableHandle, contract: Contract, landed: pa.Table, refused: pa.Table
+) -> _Both:
+    """Leave out what an earlier version of the contract judged: this one's suite asks otherwise."""
+    commit_of = attempts.landed_by(landing.commits())
+
+    def is_mine(place: Place) -> bool:
+        commit = commit_of(*place)
+        return commit is not None and commit.facts.get("contract_digest") == contract.digest
+
+    return _kept(landed, "_", is_mine), _kept(refused, "", is_mine)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,11 +255,15 @@ def _refused(store: TableStore, contract: Contract, span: _Span) -> pa.Table:
         & (pc.field("partition") == span.partition)
         & (pc.field("offset") >= span.first)
         & (pc.field("offset") < span.end)
-        & (pc.field("row") != quarantine.WHOLE_RECORD)
     )
-    # What is no row at all cannot be judged a second time.
-    readable = [Kind.UNDECODABLE not in reasons for reasons in rows["reasons"].to_pylist()]
-    return rows.filter(pa.array(readable, pa.bool_()))
+    return _readable(rows)
+
+
+def _readable(refused: pa.Table) -> pa.Table:
+    """Leave out what is no row: it cannot be judged a second time."""
+    told = zip(refused["row"].to_pylist(), refused["reasons"].to_pylist(), strict=True)
+    rows = [at != quarantine.WHOLE_RECORD and Kind.UNDECODABLE not in why for at, why in told]
+    return refused.filter(pa.array(rows, pa.bool_()))
 
 
 def _opinions(

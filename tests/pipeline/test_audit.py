@@ -1,13 +1,21 @@
 """Audit: Great Expectations agrees row by row; a disagreement keeps the task red."""
 
+import re
+
 import pyarrow as pa
 import pytest
 
+from contracts.loader import all_contracts, find, parse
 from contracts.violations import Kind
 from kernel.errors import ChecksFailedError
+from kernel.evidence import SigningKey
 from pipeline import audit as auditing
+from pipeline import wiring
 from pipeline.audit import audit, docs_folder
-from tests.pipeline.world import World, row
+from pipeline.replay import replay
+from registry.keys import save_key
+from tests.pipeline.world import AGENTS, LONG_AGO, World, row
+from tests.rows import FACTORY
 from warehouse import quarantine
 
 INVOICE = "erp.purchase_invoice.v1"
@@ -78,6 +86,67 @@ def test_many_refused_rows_are_audited_in_bounded_slices(
     looked = [sum(audit()["rows"].values()) for _ in range(4)]
     assert sum(looked) == 8
     assert max(looked) <= 4
+
+
+def _next_version(monkeypatch: pytest.MonkeyPatch, old: str, new: str) -> None:
+    """Let the contract's next version say something else."""
+    text = find(INVOICE).text
+    assert old in text
+    newer = parse(
+        re.sub("version: 1.*", "version: 1.9.0", text, count=1).replace(old, new), INVOICE
+    )
+    monkeypatch.setitem(all_contracts(), newer.id, newer)
+
+
+def _contrary(rows: pa.Table, *_: object) -> list[set[str]]:
+    return [{"net_amount.minimum"} for _ in range(rows.num_rows)]
+
+
+def test_what_a_replay_landed_gets_a_second_opinion(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.send(INVOICE, row(INVOICE), row(INVOICE, line_no=2, currency="cny"))
+    world.send(INVOICE, row(INVOICE, line_no=3), row(INVOICE, line_no=4, currency="cny"))
+    world.keys[FACTORY] = SigningKey(b"\x09" * 32)
+    world.send(INVOICE, row(INVOICE, line_no=5), row(INVOICE, line_no=6, currency="x"))
+    world.land()
+    assert audit()["rows"] == {INVOICE: 4}
+    # Two rows are good by the next version, and the last record's key is registered by now.
+    _next_version(monkeypatch, "^[A-Z]{3}$", "^[A-Za-z]{3}$")
+    save_key(wiring.registry(world.settings), AGENTS[FACTORY], world.keys[FACTORY].public, LONG_AGO)
+    assert replay(INVOICE).accepted == 3
+    monkeypatch.setattr(auditing, "second_opinion", _contrary)
+    with pytest.raises(ChecksFailedError, match="disagree on 4 rows"):
+        audit()
+    found = sorted((r["offset"], r["row"]) for r in auditing.findings(world.store))
+    assert found == [(0, 1), (1, 1), (2, 0), (2, 1)]
+    monkeypatch.undo()
+    monkeypatch.setenv("NPLUSX_STATE_DIR", str(world.settings.state_dir))
+    _next_version(monkeypatch, "^[A-Z]{3}$", "^[A-Za-z]{3}$")
+    assert audit() == {"rows": {INVOICE: 0}, "findings": 0}
+
+
+def test_what_a_replay_landed_before_the_audit_came_there_is_audited_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.send(INVOICE, row(INVOICE, currency="cny"))
+    world.land()
+    _next_version(monkeypatch, "^[A-Z]{3}$", "^[A-Za-z]{3}$")
+    assert replay(INVOICE).accepted == 1
+    assert audit()["rows"] == {INVOICE: 1}
+    assert audit()["rows"] == {INVOICE: 0}
+
+
+def test_rows_that_an_earlier_version_judged_are_not_judged_by_the_present_one(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.send(INVOICE, row(INVOICE), row(INVOICE, line_no=2, currency="cny"))
+    world.land()
+    _next_version(monkeypatch, "minimum: '2000-01-01'", "minimum: '2099-01-01'")
+    assert audit() == {"rows": {INVOICE: 0}, "findings": 0}
+    world.send(INVOICE, row(INVOICE, line_no=3))
+    world.land()
+    assert audit() == {"rows": {INVOICE: 1}, "findings": 0}
 
 
 def test_a_quarantined_row_keeps_all_its_reasons_and_its_key(world: World) -> None:
