@@ -52,8 +52,7 @@ def past(files: pack.Files) -> Past:
     held: dict[Place, dict[int, str]] = {}
     with of_its_form(pack.HELD):
         for each in map(mapping, listing(canonical.loads(files[pack.HELD]))):
-            word = mapping(each["waiver"] or {})
-            said = f"waived by {word['who']}: {word['why']}" if word else ""
+            said = _waived(mapping(each["waiver"])) if each["waiver"] is not None else ""
             held.setdefault(_place(each), {})[int(str(each["row"]))] = said
     commits: dict[str, list[Commit]] = {}
     with of_its_form(pack.COMMITS):
@@ -63,6 +62,14 @@ def past(files: pack.Files) -> Past:
             commit = Commit(int(str(each["version"])), facts, at)
             commits.setdefault(str(each["table"]), []).append(commit)
     return Past(held, {table: landed_by(made) for table, made in commits.items()})
+
+
+def _waived(word: Mapping[str, object]) -> str:
+    """Tell who waived a row and why; a word of nobody or without a reason is none."""
+    who, why = word["who"], word["why"]
+    if not (isinstance(who, str) and who.strip() and isinstance(why, str) and why.strip()):
+        raise TamperingError("A waiver names nobody or gives no reason.", where=pack.HELD)
+    return f"waived by {who}: {why}"
 
 
 @dataclass(frozen=True, slots=True)

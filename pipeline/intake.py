@@ -1,7 +1,7 @@
 """Records of the bus in, rows out: landed, quarantined with reasons, or a proven repeat."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -36,14 +36,7 @@ from warehouse.landing import (
 from warehouse.quarantine import WHOLE_RECORD, Refused
 
 # What libraries raise on values that no promise foresaw: huge, nested, of foreign types.
-_UNREADABLE = (
-    ArithmeticError,
-    LookupError,
-    RecursionError,
-    TypeError,
-    ValueError,
-    pa.ArrowException,
-)
+_ODD = (ArithmeticError, LookupError, RecursionError, TypeError, ValueError, pa.ArrowException)
 # Begins the stream of a record that nobody has proven to be of.
 UNVERIFIED = "unverified/"
 # Below so many, bodies are read one by one rather than halved again to find the odd one.
@@ -63,6 +56,8 @@ class Taken:
     rows: int = 0
     refused_rows: int = 0
     drift: frozenset[Drift] = frozenset()
+    # When it is judged again: the rows that wait in quarantine. The others have landed.
+    waits: Collection[int] = frozenset()
 
     @property
     def landed_rows(self) -> int:
@@ -170,10 +165,13 @@ class Intake:
         landed = [table for group in _alike(kept) for table in self._judge(group)]
         return Harvest(taken, landed, [*self._whole(taken), *self.refused])
 
-    def reopen(self, records: Sequence[Received]) -> tuple[list[Taken], list[pa.Table]]:
-        """Judge again the rows of records whose place in their streams is settled."""
+    def reopen(
+        self, records: Sequence[Received], waiting: Mapping[tuple[str, int, int], Collection[int]]
+    ) -> tuple[list[Taken], list[pa.Table]]:
+        """Judge again the rows that wait of records whose place in their streams is settled."""
         taken, parts = self._open(records)
         for each in taken:
+            each.waits = waiting[_place(each.record)]
             if each.faults:
                 each.refuse()
         kept = [part for each in parts if (part := _undecided(each))]
@@ -278,7 +276,7 @@ class Intake:
     def _read_one(self, taken: Taken) -> Iterator[_Part]:
         try:
             loose = opening.opened(taken.record, taken.envelope, self.contract)
-        except (UndecodableError, *_UNREADABLE):
+        except (UndecodableError, *_ODD):
             taken.faults = (Kind.UNDECODABLE,)
             return
         _count(taken, loose.count)
@@ -289,7 +287,7 @@ class Intake:
     def _judge(self, parts: list[_Part]) -> Iterator[pa.Table]:
         try:
             yield self._split(parts)
-        except _UNREADABLE as odd:
+        except _ODD as odd:
             logger("land").error("rows could not be judged", contract=self.contract.id, why=odd)
             # One hostile record must not stop the others: it waits in quarantine as it is.
             if len(parts) > 1:
@@ -311,7 +309,8 @@ class Intake:
         owner_of = pc.list_parent_indices(
             pa.ListArray.from_arrays(place, pa.nulls(starts[-1]))
         ).cast(pa.int32())
-        verdict = gate.judge(decoded.rows, self.contract, decoded.faults, owner_of)
+        held = {starts[at] + row for at, each in enumerate(owners) for row in each.waits}
+        verdict = gate.judge(decoded.rows, self.contract, decoded.faults, owner_of, held)
         accepted = verdict.accepted()
         owner = owner_of.take(accepted)
         landed = with_lineages(
@@ -324,7 +323,7 @@ class Intake:
         rows = list(verdict.refused)
         bad = pa.array(rows, pa.int32())
         blamed = owner_of.take(bad).to_pylist()
-        mine = Counter(blamed)
+        mine = Counter(at for row, at in zip(rows, blamed, strict=True) if row in held or not held)
         keys = decoded.rows.select(list(self.contract.key)).take(bad).to_pylist()
         for row, at, key, raw in zip(rows, blamed, keys, decoded.raw(rows), strict=True):
             reasons = tuple(each.code for each in verdict.refused[row])

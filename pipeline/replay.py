@@ -176,8 +176,11 @@ class _Replay:
             each for each in anew.refused if (each.topic, each.partition, each.offset) in kept
         ]
         again = Intake(self._contract, self._known, self._settings.land, sequences)
-        others = self._records(handle, {place[:3] for place in rows})
-        reopened, tables = again.reopen(others)
+        waits: dict[Place, set[int]] = {}
+        for topic, part, offset, number in rows:
+            waits.setdefault((topic, part, offset), set()).add(number)
+        others = self._records(handle, set(waits))
+        reopened, tables = again.reopen(others, waits)
         if len(anew.taken) + len(reopened) < len(records) + len(others):
             raise _TooMuchError
         good = _only(joined(tables, landing_schema(self._contract)), rows)

@@ -1,21 +1,24 @@
 """A packed record taken in anew: by today's contract, and by what an earlier one made of it."""
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from contracts.loader import all_contracts, find, parse
 from contracts.model import Contract
-from kernel import canonical
+from kernel import canonical, clock
 from kernel.errors import TamperingError
 from pipeline import pack, wiring
 from pipeline.assess import assess, decisions
 from pipeline.refine import refine
+from pipeline.replay import Replayed, replay, waive
 from pipeline.seal import pack_path, seal
 from pipeline.verify import verify
 from tests.packs import contents, resealed, table, with_column
-from tests.pipeline.world import World, send_books, send_dossier
+from tests.pipeline.world import INVOICES, SELLER, World, row, send_books, send_dossier
+from warehouse import attempts
 
 PAYMENT = "erp.payment.v1"
 PAYMENTS = pack.rows_name(find(PAYMENT).table)
@@ -128,3 +131,94 @@ def test_what_a_tightened_contract_would_refuse_landed_by_the_earlier_one(
 
     with pytest.raises(TamperingError):
         verify(resealed(sealed, tmp_path, key, unsaid), key.public)
+
+
+def _loosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the next version of the contract no longer ask for a check digit."""
+    asked = """        customProperties:
+          - property: format
+            value: uscc
+"""
+    text = find(PAYMENT).text.replace("version: 1.0.0", "version: 1.1.0")
+    assert asked in text
+    newer = parse(text.replace(asked, ""), PAYMENT)
+    monkeypatch.setitem(all_contracts(), newer.id, newer)
+
+
+def _paid(world: World, *payees: str) -> None:
+    """Send a claim whose last payment comes so often in one record."""
+    send_books(world)
+    send_dossier(world)
+    same = {"payment_id": "PAY2", "invoice_no": INVOICES[2]}
+    world.send(PAYMENT, *(row(PAYMENT, **same, payee_uscc=payee) for payee in payees))
+    world.land()
+
+
+BAD = "91330523719500014X"
+
+
+@pytest.mark.parametrize("payees", [(BAD, SELLER), (SELLER, BAD)])
+def test_the_twin_of_a_row_that_landed_stays_where_it_is(
+    world: World, monkeypatch: pytest.MonkeyPatch, payees: tuple[str, ...]
+) -> None:
+    _paid(world, *payees)
+    _loosen(monkeypatch)
+    assert replay(PAYMENT) == Replayed(accepted=0, rejected=1)
+    assert verify(finish(world)).amount_cny == "75000.00"
+    (held,) = attempts.waiting(world.store, clock.now())
+    assert held["row"] == payees.index(BAD)
+
+
+def test_of_twins_that_wait_the_first_lands(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    _paid(world, BAD, BAD)
+    _loosen(monkeypatch)
+    assert replay(PAYMENT) == Replayed(accepted=1, rejected=1)
+    (held,) = attempts.waiting(world.store, clock.now())
+    assert held["row"] == 1
+    assert verify(finish(world)).waived == ()
+
+
+def test_a_replay_after_a_promise_was_tightened_too_counts_what_had_landed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send_books(world)
+    send_dossier(world)
+    early = row(PAYMENT, payment_id="PAY8", invoice_no=INVOICES[2], paid_on="2010-01-01")
+    late = row(PAYMENT, payment_id="PAY2", invoice_no=INVOICES[2], payee_uscc=BAD)
+    world.send(PAYMENT, early, late)
+    world.land()
+    _loosen(monkeypatch)
+    text = find(PAYMENT).text.replace("minimum: '2000-01-01'", "minimum: '2015-01-01'", 1)
+    monkeypatch.setitem(all_contracts(), PAYMENT, parse(text, PAYMENT))
+    assert replay(PAYMENT).accepted == 1
+    found = verify(finish(world))
+    assert [each.rpartition(": ")[2] for each in found.earlier] == ["paid_on.minimum"]
+
+
+@pytest.mark.parametrize(("who", "why"), [("", "seen"), ("engineer", " "), (None, "seen")])
+def test_a_waiver_in_a_pack_names_somebody_and_gives_a_reason(
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    who: str | None,
+    why: str,
+) -> None:
+    send_books(world)
+    send_dossier(world)
+    good = row(PAYMENT, payment_id="PAY2", invoice_no=INVOICES[2], payee_uscc=SELLER)
+    world.send(PAYMENT, good, row(PAYMENT, payment_id="PAY3", payee_uscc=BAD))
+    world.land()
+    (held,) = attempts.waiting(world.store, clock.now())
+    waive([str(held["id"])], "engineer", "seen", clock.now() + timedelta(days=1))
+    _loosen(monkeypatch)
+    key = wiring.county_key(world.settings)
+    sealed = finish(world)
+    assert len(verify(sealed, key.public).waived) == 1
+
+    def nameless(files: dict[str, bytes]) -> None:
+        (told,) = canonical.loads(files[pack.HELD])
+        told["waiver"] |= {"who": who, "why": why}
+        files[pack.HELD] = canonical.dumps([told])
+
+    with pytest.raises(TamperingError, match="nobody"):
+        verify(resealed(sealed, tmp_path, key, nameless), key.public)
