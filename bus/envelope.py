@@ -3,6 +3,7 @@
 import base64
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from bus.ports import Headers, Received, Record
 from bus.topics import topic_of
@@ -144,19 +145,25 @@ def read(record: Received) -> Envelope:
 
 def claimed_rows(record: Received | Record) -> int:
     """Tell how many rows a record says that it holds, before anything else is read of it."""
+    least, is_json = _claims(record.headers)
+    # Whatever is claimed: an object begins with a brace.
+    return max(least, record.value.count(b"{")) if is_json and record.value else least
+
+
+@lru_cache(maxsize=1024)
+def _claims(headers: Headers) -> tuple[int, bool]:
+    """Tell how many rows headers speak of at least, and whether the body is JSON."""
     rows, kind, is_folded = b"", b"", False
-    for name, value in record.headers:
+    for name, value in headers:
         if name == "ce_rowcount":
             rows = value
         elif name == "content-type":
             kind = value
         elif name == "content-encoding":
             is_folded = True
-    # Whatever is claimed: an object begins with a brace, and a folded body may hold any number.
-    least = 5000 if is_folded else 1
-    if kind.endswith(b"json"):
-        least = max(least, (record.value or b"").count(b"{"))
-    return max(least, _counted(rows.decode("utf-8", "replace")) or 1)
+    # A folded body may hold any number.
+    claimed = _counted(rows.decode("utf-8", "replace")) or 1
+    return max(5000 if is_folded else 1, claimed), kind.endswith(b"json")
 
 
 def stream_id(record: Received, envelope: Envelope) -> StreamId:

@@ -4,7 +4,7 @@ import gc
 from collections.abc import Sequence
 from typing import Protocol
 
-from bus.ports import Headers
+from bus.ports import Headers, size_of
 
 _Pair = tuple[str, str | bytes | None]
 
@@ -19,28 +19,49 @@ class Message(Protocol):
 
 # In the place of headers one name of which is no text: the record is refused for them.
 _UNREADABLE_HEADERS: Headers = (("", b"\xff"),)
+_MOST_KNOWN = 10_000
 
 
-def headers_of(message: Message) -> Headers:
-    """Give the headers as bytes; librdkafka's types allow a text and a null value.
+class HeaderReader:
+    """Gives the headers of records as bytes, with their size; those alike are one object.
+
+    Most senders say the same again and again, and whoever reads on can tell by the object.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[_Pair, ...], tuple[Headers, int]] = {}
+
+    def __call__(self, message: Message) -> tuple[Headers, int]:
+        """Read those of a record."""
+        said = _said(message)
+        if said is None:
+            return _UNREADABLE_HEADERS, 1
+        known = self._known.get(said)
+        if known is None:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            headers = tuple(
+                (name, value.encode() if isinstance(value, str) else value or b"")
+                for name, value in said
+            )
+            known = self._known[said] = headers, size_of(headers)
+        return known
+
+
+def _said(message: Message) -> tuple[_Pair, ...] | None:
+    """Give the headers as librdkafka's types allow them: a text and a null value too.
 
     For a name that is not UTF-8 the binding leaves a place empty, the touch of which ends the
     process, and its error may come up only at the next call.
     """
     try:
-        found = message.headers() or []
-        pairs = list(found.items()) if isinstance(found, dict) else found
+        found = message.headers() or ()
+        pairs = tuple(found.items() if isinstance(found, dict) else found)
         # The collector counts what is there without a touch.
         if len(gc.get_referents(pairs)) != len(pairs):
-            return _UNREADABLE_HEADERS
+            return None
         if len(gc.get_referents(*pairs)) != 2 * len(pairs):
-            return _UNREADABLE_HEADERS
+            return None
     except (SystemError, UnicodeDecodeError):
-        return _UNREADABLE_HEADERS
-    # A list, not a generator: this is done for every record.
-    return tuple(
-        [
-            (name, value.encode() if isinstance(value, str) else value or b"")
-            for name, value in pairs
-        ]
-    )
+        return None
+    return pairs

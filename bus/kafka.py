@@ -5,7 +5,7 @@ import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
@@ -14,7 +14,7 @@ from kafka.admin import ConfigResource, OffsetSpec
 from kafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrPartitionError
 from kafka.protocol.consumer import IsolationLevel
 
-from bus.headers import headers_of
+from bus.headers import HeaderReader
 from bus.ports import Extent, Polled, Reader, Received, Record, Sender
 from bus.topics import PREFIX
 from kernel import clock
@@ -41,7 +41,6 @@ _TOPIC = {
 }
 # How long a record may wait for news of its topic: a missing one must not hold up the others.
 _TOPIC_SECONDS = 5.0
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_MILLISECOND = int(datetime(9999, 1, 1, tzinfo=UTC).timestamp() * 1000)
 _Answer = TypeVar("_Answer")
 
@@ -150,6 +149,7 @@ class KafkaReader:
         self._library, self._bootstrap, self._topic = confluent_kafka, bootstrap, topic
         self._positions, self._at_end = dict(positions), set[int]()
         self._silent: ReadError | None = None
+        self._headers = HeaderReader()
         self._consumer = confluent_kafka.Consumer(
             {
                 "bootstrap.servers": bootstrap,
@@ -164,6 +164,8 @@ class KafkaReader:
                 "allow.auto.create.topics": False,
                 "fetch.message.max.bytes": RECORD_BYTES,
                 "queued.max.messages.kbytes": _PREFETCH_KIB,
+                # When that was full it would wait a second before it looks again.
+                "fetch.queue.backoff.ms": 10,
                 "socket.timeout.ms": max(1000, int(timeout * 1000)),
                 "error_cb": self._note,
                 "log_level": 0,
@@ -239,15 +241,10 @@ class KafkaReader:
         _, milliseconds = message.timestamp()
         # Only a topic that others made lets senders choose the time; then any number may come.
         milliseconds = min(max(milliseconds, 0), _LAST_MILLISECOND)
-        return Received(
-            self._topic,
-            partition,
-            offset,
-            _EPOCH + timedelta(milliseconds=milliseconds),
-            message.key(),
-            message.value(),
-            headers_of(message),
-        )
+        key, value = message.key(), message.value()
+        headers, size = self._headers(message)
+        size += len(key or b"") + len(value or b"")
+        return Received(self._topic, partition, offset, milliseconds, key, value, headers, size)
 
     def _refuse(self, error: "ReadError", partition: int | None) -> NoReturn:
         at = None if partition is None else self._positions.get(partition)

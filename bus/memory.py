@@ -121,10 +121,8 @@ class MemoryBus:
         log = self._topics[record.topic][at]
         self._count += 1
         log.append(
-            Received(
-                record.topic,
-                at,
-                len(log),
+            Received.of(
+                (record.topic, at, len(log)),
                 _START + timedelta(milliseconds=self._count),
                 record.key,
                 record.value,

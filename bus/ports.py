@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import NamedTuple, Protocol
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple, Protocol, Self
 
 Headers = tuple[tuple[str, bytes], ...]
 # Topic, partition and offset.
 Place = tuple[str, int, int]
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,21 +28,41 @@ class Received(NamedTuple):
     topic: str
     partition: int
     offset: int
-    broker_at: datetime
+    # Since 1970, as the broker tells it; an instant of Python's costs more than all else here.
+    broker_ms: int
     key: bytes | None
     value: bytes | None
     headers: Headers
+    # Its bytes: what a writer puts into headers and key takes room as well.
+    size: int
+
+    @classmethod
+    def of(
+        cls,
+        place: Place,
+        broker_at: datetime,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Headers,
+    ) -> Self:
+        """Give what was read before."""
+        size = len(value or b"") + len(key or b"") + size_of(headers)
+        return cls(*place, (broker_at - _EPOCH) // _MILLISECOND, key, value, headers, size)
+
+    @property
+    def broker_at(self) -> datetime:
+        """Tell when the broker took it."""
+        return _EPOCH + timedelta(milliseconds=self.broker_ms)
 
     @property
     def place(self) -> Place:
         """Tell where on the bus it is."""
-        return self.topic, self.partition, self.offset
+        return self[:3]
 
-    @property
-    def size(self) -> int:
-        """Count its bytes: what a writer puts into headers and key takes room as well."""
-        told = sum([len(name) + len(value) for name, value in self.headers])
-        return len(self.value or b"") + len(self.key or b"") + told
+
+def size_of(headers: Headers) -> int:
+    """Count the bytes of headers."""
+    return sum(len(name) + len(value) for name, value in headers)
 
 
 @dataclass(frozen=True, slots=True)

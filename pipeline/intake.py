@@ -30,7 +30,6 @@ from warehouse.landing import (
     REFUSED,
     REPEAT,
     TOMBSTONE,
-    Origin,
     with_lineages,
 )
 from warehouse.quarantine import WHOLE_RECORD, Refused
@@ -89,10 +88,6 @@ class Taken:
         # What nobody proven to be somebody claims counts for one.
         self.rows = self.refused_rows = self.claimed_rows if self.sender.enterprise else 1
 
-    def origin(self) -> Origin:
-        """Tell where its rows come from."""
-        return opening.origin(self.record, self.envelope, self.sender, self.digest)
-
 
 @dataclass(frozen=True, slots=True)
 class Harvest:
@@ -104,12 +99,13 @@ class Harvest:
 
     def counts(self) -> dict[str, int]:
         """Count rows by outcome, and records."""
+        # Lists: this is asked of every record.
         return {
             "records": len(self.taken),
-            "rows": sum(each.rows for each in self.taken),
-            "landed": sum(each.landed_rows for each in self.taken),
-            "quarantined": sum(each.refused_rows for each in self.taken),
-            "repeats": sum(each.rows for each in self.taken if each.verdict == REPEAT),
+            "rows": sum([each.rows for each in self.taken]),
+            "landed": sum([each.landed_rows for each in self.taken]),
+            "quarantined": sum([each.refused_rows for each in self.taken]),
+            "repeats": sum([each.rows for each in self.taken if each.verdict == REPEAT]),
         }
 
 
@@ -313,10 +309,11 @@ class Intake:
         verdict = gate.judge(decoded.rows, self.contract, decoded.faults, owner_of, held)
         accepted = verdict.accepted()
         owner = owner_of.take(accepted)
+        sent = [(each.record, each.envelope, each.sender, each.digest) for each in owners]
         landed = with_lineages(
             decoded.rows.take(accepted) if verdict.refused else decoded.rows,
             pc.subtract(accepted, place.take(owner)),
-            ([each.origin() for each in owners], owner),
+            (opening.lineage(sent), owner),
             opening.notes(decoded, verdict, accepted),
             landing_schema(self.contract),
         )

@@ -236,12 +236,15 @@ class _KeptReader(Reader):
         rows = self._data.to_table(filter=mine).cast(RECORD_SCHEMA).sort_by("offset")
         self._positions[part] = last + 1
         records = [
-            Received(
-                row["topic"], row["partition"], row["offset"], row["broker_at"], row["key"],
-                row["body"], tuple((each["name"], each["value"]) for each in row["headers"]),
+            Received.of(
+                (row["topic"], row["partition"], row["offset"]),
+                row["broker_at"],
+                row["key"],
+                row["body"],
+                tuple((each["name"], each["value"]) for each in row["headers"]),
             )
             for row in rows.to_pylist()
-        ]  # fmt: skip
+        ]
         return Polled(tuple(records), dict(self._positions))
 
     @override

@@ -5,16 +5,23 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from bus import envelope as envelopes
-from bus.envelope import Envelope
+from bus.envelope import ARROW_STREAM, NDJSON, Envelope
 from bus.ports import Headers, Received
 from contracts import decode
 from contracts.decode import Decoded, Loose
 from contracts.gate import Verdict
 from contracts.model import Contract
-from contracts.schema import WARNINGS, landing_schema
+from contracts.schema import INSTANT, WARNINGS, landing_schema
 from pipeline.admission import Sender
-from warehouse.landing import Origin, month_of, with_lineage
+from warehouse.landing import (
+    Origin,
+    alike,
+    coded,
+    lineages,
+    month_of,
+    months_of,
+    with_lineage,
+)
 
 
 def received(record: Mapping[str, object]) -> Received:
@@ -22,26 +29,25 @@ def received(record: Mapping[str, object]) -> Received:
     key, body, at = (record[name] for name in ("key", "body", "broker_at"))
     if not isinstance(body, bytes) or not isinstance(at, datetime):
         raise TypeError(record)
-    return Received(
-        topic=str(record["topic"]),
-        partition=int(str(record["partition"])),
-        offset=int(str(record["offset"])),
-        broker_at=at,
-        key=key if isinstance(key, bytes) else None,
-        value=body,
-        headers=headers(record["headers"]),
+    return Received.of(
+        (str(record["topic"]), int(str(record["partition"])), int(str(record["offset"]))),
+        at,
+        key if isinstance(key, bytes) else None,
+        body,
+        headers(record["headers"]),
     )
 
 
-def as_received(records: Sequence[Received]) -> dict[str, list[object]]:
+def as_received(records: Sequence[Received]) -> dict[str, pa.Array]:
     """Give what the bus tells of records, by the columns in which they are kept."""
+    milliseconds = pa.array([each.broker_ms for each in records], pa.int64())
     return {
-        "topic": [each.topic for each in records],
-        "partition": [each.partition for each in records],
-        "offset": [each.offset for each in records],
-        "broker_at": [each.broker_at for each in records],
-        "key": [each.key for each in records],
-        "_month": [month_of(each.broker_at) for each in records],
+        "topic": pa.array([each.topic for each in records], pa.string()),
+        "partition": pa.array([each.partition for each in records], pa.int32()),
+        "offset": pa.array([each.offset for each in records], pa.int64()),
+        "broker_at": milliseconds.cast(pa.timestamp("ms", "UTC")).cast(INSTANT),
+        "key": pa.array([each.key for each in records], pa.binary()),
+        "_month": months_of(milliseconds),
     }
 
 
@@ -56,14 +62,25 @@ def opened(received: Received, envelope: Envelope, contract: Contract) -> Loose:
     """Read a record's body as its content type says."""
     kind = envelope.content_type
     body = decode.unfolded(received.value or b"", envelope.encoding)
-    if kind == envelopes.ARROW_STREAM:
+    if kind == ARROW_STREAM:
         return decode.read_arrow(body, contract)
-    return decode.read_json(body, contract, lines=kind == envelopes.NDJSON)
+    return decode.read_json(body, contract, lines=kind == NDJSON)
 
 
 def decoded(received: Received, envelope: Envelope, contract: Contract) -> Decoded:
     """Read a record's body to the contract's types."""
     return decode.settle([opened(received, envelope, contract)], contract)
+
+
+def lineage(sent: Sequence[tuple[Received, Envelope, Sender, str]]) -> dict[str, pa.Array]:
+    """Tell of many records where their rows come from; what one envelope says is read once."""
+    records, envelopes, _, digests = zip(*sent, strict=True)
+    firsts, which = alike(envelopes)
+    told = lineages([origin(*sent[at]) for at in firsts])
+    told = {name: coded(values, which) for name, values in told.items()}
+    place = as_received(records)
+    told |= {f"_{name}": place[name] for name in ("topic", "partition", "offset", "broker_at")}
+    return {**told, "_record_digest": pa.array(digests, pa.string()), "_month": place["_month"]}
 
 
 def origin(received: Received, envelope: Envelope, sender: Sender, digest: str) -> Origin:

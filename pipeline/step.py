@@ -16,7 +16,15 @@ from pipeline.crashpoints import crash_here
 from pipeline.intake import Harvest, Taken
 from pipeline.opening import as_received
 from warehouse import quarantine
-from warehouse.landing import RECORD_SCHEMA, RECORDS, REPEAT, joined, record_table
+from warehouse.landing import (
+    RECORD_SCHEMA,
+    RECORDS,
+    REPEAT,
+    alike,
+    coded,
+    joined,
+    record_table,
+)
 from warehouse.store import TableHandle, TableStore
 
 # The mark that counts the commits that refused something, whichever version judged.
@@ -53,9 +61,12 @@ class Step:
         harvest: Harvest,
         marks: Mapping[str, int],
         facts: Mapping[str, object],
-    ) -> None:
-        """Write records and refused rows under an attempt; the landing commit names it."""
-        attempt = secrets.token_hex(8)
+    ) -> dict[str, int]:
+        """Write records and refused rows under an attempt; the landing commit names it.
+
+        Give what became of the rows.
+        """
+        attempt, counts = secrets.token_hex(8), harvest.counts()
         crash_here(self._crash, "land.before_write")
         if harvest.taken:
             records = _record_table(harvest.taken, self._contract, attempt)
@@ -71,7 +82,7 @@ class Step:
             "contract_digest": self._contract.digest,
             "attempt": attempt,
             "batch_digest": canonical.digest_of([each.digest for each in harvest.taken]),
-            "counts": harvest.counts(),
+            "counts": counts,
             # What this commit adds: the counts of a record that is judged anew are of all its rows.
             "added": sum(each.num_rows for each in harvest.landed),
             "warnings": _warnings(harvest.landed),
@@ -79,8 +90,8 @@ class Step:
             "landed_at": clock.now().isoformat(),
         }
         if harvest.taken:
-            oldest = min(each.record.broker_at for each in harvest.taken)
-            common["oldest_at"] = oldest.isoformat()
+            oldest = min(harvest.taken, key=lambda each: each.record.broker_ms)
+            common["oldest_at"] = oldest.record.broker_at.isoformat()
         came = ((t.sender.stream, each) for t in harvest.taken if t.landed_rows for each in t.drift)
         told, remembered = drift.news(handle, self._contract, came)
         if told:
@@ -91,6 +102,7 @@ class Step:
         rows = joined(harvest.landed, landing_schema(self._contract))
         handle.append(rows, {**marks, **remembered}, {**common, **facts})
         crash_here(self._crash, "land.after_commit")
+        return counts
 
 
 def _warnings(landed: list[pa.Table]) -> dict[str, int]:
@@ -104,20 +116,24 @@ def _warnings(landed: list[pa.Table]) -> dict[str, int]:
 def _record_table(taken: list[Taken], contract: Contract, attempt: str) -> pa.Table:
     """Write signed records as they were received; of a repeat the body is kept already."""
     records = [each.record for each in taken]
-    entries: dict[str, list[object]] = {
+    # Most records of a step have the headers of the one before them, and so its sender.
+    said, envelope = alike([each.envelope for each in taken])
+    sent, sender = alike([each.sender for each in taken])
+    entries = {
         **as_received(records),
         "body": [None if each.verdict == REPEAT else each.record.value for each in taken],
         "digest": [each.digest for each in taken],
-        "key_id": [each.sender.key_id for each in taken],
-        "enterprise": [each.sender.enterprise for each in taken],
-        "stream": [each.sender.stream for each in taken],
-        "epoch": [each.epoch for each in taken],
-        "sequence": [each.envelope.sequence for each in taken],
-        "contract": [contract.id] * len(taken),
+        **{
+            name: coded(pa.array([getattr(taken[at].sender, name) for at in sent]), sender)
+            for name in ("key_id", "enterprise", "stream")
+        },
+        "epoch": coded(pa.array([taken[at].epoch for at in said]), envelope),
+        "sequence": coded(pa.array([taken[at].envelope.sequence for at in said]), envelope),
+        "contract": pa.repeat(pa.scalar(contract.id), len(taken)),
         "rows": [each.rows for each in taken],
         "landed": [each.landed_rows for each in taken],
         "quarantined": [each.refused_rows for each in taken],
         "verdict": [each.verdict for each in taken],
-        "attempt": [attempt] * len(taken),
+        "attempt": pa.repeat(pa.scalar(attempt), len(taken)),
     }
     return record_table(entries, [each.headers for each in records])

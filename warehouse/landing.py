@@ -1,11 +1,12 @@
 """Landing tables: the rows of a record with where each came from; the signed record beside them."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, tzinfo
+from datetime import UTC, date, datetime, tzinfo
 from functools import lru_cache
 from typing import NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from contracts.schema import INSTANT, LINEAGE
 from kernel.clock import SHANGHAI
@@ -44,6 +45,9 @@ RECORD_SCHEMA = pa.schema(
 )
 
 
+_HOUR_MS = 3_600_000
+
+
 class Origin(NamedTuple):
     """Where the rows of one record came from."""
 
@@ -72,6 +76,32 @@ def _month_of(day: date, hour: int, zone: tzinfo | None) -> str:
     return at.astimezone(SHANGHAI).strftime("%Y-%m")
 
 
+def months_of(milliseconds: pa.Array) -> pa.Array:
+    """Name the months of many instants, which are of few hours."""
+    # Shanghai's clock has always stood whole hours from UTC since 1970.
+    hours = pc.divide(milliseconds, _HOUR_MS).dictionary_encode()
+    names = [
+        month_of(datetime.fromtimestamp(hour * _HOUR_MS // 1000, UTC))
+        for hour in hours.dictionary.to_pylist()
+    ]
+    return pa.DictionaryArray.from_arrays(hours.indices, pa.array(names, pa.string()))
+
+
+def alike(objects: Sequence[object]) -> tuple[list[int], pa.Array]:
+    """Tell where each object is first, and for each place which of those it is; by identity."""
+    names = [id(each) for each in objects]
+    backwards = dict(zip(reversed(names), range(len(names) - 1, -1, -1), strict=True))
+    which = pa.array(names, pa.int64()).dictionary_encode()
+    return [backwards[name] for name in which.dictionary.to_pylist()], which.indices
+
+
+def coded(values: pa.Array, which: pa.Array) -> pa.Array:
+    """Give each place its value; texts are told by number."""
+    if pa.types.is_string(values.type):
+        return pa.DictionaryArray.from_arrays(which, values)
+    return values.take(which)
+
+
 def with_lineage(
     rows: pa.Table,
     numbers: pa.Array,
@@ -81,40 +111,45 @@ def with_lineage(
 ) -> pa.Table:
     """Add to rows of one record where they came from; numbers are their places in it."""
     owner = pa.repeat(pa.scalar(0, pa.int32()), rows.num_rows)
-    return with_lineages(rows, numbers, ([origin], owner), notes, schema).cast(schema)
+    return with_lineages(rows, numbers, (lineages([origin]), owner), notes, schema).cast(schema)
+
+
+def lineages(origins: Sequence[Origin]) -> dict[str, pa.Array]:
+    """Give the columns that tell of a row where it comes from, a place for each record."""
+    names = [f"_{name}" for name in Origin._fields]
+    return {
+        name: pa.array(values, LINEAGE.field(name).type)
+        for name, values in zip(names, zip(*origins, strict=True), strict=True)
+    }
 
 
 def with_lineages(
     rows: pa.Table,
     numbers: pa.Array,
-    origins: tuple[Sequence[Origin], pa.Array],
+    origins: tuple[Mapping[str, pa.Array], pa.Array],
     notes: Mapping[str, pa.Array],
     schema: pa.Schema,
 ) -> pa.Table:
-    """Add to rows of many records where each came from: the records, and of each row which.
+    """Add to rows of many records where each came from: those of records, and of each row which.
 
     Notes are the columns about the rows themselves: what else they held, and their warnings.
     What many rows share is told by number: as text it would be most of what is written.
     """
     records, owner = origins
-    told = {
-        column: _repeated(pa.array(values, LINEAGE.field(column).type), owner)
-        for column, values in zip(
-            (f"_{name}" for name in Origin._fields), zip(*records, strict=True), strict=True
-        )
-    }
+    told = {name: _repeated(values, owner) for name, values in records.items()}
     told |= {"_row": numbers, "_op": rows["_op"], **notes}
     return pa.table({name: told[name] if name in told else rows[name] for name in schema.names})
 
 
 def _repeated(values: pa.Array, owner: pa.Array) -> pa.Array:
     """Give each row its record's value; few texts for many rows are told by number."""
-    if not pa.types.is_string(values.type):
-        return values.take(owner)
-    coded = values.dictionary_encode()
-    if len(coded.dictionary) * 2 > len(owner):
-        return values.take(owner)
-    return pa.DictionaryArray.from_arrays(coded.indices.take(owner), coded.dictionary)
+    if not pa.types.is_dictionary(values.type):
+        if not pa.types.is_string(values.type):
+            return values.take(owner)
+        values = values.dictionary_encode()
+    if len(values.dictionary) * 2 > len(owner):
+        return values.dictionary.take(values.indices.take(owner))
+    return values.take(owner)
 
 
 def joined(landed: Sequence[pa.Table], schema: pa.Schema) -> pa.Table:
@@ -125,24 +160,28 @@ def joined(landed: Sequence[pa.Table], schema: pa.Schema) -> pa.Table:
 
 
 def record_table(
-    entries: Mapping[str, list[object]], headers: Sequence[Sequence[tuple[str, bytes]]]
+    entries: Mapping[str, Sequence[object] | pa.Array],
+    headers: Sequence[Sequence[tuple[str, bytes]]],
 ) -> pa.Table:
     """Write signed records as they were received; headers apart, for they are many."""
+    firsts, which = alike(headers)
+    said = [headers[first] for first in firsts]
     ends = [0]
-    for each in headers:
+    for each in said:
         ends.append(ends[-1] + len(each))
     pairs = pa.StructArray.from_arrays(
         [
-            pa.array([name for each in headers for name, _ in each], pa.string()),
-            pa.array([value for each in headers for _, value in each], pa.binary()),
+            pa.array([name for each in said for name, _ in each], pa.string()),
+            pa.array([value for each in said for _, value in each], pa.binary()),
         ],
         ["name", "value"],
     )
-    listed = pa.ListArray.from_arrays(pa.array(ends, pa.int32()), pairs)
-    return pa.table(
-        [
-            listed if each.name == "headers" else pa.array(entries[each.name], each.type)
-            for each in RECORD_SCHEMA
-        ],
-        schema=RECORD_SCHEMA,
-    )
+    listed = pa.ListArray.from_arrays(pa.array(ends, pa.int32()), pairs).take(which)
+    columns = {**entries, "headers": listed}
+    return pa.table({each.name: _typed(columns[each.name], each.type) for each in RECORD_SCHEMA})
+
+
+def _typed(values: Sequence[object] | pa.Array, wanted: pa.DataType) -> pa.Array:
+    if not isinstance(values, pa.Array):
+        return pa.array(values, wanted)
+    return values if pa.types.is_dictionary(values.type) else values.cast(wanted)

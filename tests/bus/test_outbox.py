@@ -44,10 +44,8 @@ def test_numbers_run_without_holes_and_records_are_sealed(path: Path) -> None:
     mine = [each for each in box.pending(10) if each.stream == STREAM.id]
     assert [each.record.value for each in mine] == [b"a", b"b", b"c"]
     for number, each in enumerate(mine, 1):
-        received = Received(
-            each.record.topic,
-            0,
-            0,
+        received = Received.of(
+            (each.record.topic, 0, 0),
             clock.now(),
             each.record.key,
             each.record.value,
