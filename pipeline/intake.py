@@ -167,7 +167,7 @@ class Intake:
         """Judge again the rows that wait of records whose place in their streams is settled."""
         taken, parts = self._open(records)
         for each in taken:
-            each.waits = waiting[_place(each.record)]
+            each.waits = waiting[each.record.place]
             if each.faults:
                 each.refuse()
         kept = [part for each in parts if (part := _undecided(each))]
