@@ -1,12 +1,14 @@
 """What changed between two versions of a contract, and which changes break somebody."""
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Protocol
 
 import pyarrow as pa
+from typing_extensions import override
 
-from contracts.model import Contract, Property, Rule, Severity
+from contracts.model import Contract, Limits, Property, Severity
 from contracts.schema import arrow_type
 
 # Values of these classes leave the factory in another form.
@@ -38,8 +40,9 @@ def changes(old: Contract, new: Contract) -> list[Change]:
     known = {each.name for each in old.properties}
     for after in new.properties:
         if after.name not in known:
-            kind = "required" if after.required else "optional"
-            found.append(Change(after.name, "added", "", kind, after.required))
+            needed = _promised(after, Severity.ERROR)["null"] is not None
+            kind = "required" if needed else "optional"
+            found.append(Change(after.name, "added", "", kind, needed))
     return found
 
 
@@ -73,9 +76,6 @@ def _column(old: Property, new: Property) -> Iterator[Change]:
     if old.physical != new.physical:
         narrower = not _holds(arrow_type(new), arrow_type(old))
         yield Change(old.name, "type", old.physical, new.physical, narrower)
-    if old.required != new.required:
-        words = {True: "required", False: "optional"}
-        yield Change(old.name, "null", words[old.required], words[new.required], new.required)
     if old.unit != new.unit:
         yield Change(old.name, "unit", old.unit or "", new.unit or "", is_breaking=True)
     if old.classification != new.classification:
@@ -83,10 +83,10 @@ def _column(old: Property, new: Property) -> Iterator[Change]:
         yield Change(
             old.name, "class", old.classification, new.classification, bool(classes & _HIDDEN)
         )
-    yield from _enum(old, new)
-    yield from _limits(old, new)
-    yield from _spelling(old, new)
-    yield from _quality(old, new)
+    yield from _reference(old, new)
+    if old.type is new.type:
+        for severity in Severity:
+            yield from _promises(old, new, severity)
 
 
 def _holds(wide: pa.DataType, narrow: pa.DataType) -> bool:
@@ -97,79 +97,127 @@ def _holds(wide: pa.DataType, narrow: pa.DataType) -> bool:
     return bool(wide == narrow)
 
 
-def _enum(old: Property, new: Property) -> Iterator[Change]:
-    before, after = ({each.value for each in column.enum} for column in (old, new))
-    if before == after:
-        return
-    # No list at all allows everything.
-    narrower = bool(after) and (not before or bool(before - after))
-    yield Change(old.name, "enum", ", ".join(sorted(before)), ", ".join(sorted(after)), narrower)
+def _reference(old: Property, new: Property) -> Iterator[Change]:
+    before, after = old.reference, new.reference
+    if before != after:
+        yield Change(old.name, "reference", _said(before), _said(after), after is not None)
 
 
-def _limits(old: Property, new: Property) -> Iterator[Change]:
-    """Compare the edges: one that moves inwards, or is new, is narrower."""
-    for name, inward in _EDGES.items():
-        before, after = getattr(old.limits, name), getattr(new.limits, name)
-        if before == after:
-            continue
-        narrower = after is not None and (before is None or _is_inward(before, after, inward))
-        yield Change(old.name, name, _said(before), _said(after), narrower)
+def _promises(old: Property, new: Property, severity: Severity) -> Iterator[Change]:
+    """Compare what all rules of a severity promise together; only an error refuses a row."""
+    is_error = severity is Severity.ERROR
+    before, after = (_promised(each, severity) for each in (old, new))
+    for what, said in before.items():
+        says = after[what]
+        if said != says:
+            named = what if is_error else f"{what}, a warning"
+            narrower = is_error and says is not None and not says.is_kept_by(said)
+            yield Change(old.name, named, _said(said), _said(says), narrower)
 
 
-# For each edge, which direction leaves fewer values.
-_EDGES = {
-    "minimum": 1,
-    "exclusive_minimum": 1,
-    "min_length": 1,
-    "maximum": -1,
-    "exclusive_maximum": -1,
-    "max_length": -1,
-}
+class _Promise(Protocol):
+    """What rules promise of a column in one respect; where they promise nothing there is none."""
+
+    def is_kept_by(self, other: object) -> bool:
+        """Tell whether every value that keeps another promise, of the same respect, keeps this."""
 
 
-def _is_inward(before: object, after: object, inward: int) -> bool:
-    def place(edge: object) -> tuple[Decimal, str]:
-        text = str(edge)
-        # Days and instants sort as texts, numbers as numbers.
-        return (Decimal(0), text) if "-" in text[1:] else (Decimal(text), "")
+@dataclass(frozen=True, slots=True)
+class _Edge:
+    """Where values end: a greater height leaves fewer; the text is how it was said."""
 
-    return place(after) > place(before) if inward > 0 else place(after) < place(before)
+    height: tuple[Decimal, bool]
+    text: str = field(compare=False)
+
+    def is_kept_by(self, other: object) -> bool:
+        return isinstance(other, _Edge) and self.height <= other.height
+
+    @override
+    def __str__(self) -> str:
+        return self.text
 
 
-def _spelling(old: Property, new: Property) -> Iterator[Change]:
-    """A pattern, format or reference that is another may refuse what was right."""
-    told = {
-        "pattern": (old.limits.pattern, new.limits.pattern),
-        "format": (old.format, new.format),
-        "reference": (old.reference, new.reference),
+@dataclass(frozen=True, slots=True)
+class _All:
+    """Patterns, formats and times that a value obeys all of."""
+
+    of: frozenset[str]
+
+    def is_kept_by(self, other: object) -> bool:
+        return isinstance(other, _All) and self.of <= other.of
+
+    @override
+    def __str__(self) -> str:
+        return ", ".join(sorted(self.of))
+
+
+@dataclass(frozen=True, slots=True)
+class _OneOf:
+    """Values of which it is one."""
+
+    of: frozenset[str]
+
+    def is_kept_by(self, other: object) -> bool:
+        return isinstance(other, _OneOf) and other.of <= self.of
+
+    @override
+    def __str__(self) -> str:
+        return ", ".join(sorted(self.of))
+
+
+def _promised(column: Property, severity: Severity) -> Mapping[str, _Promise | None]:
+    """Say what a column's rules of a severity promise together, in each respect."""
+    rules = [each for each in column.rules if each.severity is severity]
+    limits = [each.limits for each in rules]
+    lists = [frozenset(value.value for value in each.enum) for each in rules if each.enum]
+    return {
+        "null": _all(["required"] if any(each.required for each in rules) else []),
+        "minimum": _innermost(_lower(column, limits)),
+        "maximum": _innermost(_upper(column, limits)),
+        "min_length": _innermost(
+            _Edge((Decimal(each), False), str(each))
+            for each in (limit.min_length for limit in limits)
+            if each
+        ),
+        "max_length": _innermost(
+            _Edge((Decimal(-each), False), str(each))
+            for each in (limit.max_length for limit in limits)
+            if each is not None
+        ),
+        "enum": _OneOf(frozenset.intersection(*lists)) if lists else None,
+        "pattern": _all(each.pattern for each in limits),
+        "format": _all(each.format for each in rules),
+        "order": _all(each.not_before for each in rules),
     }
-    for what, (before, after) in told.items():
-        if before != after:
-            yield Change(old.name, what, _said(before), _said(after), after is not None)
 
 
-def _quality(old: Property, new: Property) -> Iterator[Change]:
-    """Compare quality rules: a promise breaks somebody once its severity is error."""
-    before, after = ({_wording(rule): rule.severity for rule in c.quality} for c in (old, new))
-    for wording in sorted(before.keys() | after.keys()):
-        was, now = before.get(wording), after.get(wording)
-        if was != now:
-            what = "severity" if was and now else "quality"
-            said, says = (f"{each}: {wording}" if each else "" for each in (was, now))
-            yield Change(old.name, what, said, says, now is Severity.ERROR)
+def _all(told: Iterable[str | None]) -> _All | None:
+    found = frozenset(each for each in told if each is not None)
+    return _All(found) if found else None
 
 
-def _wording(rule: Rule) -> str:
-    """Say what a rule promises, whatever follows from it."""
-    limits = {name: value for name, value in asdict(rule.limits).items() if value is not None}
-    words = {
-        "required": rule.required or None,
-        **limits,
-        "enum": ", ".join(sorted(each.value for each in rule.enum)) or None,
-        "format": rule.format,
-        "not before": rule.not_before,
-    }
-    return ", ".join(f"{name} {value}" for name, value in words.items() if value is not None)
+def _innermost(edges: Iterable[_Edge]) -> _Edge | None:
+    return max(edges, key=lambda each: each.height, default=None)
+
+
+def _lower(column: Property, limits: Iterable[Limits]) -> Iterator[_Edge]:
+    for limit in limits:
+        if limit.minimum is not None:
+            yield _Edge((column.place(limit.minimum), False), f">= {limit.minimum}")
+        if limit.exclusive_minimum is not None:
+            yield _Edge(
+                (column.place(limit.exclusive_minimum), True), f"> {limit.exclusive_minimum}"
+            )
+
+
+def _upper(column: Property, limits: Iterable[Limits]) -> Iterator[_Edge]:
+    for limit in limits:
+        if limit.maximum is not None:
+            yield _Edge((-column.place(limit.maximum), False), f"<= {limit.maximum}")
+        if limit.exclusive_maximum is not None:
+            yield _Edge(
+                (-column.place(limit.exclusive_maximum), True), f"< {limit.exclusive_maximum}"
+            )
 
 
 def _said(value: object) -> str:

@@ -74,7 +74,8 @@ ARGUMENTS: dict[str, tuple[object, ...]] = {
 }
 
 
-def _column(name: str, position: int | None = None) -> Node:
+def plain_column(name: str, position: int | None = None) -> Node:
+    """Say of a column no more than lint asks."""
     kind, physical, examples = COLUMNS.get(name, COLUMNS["begun_at"])
     column: Node = {
         "name": name,
@@ -152,8 +153,10 @@ def contracts(draw: st.DrawFn) -> Contract:
     """Draw a contract that lint lets pass: what it refuses of a column is left out."""
     keyable = [name for name, (kind, *_) in COLUMNS.items() if kind not in {"number", "boolean"}]
     keys = draw(st.permutations(keyable))[: draw(st.integers(1, 2))]
-    columns = [_column(name, 1 + keys.index(name) if name in keys else None) for name in COLUMNS]
-    columns.append(_column("updated_at"))
+    columns = [
+        plain_column(name, 1 + keys.index(name) if name in keys else None) for name in COLUMNS
+    ]
+    columns.append(plain_column("updated_at"))
     found = passed(text_of(columns))
     assert found
     for at in draw(st.lists(st.sampled_from(range(len(COLUMNS))), unique=True, min_size=3)):
@@ -169,13 +172,13 @@ def contracts(draw: st.DrawFn) -> Contract:
 @cache
 def every() -> Contract:
     """Give each promise that lint lets pass a column of its own."""
-    base = [_column(name) for name in (*COLUMNS, "updated_at")]
-    key = _column("begun_at", 1) | {"name": "read_at"}
+    base = [plain_column(name) for name in (*COLUMNS, "updated_at")]
+    key = plain_column("begun_at", 1) | {"name": "read_at"}
     columns = [key, *base]
     for name, argument, value in _each():
         rule: Node = {"id": "r", "metric": "invalidValues", "mustBe": 0, "severity": "warning"}
         rule["arguments"] = {argument: value}
-        column = {**_column(name), "name": f"c{len(columns)}_{name}", "quality": [rule]}
+        column = {**plain_column(name), "name": f"c{len(columns)}_{name}", "quality": [rule]}
         beside = [each for each in base if each["name"] in {"updated_at", str(value)}]
         if passed(text_of([key, column, *beside])):
             columns.append(column)

@@ -38,7 +38,14 @@ LOW, FLAG = "exclusiveMinimum: 0", "logicalType: boolean\n        physicalType: 
 TEXT = "logicalType: string\n        physicalType: string"
 RULE = """
         quality:
-          - {id: known, metric: nullValues, mustBe: 0, severity: warning}"""
+          - id: recent
+            metric: invalidValues
+            mustBe: 0
+            severity: warning
+            arguments: {minimum: '2010-01-01'}"""
+NEEDED = """        quality:
+          - {id: known, metric: nullValues, mustBe: 0, severity: error}
+"""
 OFTEN_RULE = "slaProperties:\n  - {property: frequency, value: 2, unit: d}\n"
 OFTEN = LINE.replace("schema:\n", OFTEN_RULE + "schema:\n", 1)
 ROWS = LINE.replace(
@@ -46,11 +53,12 @@ ROWS = LINE.replace(
     "    quality:\n      - {metric: rowCount, mustBeGreaterOrEqualTo: 2}\n    properties:\n",
     1,
 )
-SOFT = LINE.replace(FLAG, FLAG + RULE)
+DAY = "logicalType: date\n        physicalType: date"
+SOFT = LINE.replace(DAY, DAY + RULE)
 NAME = f'the customer."\n        {TEXT}\n        classification: '
 NARROWER = {
-    "a minimum": (LINE, LOW, "exclusiveMinimum: 1", "ordered_qty", "exclusive_minimum"),
-    "a finer one": (LINE, LOW, "exclusiveMinimum: 0.5", "ordered_qty", "exclusive_minimum"),
+    "a minimum": (LINE, LOW, "exclusiveMinimum: 1", "ordered_qty", "minimum"),
+    "a finer one": (LINE, LOW, "exclusiveMinimum: 0.5", "ordered_qty", "minimum"),
     "a new maximum": (LINE, LOW, LOW + "\n          maximum: 9", "ordered_qty", "maximum"),
     "a maximum": (LIMITED, "maximum: 900", "maximum: 899", "ordered_qty", "maximum"),
     "a first day": (LINE, "'2000-01-01'", "'2000-01-02'", "promised_on", "minimum"),
@@ -71,10 +79,10 @@ NARROWER = {
         SOFT,
         "severity: warning",
         "severity: error",
-        "is_closed",
-        "severity",
+        "promised_on",
+        "minimum",
     ),
-    "a new error": (LINE, FLAG, FLAG + RULE.replace("warning", "error"), "is_closed", "quality"),
+    "a new error": (LINE, DAY, DAY + RULE.replace("warning", "error"), "promised_on", "minimum"),
     "oftener": (OFTEN, "value: 2", "value: 1", "", "frequency"),
     "more rows": (ROWS, "OrEqualTo: 2", "OrEqualTo: 3", "", "rows"),
     "another publisher": (LINE, "value: factory", "value: authority", "", "publisher"),
@@ -107,7 +115,7 @@ WIDER = {
         "severity: error",
         "severity: warning",
     ),
-    "a new warning": (LINE, FLAG, FLAG + RULE),
+    "a new warning": (LINE, DAY, DAY + RULE),
     "a warning less": (SOFT, RULE, ""),
     "less often": (OFTEN, "value: 2", "value: 3"),
     "as often as it likes": (OFTEN, OFTEN_RULE, ""),
@@ -129,3 +137,62 @@ def test_titles_and_examples_are_no_change() -> None:
     assert (
         changes(read(LINE), read(LINE.replace("产品编码", "物料编码").replace("CH-100", "A"))) == []
     )
+
+
+def ruled(arguments: str, severity: str = "error", column: str = "ordered_qty") -> Contract:
+    """Give a column a quality rule."""
+    rule = f"""        quality:
+          - id: r
+            metric: invalidValues
+            mustBe: 0
+            severity: {severity}
+            arguments: {{{arguments}}}
+"""
+    before, name, after = LINE.partition(f"      - name: {column}\n")
+    head, examples, rest = after.partition("        examples:")
+    return read(before + name + head + rule + examples + rest)
+
+
+WIDENED = {
+    "a rule's edge": (ruled("minimum: 10"), ruled("minimum: 5"), ["minimum"]),
+    "a rule's list": (
+        ruled("validValues: [A]", column="product_code"),
+        ruled("validValues: [A, B]", column="product_code"),
+        ["enum"],
+    ),
+    "an edge said in another zone": (
+        ruled("minimum: '2020-01-01T08:00:00+08:00'", column="updated_at"),
+        ruled("minimum: '2020-01-01T00:00:00Z'", column="updated_at"),
+        [],
+    ),
+    "an earlier instant in another zone": (
+        ruled("minimum: '2020-01-01T00:00:00Z'", column="updated_at"),
+        ruled("minimum: '2020-01-01T07:00:00+08:00'", column="updated_at"),
+        ["minimum"],
+    ),
+    "a number said otherwise": (ruled("maximum: 10"), ruled("maximum: 10.0"), []),
+    "an edge that another one holds already": (ruled("exclusiveMinimum: 0"), read(LINE), []),
+}
+
+
+@pytest.mark.parametrize("case", WIDENED)
+def test_rules_are_compared_by_what_they_promise(case: str) -> None:
+    old, new, told = WIDENED[case]
+    found = changes(old, new)
+    assert [each.what for each in found] == told
+    assert not any(each.is_breaking for each in found)
+    assert all(each.is_breaking for each in changes(new, old))
+
+
+def test_an_error_beside_a_warning_of_the_same_breaks() -> None:
+    old, new = ruled("minimum: 10", "warning"), ruled("minimum: 10")
+    assert [(c.what, c.is_breaking) for c in changes(old, new)] == [
+        ("minimum", True),
+        ("minimum, a warning", False),
+    ]
+
+
+def test_a_new_column_that_a_rule_requires_breaks() -> None:
+    new = NOTE.replace("        class", NEEDED + "        class")
+    found = changes(read(LINE), read(LINE.replace(UPDATED, new + UPDATED)))
+    assert [(each.after, each.is_breaking) for each in found] == [("required", True)]
