@@ -8,12 +8,15 @@ import typer
 
 from kernel import canonical
 from kernel.errors import ChecksFailedError, ConfigurationError
+from kernel.ids import CONTRACT_ID
 from pipeline.console import facts, say, table
 
 if TYPE_CHECKING:
     from contracts.model import Contract
     from pipeline.contract_diff import Replay
 
+# Ours have 9 kB; YAML of more takes minutes to read.
+_LARGEST = 256 << 10
 Identity = Annotated[str, typer.Argument(help="The contract, such as erp.payment.v1.")]
 
 
@@ -21,17 +24,24 @@ def _read(name: str) -> "Contract":
     """Take a contract by its id, or from a file that is not among ours yet."""
     from contracts.loader import find, parse
 
-    path = Path(name)
-    if path.suffix not in {".yaml", ".yml"}:
+    if CONTRACT_ID.fullmatch(name):
         return find(name)
+    cure = "name a contract of ours, such as erp.payment.v1, or an ODCS file in UTF-8."
     try:
-        return parse(path.read_text(encoding="utf-8"), name)
-    except (FileNotFoundError, UnicodeDecodeError) as failed:
+        with Path(name).open("rb") as file:
+            data = file.read(_LARGEST + 1)
+    except OSError as failed:
         raise ConfigurationError(
-            f"The contract cannot be read: {failed}.",
-            where=name,
-            cure="name a contract of ours, such as erp.payment.v1, or an ODCS file in UTF-8.",
+            f"The contract cannot be read: {failed.strerror}.", where=name, cure=cure
         ) from failed
+    if len(data) > _LARGEST:
+        raise ConfigurationError(
+            f"The file is larger than any contract: {_LARGEST} bytes.", where=name, cure=cure
+        )
+    try:
+        return parse(data.decode(), name)
+    except UnicodeDecodeError as failed:
+        raise ConfigurationError("The file is not UTF-8 text.", where=name, cure=cure) from failed
 
 
 def show_all() -> None:
@@ -65,17 +75,17 @@ def lint(
     from contracts.loader import all_contracts
 
     known = all_contracts()
-    chosen = [_read(name) for name in files] if files else list(known.values())
+    chosen = {name: _read(name) for name in files} if files else known
     found = [
-        (each.id, finding.column, finding.problem)
-        for each in chosen
+        (name, finding.column, finding.problem)
+        for name, each in chosen.items()
         for finding in official(each) or findings(each, known)
     ]
     table("契约检查 lint", ("contract", "column", "problem"), found)
     if found:
         raise ChecksFailedError(
-            f"{len(found)} things to mend in {len({each[0] for each in found})} contracts.",
-            where="contracts/",
+            f"{len(found)} things to mend.",
+            where=", ".join(dict.fromkeys(each[0] for each in found)),
             cure="follow the problem beside each; a contract beside it is the pattern.",
         )
     say(f"{len(chosen)} contracts are clean")
@@ -174,6 +184,12 @@ def diff(
     from pipeline.contract_diff import replay
 
     before, after = _read(old), _read(new)
+    if before.id.rpartition(".")[0] != after.id.rpartition(".")[0]:
+        raise ConfigurationError(
+            f"They are of two entities: {before.id} and {after.id}.",
+            where=new,
+            cure="name two versions of one contract.",
+        )
     found = changes(before, after)
     table(
         "契约变更 changes",

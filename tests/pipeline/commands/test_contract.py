@@ -55,6 +55,43 @@ def test_what_is_no_contract_is_a_usage_error(name: str) -> None:
     assert isinstance(nplusx("show", name).exception, ConfigurationError)
 
 
+@pytest.mark.parametrize("command", ["lint", "show", "schema", "sample", "suite"])
+def test_what_is_no_file_of_ours_is_told_as_such(command: str, tmp_path: Path) -> None:
+    """A folder, a device that never ends, a file much larger than any contract, no path at all."""
+    (tmp_path / "folder.yaml").mkdir()
+    (tmp_path / "huge.yaml").write_text("a: [1, 2, 3]\n" * 200_000)
+    told = {
+        str(tmp_path / "folder.yaml"): "Is a directory",
+        str(tmp_path): "Is a directory",
+        str(tmp_path / "huge.yaml"): "larger than",
+        "/dev/zero": "larger than",
+        "payment": "an ODCS file",
+    }
+    for name, why in told.items():
+        error = nplusx(command, name).exception
+        assert isinstance(error, ConfigurationError), name
+        assert why in str(error)
+
+
+def test_a_contract_may_come_through_a_pipe(other: Path) -> None:
+    piped = other.parent / "pipe"
+    piped.symlink_to(other)
+    assert "1 contracts are clean" in nplusx("lint", str(piped)).output
+
+
+def test_lint_names_the_file_with_the_mistake(tmp_path: Path) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(PAYMENT.replace("businessName: 币种", "businessName: money"), "utf-8")
+    error = nplusx("lint", "erp.payment.v1", str(path)).exception
+    assert f"Where: {path}." in str(error)
+
+
+def test_diff_compares_versions_of_one_contract(world: World) -> None:
+    error = nplusx("diff", "erp.payment.v1", "erp.sales_order.v1").exception
+    assert isinstance(error, ConfigurationError)
+    assert "two versions of one contract" in str(error)
+
+
 def test_show_tells_the_promises_and_with_servers_this_deployments_broker(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
