@@ -171,7 +171,7 @@ def test_a_decision_that_waits_is_sealed_from_its_own_versions(world: World) -> 
     assert all(version in pins(world.store)[name] for name, version in pinned.items())
     keep(impatient(world.settings))
     keep(impatient(world.settings))
-    assert seal() == {"sealed": [CLAIM]}
+    assert seal() == {"sealed": [CLAIM], "held": {}}
     verify(pack_path(world.settings, decision))
 
 
@@ -185,7 +185,7 @@ def test_a_decision_on_tables_computed_long_ago_can_be_sealed(world: World) -> N
     keep(impatient(world.settings))
     keep(impatient(world.settings))
     assess()
-    assert seal() == {"sealed": [CLAIM]}
+    assert seal() == {"sealed": [CLAIM], "held": {}}
 
 
 def test_rows_of_a_landing_that_came_to_nothing_are_cleared_when_they_are_old(
