@@ -15,6 +15,7 @@ ARROW_STREAM = "application/vnd.apache.arrow.stream"
 NDJSON = "application/x-ndjson"
 JSON = "application/json"
 CONTENT_TYPES = (ARROW_STREAM, NDJSON, JSON)
+_CHARSETS = {"utf-8", "utf8", "us-ascii"}
 # How a body may be folded besides; nothing is the usual case.
 ENCODINGS = ("", "gzip", "zstd")
 
@@ -133,7 +134,7 @@ def read(record: Received) -> Envelope:
         fields,
         tuple(faults),
         signature,
-        content_type=fields.get("content-type", ""),
+        content_type=_media_type(fields.get("content-type", "")),
         encoding=fields.get("content-encoding", ""),
         contract_version=fields.get("ce_contractver", ""),
         body_digest=fields.get("ce_bodydigest", ""),
@@ -141,6 +142,13 @@ def read(record: Received) -> Envelope:
         sequence=_counted(fields.get("ce_sequence", "")),
         row_count=_counted(fields.get("ce_rowcount", "")),
     )
+
+
+def _media_type(text: str) -> str:
+    """Leave out the parameters that change nothing: every body of ours is in UTF-8."""
+    kind, *told = (each.strip() for each in text.lower().split(";"))
+    charsets = {each[len("charset=") :].strip('"') for each in told if each.startswith("charset=")}
+    return kind if charsets <= _CHARSETS else text
 
 
 def claimed_rows(record: Received | Record) -> int:
@@ -163,7 +171,7 @@ def _claims(headers: Headers) -> tuple[int, bool]:
             is_folded = True
     # A folded body may hold any number.
     claimed = _counted(rows.decode("utf-8", "replace")) or 1
-    return max(5000 if is_folded else 1, claimed), kind.endswith(b"json")
+    return max(5000 if is_folded else 1, claimed), b"json" in kind.lower()
 
 
 def stream_id(record: Received, envelope: Envelope) -> StreamId:

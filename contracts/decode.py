@@ -13,7 +13,7 @@ from pyarrow import json as pj
 
 from contracts.conform import OP, WRONG, Faults, conform
 from contracts.drift import Drift, in_json, in_table
-from contracts.ipc import is_plain, undictionaried, unfolded_bytes
+from contracts.ipc import is_plain, undictionaried, unfolded_bytes, unviewed
 from contracts.json_rows import Number, pieces_of, row_of
 from contracts.model import Contract, LogicalType
 from contracts.schema import arrow_type
@@ -143,7 +143,7 @@ def read_arrow(body: bytes, contract: Contract) -> Loose:
         if table.num_rows * table.num_columns > _MOST_VALUES:
             raise UndecodableError(f"the body holds more than {_MOST_VALUES} values")
         table.validate(full=True)
-        table = undictionaried(table, _LARGEST_UNFOLDED)
+        table = undictionaried(unviewed(table, _LARGEST_UNFOLDED), _LARGEST_UNFOLDED)
     except (pa.ArrowException, OSError, ValueError, struct.error) as broken:
         raise UndecodableError(str(broken).splitlines()[0]) from broken
     names = table.column_names

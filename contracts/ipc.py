@@ -71,6 +71,34 @@ class _Table:
         return list(struct.iter_unpack("<qq", self._data[place + 4 : place + 4 + 16 * count]))
 
 
+_VIEWS = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
+# A view is its length, what it shows of a short text, and where a long one lies: four numbers.
+_VIEW_NUMBERS = 4
+
+
+def unviewed(table: pa.Table, largest: int) -> pa.Table:
+    """Write columns of views out, all together as far as a body may unfold."""
+    size = 0
+    for at, field in enumerate(table.schema):
+        if field.type in _VIEWS:
+            size += sum(map(_shown_bytes, table.column(at).chunks))
+            if size > largest:
+                raise ValueError(f"{field.name} unfolds to more than a body may")
+            written = table.column(at).cast(_VIEWS[field.type])
+            table = table.set_column(at, field.name, written)
+    return table
+
+
+def _shown_bytes(views: pa.Array) -> int:
+    """Add up the lengths that views tell; many may show the same text."""
+    if not views:
+        return 0
+    numbers = memoryview(views.buffers()[1]).cast("i")
+    first, end = (_VIEW_NUMBERS * at for at in (views.offset, views.offset + len(views)))
+    # Where a null stands any number may be written.
+    return sum(max(length, 0) for length in numbers[first:end:_VIEW_NUMBERS])
+
+
 def undictionaried(table: pa.Table, largest: int) -> pa.Table:
     """Write dictionary columns out, all together as far as a body may unfold."""
     size = 0

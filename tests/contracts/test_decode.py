@@ -97,6 +97,32 @@ def test_a_column_of_another_type_is_a_fault_of_each_row(name: str, values: pa.A
     assert faults(decoded) == {0: [f"{name}.type"], 1: [f"{name}.type"]}
 
 
+@pytest.mark.parametrize("view", [pa.string_view(), pa.binary_view()])
+def test_columns_of_views_are_read_as_what_they_show(view: pa.DataType) -> None:
+    texts = ["中" * 30, None]
+    given = pa.array([t and t.encode() for t in texts] if view == pa.binary_view() else texts, view)
+    table = with_column("bank_reference", given).append_column("note", given)
+    decoded = decode_arrow(ipc(table), CONTRACT)
+    if view == pa.string_view():
+        assert decoded.faults == {}
+        assert decoded.rows["bank_reference"].to_pylist() == texts
+        assert extras(decoded) == [canonical.dumps({"note": texts[0]}).decode(), None]
+    else:
+        # As any column of bytes.
+        assert faults(decoded) == {0: ["bank_reference.type"]}
+
+
+@pytest.mark.parametrize("view", [pa.string_view(), pa.binary_view()])
+def test_views_of_one_long_text_are_no_way_to_fill_the_memory(view: pa.DataType) -> None:
+    """Each row is sixteen bytes that point to the same mebibyte."""
+    one = pa.array(["x" * (1 << 20)], view)
+    told = memoryview(one.buffers()[1]).tobytes()
+    rows = 20_000
+    many = pa.Array.from_buffers(view, rows, [None, pa.py_buffer(told * rows), one.buffers()[2]])
+    with pytest.raises(UndecodableError, match="unfolds"):
+        decode_arrow(ipc(pa.table({"payment_id": many})), CONTRACT)
+
+
 def test_a_cast_that_loses_nothing_is_made_and_one_that_does_is_not() -> None:
     wide = pa.array(["113000.00", "0.01"]).cast(pa.decimal128(30, 2))
     assert decode_arrow(ipc(with_column("paid_amount", wide)), CONTRACT).faults == {}

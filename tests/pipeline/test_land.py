@@ -225,6 +225,26 @@ def test_any_vendor_may_send_json(county: County) -> None:
     assert [row["payment_id"] for row in county.landed()] == ["PAY1", "PAY2", "PAY3"]
 
 
+SPELLINGS = {
+    "application/json; charset=utf-8": [],
+    'Application/JSON;charset="UTF-8"': [],
+    "application/x-ndjson ; charset=US-ASCII": [],
+    "application/json; odata.metadata=none": [],
+    "application/json; charset=gbk": [["record.content_type"]],
+    "application/json; charset=utf-8; charset=gbk": [["record.content_type"]],
+    "text/json": [["record.content_type"]],
+}
+
+
+@pytest.mark.parametrize("kind", SPELLINGS)
+def test_a_content_type_is_read_with_its_parameters(county: County, kind: str) -> None:
+    body = canonical.dumps(payments(1)[0])
+    county.send(record_of(CONTRACT, payments(1), content_type=kind, body=body))
+    county.land()
+    assert county.reasons() == SPELLINGS[kind]
+    assert len(county.landed()) == (0 if SPELLINGS[kind] else 1)
+
+
 def test_a_contract_that_gained_a_column_lands_in_the_table_of_its_earlier_version(
     county: County,
 ) -> None:
