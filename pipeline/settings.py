@@ -160,7 +160,7 @@ class AuditSettings(BaseModel):
     lateness_hours: int = Field(
         24,
         ge=0,
-        description="How long a row may refer to one that has not come while that one's stream"
+        description="How long a row may refer to one that has not come while either's stream"
         " goes on.",
     )
 

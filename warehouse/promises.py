@@ -59,9 +59,10 @@ class Promises:
     tables: Mapping[str, Source]
 
     def unanswered(self, link: Link, late: timedelta) -> list[Broken]:
-        """Find references to what has not come though its stream has gone on for the tolerance.
+        """Find references to what has not come though its source has gone on for the tolerance.
 
-        Only the broker's times count: while the other stream stands still, everything may come.
+        Only the broker's times count: while nothing comes on either stream, everything may come.
+        What is referred to may be a list that never changes, so its own stream need not go on.
         """
         query = _UNANSWERED.format(
             columns=", ".join(link.columns),
@@ -209,8 +210,13 @@ def links(contract: Contract, known: Mapping[ContractId, Contract]) -> tuple[Lin
 
 _UNANSWERED = """
 with newest as (
-    select _enterprise, _source, min(_broker_at) as _begun, max(_broker_at) as _seen
-    from target
+    select _enterprise, _source, min(_broker_at) filter (_is_target) as _begun,
+        max(_broker_at) as _seen
+    from (
+        select _enterprise, _source, _broker_at, true as _is_target from target
+        union all
+        select _enterprise, _source, _broker_at, false from landed
+    )
     group by _enterprise, _source
 ),
 asked as (
@@ -221,7 +227,8 @@ asked as (
 )
 select asked.*, '' as _seen from asked
 inner join newest on newest._enterprise = asked._enterprise and newest._source = asked._source
-where newest._seen >= greatest(asked._since, newest._begun) + interval '{late}' second
+where newest._begun is not null
+and newest._seen >= greatest(asked._since, newest._begun) + interval '{late}' second
 and not exists (
     select 1 from target
     where target._enterprise = asked._enterprise and target._source = asked._source

@@ -84,6 +84,19 @@ def test_a_reference_may_be_late_and_is_broken_once_its_stream_has_gone_on(world
     assert promises.check(world.settings) == {"broken": 0, "explained": 0, "unchecked": 0}
 
 
+def test_a_reference_to_a_table_that_stands_still_is_late_once_its_own_stream_has_gone_on(
+    world, later
+) -> None:
+    order(world, "SO1")
+    line(world, "L1", "SO2")
+    later(30)
+    # Nothing came of the source at all meanwhile.
+    assert look(world) == []
+    line(world, "L2", "SO1")
+    line(world, "L3", "SO3")
+    assert look(world) == [("open", "order_id.reference", '{"order_id":"SO2"}')]
+
+
 def test_a_newer_version_that_names_another_mends_a_reference(world, later) -> None:
     order(world, "SO1")
     line(world, "L1", "SO2")
