@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 
@@ -375,8 +376,11 @@ def find(identity: str) -> Contract:
     try:
         return known[contract_id(identity)]
     except KeyError:
+        near = get_close_matches(identity, sorted(known))
         raise ConfigurationError(
             f"There is no contract {identity!r}.",
             where="contracts/",
-            cure="use one of " + ", ".join(sorted(known)) + ".",
+            cure=f"use {' or '.join(near)}; `nplusx contract list` shows all."
+            if near
+            else "use one of " + ", ".join(sorted(known)) + ".",
         ) from None

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from math import inf
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from pipeline import wiring
 from pipeline.settings import Settings, read_settings
 from pipeline.standing import mark_name
 from warehouse import attempts, quarantine, words
-from warehouse.store import TableHandle, TableStore
+from warehouse.store import TableHandle, TableStore, tried
 
 TABLE = "audit_finding"
 SCHEMA = pa.schema(
@@ -62,8 +63,7 @@ def audit(settings: Settings | None = None) -> dict[str, object]:
         if store.exists(contract.table):
             # A table of an older version gets the columns that it lacks.
             store.create(contract.table, landing_schema(contract), ("_month",))
-            _recheck(settings, store, contract)
-            audited[contract.id] = _audit(settings, store, contract)
+            audited[contract.id] = tried(partial(_looked, settings, store, contract))
     left = [each for each in findings(store) if each["word"] is None]
     logger("audit").info("audited", rows=sum(audited.values()), findings=len(left))
     if left:
@@ -75,6 +75,11 @@ def audit(settings: Settings | None = None) -> dict[str, object]:
             cure=CURE,
         )
     return {"rows": audited, "findings": len(left)}
+
+
+def _looked(settings: Settings, store: TableStore, contract: Contract) -> int:
+    _recheck(settings, store, contract)
+    return _audit(settings, store, contract)
 
 
 def findings(store: TableStore) -> list[Finding]:

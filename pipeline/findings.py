@@ -15,7 +15,7 @@ from bus.topics import topic_of
 from contracts.loader import all_contracts
 from contracts.model import Publisher
 from kernel import canonical, clock
-from kernel.errors import DependencyUnavailableError, NplusxError
+from kernel.errors import ConfigurationError, DependencyUnavailableError, NplusxError
 from kernel.ids import ContractId
 from pipeline import audit, pack, promises, wiring
 from pipeline.intake import UNVERIFIED
@@ -310,7 +310,10 @@ def ledger_findings(settings: Settings, store: TableStore) -> Iterator[Finding]:
     """Check the chain, and that the pack of each entry is there and is the one that was sealed."""
     if not store.exists(ledger.TABLE):
         return
-    ledger.check(store, wiring.county_key(settings).public)
+    try:
+        ledger.check(store, wiring.county_key(settings).public)
+    except ConfigurationError as gone:
+        yield refused(gone)
     for entry in ledger.entries(store):
         path = pack_path(settings, entry)
         found = _digest(path, path.stat().st_mtime_ns) if path.exists() else "missing"

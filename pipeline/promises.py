@@ -1,9 +1,7 @@
 """Promises across rows, asked after landing: broken ones hold back their contract's enterprise."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import timedelta
-from typing import TypeVar
 
 import pyarrow as pa
 
@@ -19,7 +17,7 @@ from pipeline import wiring
 from pipeline.settings import Settings, read_settings
 from warehouse import words
 from warehouse.promises import Broken, Promises, links
-from warehouse.store import ConflictError, TableHandle, TableStore
+from warehouse.store import TableHandle, TableStore, tried
 from warehouse.tables import Source
 
 TABLE = "promise_finding"
@@ -47,10 +45,8 @@ CURE = (
 )
 # By these a row of the county names what it is about.
 _NAMES = ("claim_id", "project_id", "enterprise_uscc")
-_RETRIES = 5
 _STATED = frozenset({str(Kind.FREQUENCY), str(Kind.ROWS)})
 Finding = Mapping[str, object]
-Told = TypeVar("Told")
 
 
 def check(settings: Settings | None = None) -> dict[str, object]:
@@ -132,15 +128,7 @@ def look(settings: Settings, only: Collection[str] = ()) -> None:
     """Bring findings up to date: of all contracts, or of some; what has not changed is skipped."""
     store = wiring.store(settings)
     store.create(TABLE, SCHEMA)
-    _tried(lambda: _look(settings, store, only))
-
-
-def _tried(work: Callable[[], Told]) -> Told:
-    """Do what ends in a commit; if another was quicker, see what is left to do."""
-    for _ in range(_RETRIES):
-        with suppress(ConflictError):
-            return work()
-    return work()
+    tried(lambda: _look(settings, store, only))
 
 
 def _look(settings: Settings, store: TableStore, only: Collection[str]) -> None:

@@ -1,19 +1,35 @@
 """What the pipeline asks of table storage: append once, replace, read a version and the past."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import pyarrow as pa
 import pyarrow.dataset as ds
 
+from kernel.errors import DependencyUnavailableError
+
+_RETRIES = 5
+Done = TypeVar("Done")
 # A commit's own facts: counts, offsets, digests; stored with it as JSON.
 Facts = Mapping[str, object]
 
 
 class ConflictError(Exception):
     """Another writer was quicker; look again and decide anew."""
+
+
+def tried(work: Callable[[], Done]) -> Done:
+    """Do what ends in a commit; where another was quicker, see what is left to do."""
+    for _ in range(_RETRIES):
+        with suppress(ConflictError):
+            return work()
+    raise DependencyUnavailableError(
+        f"Others who write the same table were quicker {_RETRIES} times.",
+        cure="run again; what they wrote is written.",
+    )
 
 
 @dataclass(frozen=True, slots=True)

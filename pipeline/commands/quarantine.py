@@ -16,16 +16,19 @@ Contract = Annotated[str, typer.Option(help="Of one contract.")]
 
 
 def _waiting(contract: str = "", reason: str = "", state: str = "") -> list[dict[str, object]]:
+    from contracts.loader import find
     from pipeline import wiring
     from warehouse import attempts
 
     rows = attempts.waiting(wiring.store(read_settings()), clock.now())
+    mine = [row for row in rows if contract in {"", row["contract"]}]
+    if contract and not mine:
+        # Nothing of it waits; or there is no such contract, which is said.
+        find(contract)
     return [
         row
-        for row in rows
-        if contract in {"", row["contract"]}
-        and state in {"", row["state"]}
-        and (not reason or reason in _reasons(row))
+        for row in mine
+        if state in {"", row["state"]} and (not reason or reason in _reasons(row))
     ]
 
 

@@ -165,3 +165,22 @@ def test_more_refused_rows_than_a_body_may_hold_are_audited_together(
     world.land()
     monkeypatch.setattr("contracts.decode.MOST_ROWS", 4)
     assert audit()["rows"] == {INVOICE: 6}
+
+
+def test_of_two_audits_at_once_each_row_is_looked_at_by_one(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.send(INVOICE, row(INVOICE))
+    world.land()
+    look, others = auditing._opinions, [dict[str, object]()]
+
+    def meanwhile(*of: object) -> object:
+        if others:
+            others.pop()
+            others_rows.update(audit()["rows"])
+        return look(*of)
+
+    others_rows: dict[str, int] = {}
+    monkeypatch.setattr(auditing, "_opinions", meanwhile)
+    assert audit()["rows"] == {INVOICE: 0}
+    assert others_rows == {INVOICE: 1}

@@ -341,3 +341,14 @@ def test_an_entry_cut_off_the_ledger_is_tampering(world: World) -> None:
     handle.replace(handle.dataset().to_table().slice(0, 0), {})
     with pytest.raises(TamperingError, match="1 were sealed"):
         look(world)
+
+
+def test_a_county_key_that_is_gone_is_a_finding_among_the_others(world: World) -> None:
+    play(world)
+    (world.settings.state_dir / "keys" / "county.key").unlink()
+    (entry,) = ledger.entries(world.store)
+    pack_path(world.settings, entry).unlink()
+    gone, pack = look(world).found
+    assert "county.key" in gone.what
+    assert "restore that file from a backup" in gone.cure
+    assert "missing" in pack.what

@@ -15,6 +15,7 @@ from contracts.loader import FOLDER, all_contracts, find, parse
 from kernel import canonical
 from kernel.errors import ChecksFailedError, ConfigurationError
 from pipeline import cli
+from tests.flow.bad_input.command import Shell
 from tests.pipeline.world import World, row
 
 PAYMENT = (FOLDER / "erp" / "payment.v1.odcs.yaml").read_text("utf-8")
@@ -161,3 +162,13 @@ def test_warnings_lists_the_landed_rows_that_break_a_soft_promise(world: World) 
     said = nplusx("warnings", report).output
     assert "finished_at.order\t91330523719500014U\t1" in said
     assert f"nplusx.{report}/0/0/0\tOR1\tfinished_at.order" in said
+
+
+def test_a_folder_is_no_contract_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "contracts.yaml"
+    folder.mkdir()
+    done = Shell(monkeypatch, capsys)("contract", "lint", str(folder))
+    structlog.reset_defaults()
+    done.failed(2, str(folder), "cannot be read", "ODCS file")

@@ -82,3 +82,11 @@ def test_a_waiver_says_who_why_and_until_when(nplusx: Shell) -> None:
     assert (word["who"], word["why"]) == ("engineer", "closed down")
     nplusx("quarantine", "replay").failed(3, "1 rows")
     assert held(nplusx, "--state", "waived") == [waived]
+
+
+@pytest.mark.parametrize("command", ["replay", "list"])
+def test_a_contract_that_is_none_is_said_with_those_that_are_near(
+    nplusx: Shell, command: str
+) -> None:
+    nplusx("quarantine", command, "--contract", "erp.paymet.v1").failed(2, "erp.payment.v1")
+    nplusx("quarantine", command, "--contract", "nope").failed(2, "nope")
