@@ -371,7 +371,7 @@ def _read(folder: Path) -> dict[ContractId, Contract]:
 
 
 def find(identity: str) -> Contract:
-    """Give a contract by its id, or say which there are."""
+    """Give a contract by its id, or say which are near."""
     known = all_contracts()
     try:
         return known[contract_id(identity)]

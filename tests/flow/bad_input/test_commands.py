@@ -14,9 +14,11 @@ from tests.flow.bad_input.command import AGENT, Shell, agent_file
 from tests.pipeline.world import CLAIM, World, row
 
 
-def test_an_unknown_contract_is_a_usage_error_that_lists_the_known(shell: Shell) -> None:
+def test_an_unknown_contract_is_a_usage_error_that_names_those_near_it(shell: Shell) -> None:
     shell("land", "--contract", "x").failed(2, "'x' is not a contract id")
-    shell("land", "--contract", "erp.none.v1").failed(2, "erp.none.v1", "erp.sales_order.v1")
+    shell("land", "--contract", "erp.sales_ordr.v1").failed(
+        2, "erp.sales_ordr.v1", "erp.sales_order.v1", "nplusx contract list"
+    )
 
 
 def test_the_trouble_of_one_contract_is_not_that_of_the_others(world: World, shell: Shell) -> None:
