@@ -46,7 +46,8 @@ def _parts(
         yield {}, rows
         return
     column, *others = partition_by
-    values = pc.unique(rows[column]).to_pylist()
+    # A dictionary may name a value twice.
+    values = list(dict.fromkeys(pc.unique(rows[column]).to_pylist()))
     for value in values:
         if len(values) == 1:
             mine = rows

@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from bus import memory
 from bus.ports import Record
 from bus.topics import topic_of
 from contracts.decode import MOST_ROWS
@@ -58,6 +59,17 @@ def test_rows_land_once_with_where_they_came_from(county: County) -> None:
     assert first["_stream"] == f"{FACTORY}/agent-1/u8/{CONTRACT.id}"
     assert county.land().counts == {}
     assert len(county.landed()) == 2
+
+
+def test_records_of_two_hours_of_a_month_are_kept_once_each(
+    county: County, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    county.send(record_of(CONTRACT, payments(1)))
+    monkeypatch.setattr(memory, "_START", memory._START + timedelta(hours=30))
+    county.send(record_of(CONTRACT, payments(2), sequence=2))
+    county.land()
+    assert county.store.open(RECORDS).dataset().count_rows() == 2
+    assert county.store.open(CONTRACT.table).dataset().count_rows() == 2
 
 
 def test_a_bad_row_is_quarantined_and_its_neighbours_land(county: County) -> None:

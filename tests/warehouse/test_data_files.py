@@ -89,6 +89,17 @@ def test_what_many_rows_share_is_text_to_every_reader(store: DeltaStore, tmp_pat
     assert DeltaTable(tmp_path / "lake" / "flat").to_pyarrow_table() == sent
 
 
+def test_a_partition_that_a_dictionary_names_twice_is_written_once(store: DeltaStore) -> None:
+    plain = rows(["a"] * 4)
+    twice = pa.DictionaryArray.from_arrays(
+        pa.array([0, 1, 2, 1], pa.int32()), pa.array(["2024-01", "2024-02", "2024-01"])
+    )
+    store.open("t").append(plain.set_column(1, "month", twice), {}, {})
+    found = store.open("t").dataset().to_table().sort_by("number")
+    assert found.num_rows == 4
+    assert sorted(found["month"].to_pylist()) == ["2024-01"] * 2 + ["2024-02"] * 2
+
+
 def test_no_rows_make_no_file(store: DeltaStore) -> None:
     store.open("t").append(SCHEMA.empty_table(), {"seen": 7}, {"why": "nothing came"})
     handle = store.open("t")
