@@ -1,7 +1,7 @@
 """Audit: Great Expectations as the second opinion on what the gate decided; landing never waits."""
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from math import inf
@@ -88,7 +88,8 @@ def findings(store: TableStore) -> list[Finding]:
         return []
     rows = store.open(TABLE).dataset().to_table().sort_by("found_at").to_pylist()
     said = words.newest(store, words.OF_FINDINGS, clock.now())
-    disputed = [row for row in {_place_of(row): row for row in rows}.values() if row["is_open"]]
+    newest = {_place_of(row): row for row in rows}.values()
+    disputed = [row for row in newest if row["is_open"] is not False]
     named = [(_id(row), row) for row in disputed]
     return [{**row, "id": name, "word": said.get(name)} for name, row in named]
 
@@ -116,7 +117,8 @@ def _recheck(settings: Settings, store: TableStore, contract: Contract) -> None:
         if not differ
     ]
     if settled:
-        store.open(TABLE).append(pa.Table.from_pylist(settled, schema=SCHEMA), {}, {})
+        handle = store.open(TABLE)
+        handle.append(_told(handle, settled), {}, {})
 
 
 def docs_folder(settings: Settings) -> Path:
@@ -163,8 +165,13 @@ def _audit(settings: Settings, store: TableStore, contract: Contract) -> int:
     found = [
         _finding(contract, *each[:3]) for each in _opinions(settings, contract, *both) if each[3]
     ]
-    findings.append(pa.Table.from_pylist(found, schema=SCHEMA), marks, {"contract": contract.id})
+    findings.append(_told(findings, found), marks, {"contract": contract.id})
     return sum(each.num_rows for each in both)
+
+
+def _told(handle: TableHandle, rows: Sequence[Finding]) -> pa.Table:
+    # A table of an older version has columns that nothing is said in any more.
+    return pa.Table.from_pylist(list(rows), schema=handle.dataset().schema)
 
 
 def _replays(landing: TableHandle, since: int, most: int) -> tuple[set[str], int]:

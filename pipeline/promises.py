@@ -253,4 +253,6 @@ def _newest(handle: TableHandle) -> dict[str, Finding]:
 
 def _rows(handle: TableHandle, news: Iterable[Finding]) -> pa.Table:
     told = {"number": handle.version + 1, "at": clock.now()}
-    return pa.Table.from_pylist([{**each, **told} for each in news], schema=SCHEMA)
+    # A table of an older version has columns that nothing is said in any more.
+    schema = handle.dataset().schema
+    return pa.Table.from_pylist([{**each, **told} for each in news], schema=schema)

@@ -62,6 +62,18 @@ def test_a_disagreement_is_a_finding_and_the_task_stays_red(
     assert auditing.findings(world.store) == []
 
 
+def test_a_table_of_an_older_version_goes_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = [("who", pa.string()), ("why", pa.string())]
+    world.store.create(auditing.TABLE, pa.schema([*auditing.SCHEMA, *said]))
+    world.send(INVOICE, row(INVOICE))
+    world.land()
+    with monkeypatch.context() as patched:
+        patched.setattr(auditing, "second_opinion", _contrary)
+        with pytest.raises(ChecksFailedError, match="disagree on 1 rows"):
+            audit()
+    assert audit()["findings"] == 0
+
+
 def test_what_gx_misses_and_the_gate_does_not_is_a_disagreement(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -365,6 +365,14 @@ def test_another_row_that_names_what_has_not_come_is_another_break(world: World,
     assert look(world) == broken
 
 
+def test_a_table_of_an_older_version_goes_on(world: World) -> None:
+    said = [("who", pa.string()), ("why", pa.string())]
+    world.store.create(promises.TABLE, pa.schema([*promises.SCHEMA, *said]))
+    order(world, "SO1", order_no="A")
+    order(world, "SO1", order_no="B")
+    assert [code for _, code, _ in look(world)] == ["order_id.version"]
+
+
 def test_two_looks_at_once_tell_a_finding_once(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
