@@ -1,21 +1,31 @@
 """From a contract to a JSON Schema of one row: what a vendor's own tools can check."""
 
+from decimal import Decimal
+
+import pyarrow as pa
+
 from contracts.formats import FORMATS
 from contracts.model import Contract, LogicalType, Property
 from contracts.sample import scale_of
+from contracts.schema import arrow_type
 
 Node = dict[str, object]
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_DAY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+_INT64_DIGITS = 19
+_DAY = r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+_HOUR = r"([01][0-9]|2[0-3])"
 # A zone is not optional: an instant without one says nothing of when it was.
 _INSTANT = (
-    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?"
-    r"(Z|[+-][0-9]{2}:?[0-9]{2})$"
+    rf"{_DAY}[T ]{_HOUR}:[0-5][0-9](:[0-5][0-9](\.[0-9]{{1,6}})?)?(Z|[+-]{_HOUR}:?[0-5][0-9])"
 )
 
 
 def json_schema(contract: Contract) -> Node:
-    """Describe one row; the gate alone judges edges of numbers sent as text, days and repeats."""
+    """Describe one row in one spelling of each value; the gate takes others that mean the same.
+
+    The gate alone judges edges of numbers sent as text and of times, check digits, decimal places
+    of JSON numbers, and rows beside rows.
+    """
     required = [each.name for each in contract.properties if each.required]
     return {
         "$schema": _DIALECT,
@@ -73,6 +83,10 @@ def _text(column: Property) -> Node:
 
 def _number(column: Property) -> Node:
     limits, scale = column.limits, scale_of(column)
+    kind = "number" if scale else "integer"
+    size = arrow_type(column)
+    digits = size.precision - scale if pa.types.is_decimal(size) else _INT64_DIGITS
+    beyond = 10**digits if pa.types.is_decimal(size) else 2**63
     told = {
         "minimum": limits.minimum,
         "maximum": limits.maximum,
@@ -80,16 +94,20 @@ def _number(column: Property) -> Node:
         "exclusiveMaximum": limits.exclusive_maximum,
     }
     edges = {
-        key: float(value) if "." in value else int(value)
+        key: int(Decimal(value)) if Decimal(value) == int(Decimal(value)) else float(value)
         for key, value in told.items()
         if value is not None
     }
+    # Where the contract has no edge, the column has.
+    if limits.minimum is None and limits.exclusive_minimum is None:
+        edges["exclusiveMinimum"] = -beyond
+    if limits.maximum is None and limits.exclusive_maximum is None:
+        edges["exclusiveMaximum"] = beyond
     low = limits.minimum or limits.exclusive_minimum
     sign = "" if low is not None and float(low) >= 0 else "-?"
-    digits = "[0-9]+" + (rf"(\.[0-9]{{1,{scale}}})?" if scale else "")
-    kind = "number" if scale else "integer"
+    spelt = f"0*[0-9]{{1,{digits}}}" + (rf"(\.[0-9]{{1,{scale}}})?" if scale else "")
     return {
-        "anyOf": [{"type": kind, **edges}, {"type": "string", "pattern": f"^{sign}{digits}$"}],
+        "anyOf": [{"type": kind, **edges}, {"type": "string", "pattern": f"^{sign}{spelt}$"}],
     }
 
 
@@ -99,5 +117,5 @@ def _boolean(_: Property) -> Node:
 
 def _time(column: Property) -> Node:
     if column.type is LogicalType.DATE:
-        return {"type": "string", "format": "date", "pattern": _DAY}
-    return {"type": "string", "format": "date-time", "pattern": _INSTANT}
+        return {"type": "string", "format": "date", "pattern": f"^{_DAY}$"}
+    return {"type": "string", "format": "date-time", "pattern": f"^{_INSTANT}$"}

@@ -183,7 +183,7 @@ def _row(draw: st.DrawFn, contract: Contract) -> dict[str, object]:
 
 
 @st.composite
-def _batches(draw: st.DrawFn, least: int) -> Drawn:
+def drawn_batches(draw: st.DrawFn, least: int) -> Drawn:
     contract = draw(st.sampled_from(CHOSEN))
     batch = st.lists(_row(CONTRACTS[contract]), min_size=1, max_size=6)
     return contract, draw(st.lists(batch, min_size=least, max_size=least + 8))
@@ -203,7 +203,7 @@ class Judged:
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
-@given(_batches(1))
+@given(drawn_batches(1))
 def test_gate_and_reference_agree_on_every_promise_of_every_row(drawn: Drawn) -> None:
     _gate_and_reference_agree(CONTRACTS[drawn[0]], drawn[1])
 
@@ -228,7 +228,7 @@ def _gate_and_reference_agree(contract: Contract, batches: Batches) -> None:
 )  # fmt: skip
 @example(("edged", [[{**sample.valid_row(CONTRACTS["edged"]), **each} for each in AT_EDGES]]))
 @example(("gov.region_statistic.v1", [[{"value": "9" * 28 + ".9999999999"}]]))
-@given(_batches(12))
+@given(drawn_batches(12))
 def test_gate_and_second_opinion_agree_on_every_promise_that_both_judge(drawn: Drawn) -> None:
     _gate_and_second_opinion_agree(CONTRACTS[drawn[0]], drawn[1])
 
