@@ -118,11 +118,3 @@ def test_rows_of_other_columns_are_refused(store: DeltaStore, odd: pa.Table, nam
     with pytest.raises(DependencyUnavailableError, match=f"differ in {named}"):
         store.open("t").append(odd, {}, {})
     assert store.open("t").files().count == 0
-
-
-def test_a_value_that_a_dictionary_holds_twice_is_one_partition(store: DeltaStore) -> None:
-    sent = rows(["a", "a", "b"]).set_column(
-        0, "part", pa.DictionaryArray.from_arrays(pa.array([0, 1, 2]), ["a", "a", "b"])
-    )
-    store.open("t").append(sent, {}, {})
-    assert store.open("t").dataset().count_rows() == 3
