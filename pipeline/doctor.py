@@ -133,7 +133,7 @@ def examine(settings: Settings | None = None) -> Health:
             for hole in each.holes
         ),
         *_gaps(store, moment),
-        *lost_findings(store),
+        *lost_findings(store, moment),
         *found,
         *agent_findings(agents, records, streams, landed),
         *stale_findings(streams, settings.doctor.stale),

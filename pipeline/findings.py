@@ -282,11 +282,11 @@ def audit_findings(store: TableStore) -> Iterator[Finding]:
         )
 
 
-def lost_findings(store: TableStore) -> Iterator[Finding]:
+def lost_findings(store: TableStore, at: attempts.Moment) -> Iterator[Finding]:
     """Tell of landing tables that are gone: records and refused rows of them are left."""
     left: Counter[str] = Counter()
     for name in ATTEMPTED:
-        left.update({key: len(those) for key, those in attempts.bereft(store, name).items()})
+        left.update({key: len(those) for key, those in attempts.bereft(store, name, at).items()})
     for contract, count in sorted(left.items()):
         yield Finding(
             f"{contract}: what {count} writes of a landing table left is there, and the table is"

@@ -139,8 +139,8 @@ def clear(store: TableStore, name: str, before: datetime) -> int:
         return 0
     handle = store.open(name)
     left = _undecided(store, handle, before)
-    for kept in attempts.bereft(store, name).values() if left else ():
-        left -= kept
+    if left:
+        left = left.difference(*attempts.bereft(store, name, attempts.Moment.now(store)).values())
     if not left:
         return 0
     _stop_those_under_way(store, handle, left)

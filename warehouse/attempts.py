@@ -62,7 +62,7 @@ def decisions_in(handle: TableHandle) -> dict[str, int]:
     }
 
 
-def bereft(store: TableStore, name: str) -> dict[str, frozenset[str]]:
+def bereft(store: TableStore, name: str, at: Moment) -> dict[str, frozenset[str]]:
     """Name, by contract, attempts in a table whose landing table is gone, or was made after them.
 
     They are what is left of the rows that it held: they did not come to nothing.
@@ -71,12 +71,13 @@ def bereft(store: TableStore, name: str) -> dict[str, frozenset[str]]:
         return {}
     handle = store.open(name)
     made = {str(c.facts["attempt"]): c.at for c in handle.commits() if "attempt" in c.facts}
-    undecided = pa.array(sorted(made.keys() - decided(store)), pa.string())
+    undecided = pa.array(sorted(made.keys() - at.decisions().keys()), pa.string())
     asked = handle.dataset().to_table(["contract", "attempt"], pc.field("attempt").isin(undecided))
     found: dict[str, set[str]] = {}
     for contract, attempt in sorted(set(zip(*asked.to_pydict().values(), strict=True))):
         table = LANDING + contract.replace(".", "_")
-        if not store.exists(table) or store.open(table).made_at > made[attempt]:
+        landing = at.handles.get(table) or (store.open(table) if store.exists(table) else None)
+        if landing is None or landing.made_at > made[attempt]:
             found.setdefault(contract, set()).add(attempt)
     return {contract: frozenset(those) for contract, those in found.items()}
 

@@ -17,13 +17,16 @@ from pipeline import audit as auditing
 from pipeline import land as landing
 from pipeline import promises
 from pipeline.doctor import Health, examine, waive
+from pipeline.findings import lost_findings
 from pipeline.publish import RoundReport, StreamReport
 from pipeline.seal import pack_path
 from pipeline.settings import DoctorSettings
 from tests.pipeline.world import AGENTS, KEYS, World, play, row
 from tests.rows import FACTORY
 from warehouse import attempts, ledger, quarantine, words
+from warehouse.delta import DeltaStore
 from warehouse.landing import RECORDS
+from warehouse.store import TableHandle
 
 CONTRACT = "erp.payment.v1"
 TABLE = find(CONTRACT).table
@@ -352,3 +355,19 @@ def test_a_county_key_that_is_gone_is_a_finding_among_the_others(world: World) -
     assert "county.key" in gone.what
     assert "restore that file from a backup" in gone.cure
     assert "missing" in pack.what
+
+
+def test_what_is_left_of_lost_tables_is_found_without_opening_the_others_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    play(world)
+    moment = attempts.Moment.now(world.store)
+    opened, names = DeltaStore.open, list[str]()
+
+    def counted(self: DeltaStore, name: str, version: int | None = None) -> TableHandle:
+        names.append(name)
+        return opened(self, name, version)
+
+    monkeypatch.setattr(DeltaStore, "open", counted)
+    assert list(lost_findings(world.store, moment)) == []
+    assert sorted(names) == sorted([RECORDS, quarantine.QUARANTINE])
