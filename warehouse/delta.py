@@ -7,10 +7,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, reduce
+from operator import and_
 from pathlib import Path
+from urllib.parse import unquote
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake import Schema as DeltaSchema
@@ -24,6 +27,9 @@ from kernel.errors import ConfigurationError, DependencyUnavailableError
 from warehouse.data_files import DataFile, write_files
 from warehouse.store import Commit, ConflictError, Facts, Files, TableHandle, TableStore
 
+# The columns that place a file, with the value of each.
+_Partition = tuple[tuple[str, object], ...]
+_PARTITION = "partition."
 _FACTS = "nplusx"
 _REPLACED = "replaced"
 _FENCE = "nplusx.fence"
@@ -120,9 +126,20 @@ class DeltaHandle(TableHandle):
     @override
     def dataset(self) -> ds.Dataset:
         # By Arrow's own file system: delta-rs's is a Python object, and the scanning thread that
-        # lets go of it last aborts the process when Python is just shutting down.
+        # lets go of it last aborts the process when Python is just shutting down. And by the
+        # partitions alone: of the edges that it tells of a file's columns some are of types that
+        # Arrow does not compare, and where it tells some columns' only it leaves files out.
         system, folder = _place(self._table.table_uri)
-        return self._table.to_pyarrow_dataset(filesystem=fs.SubTreeFileSystem(folder, system))
+        schema = pa.schema(self._table.schema().to_arrow())
+        form = ds.ParquetFileFormat(
+            default_fragment_scan_options=ds.ParquetFragmentScanOptions(pre_buffer=True)
+        )
+        root = fs.SubTreeFileSystem(folder, system)
+        files = [
+            form.make_fragment(path, root, partition_expression=_is_in(partition))
+            for path, _, partition in self._files()
+        ]
+        return ds.FileSystemDataset(files, schema, form, root)
 
     @override
     def commits(self) -> Sequence[Commit]:
@@ -143,20 +160,23 @@ class DeltaHandle(TableHandle):
 
     @override
     def files(self) -> Files:
-        sizes = [size for _, size in self._files()]
+        sizes = [size for _, size, _ in self._files()]
         return Files(len(sizes), sum(sizes))
 
-    def _files(self) -> list[tuple[tuple[object, ...], int]]:
-        """List the partition and the size of each file."""
+    def _files(self) -> list[tuple[str, int, _Partition]]:
+        """List the path, the size and the partition of each file."""
         added = pa.table(self._table.get_add_actions(flatten=True))
-        parts = [name for name in added.column_names if name.startswith("partition.")]
-        keys = zip(*(added[name].to_pylist() for name in parts), strict=True)
-        sizes = added["size_bytes"].to_pylist()
-        return list(zip(keys if parts else [()] * len(sizes), sizes, strict=True))
+        parts = [name for name in added.column_names if name.startswith(_PARTITION)]
+        names = [name.removeprefix(_PARTITION) for name in parts]
+        return [
+            (unquote(each["path"]), each["size_bytes"], tuple(zip(names, values, strict=True)))
+            for each in added.select(["path", "size_bytes", *parts]).to_pylist()
+            for values in [[each[name] for name in parts]]
+        ]
 
     @override
     def compact(self, target_bytes: int) -> bool:
-        small = Counter(part for part, size in self._files() if size < target_bytes // 2)
+        small = Counter(part for _, size, part in self._files() if size < target_bytes // 2)
         if max(small.values(), default=0) <= 1:
             return False
         with self._writing():
@@ -222,6 +242,15 @@ class DeltaHandle(TableHandle):
         with self._writing():
             self._table.create_checkpoint()
         return True
+
+
+def _is_in(partition: _Partition) -> pc.Expression:
+    """Say of a file what holds of all its rows."""
+    held = [
+        pc.field(name).is_null() if value is None else pc.field(name) == value
+        for name, value in partition
+    ]
+    return reduce(and_, held, pc.scalar(value=True))
 
 
 def _added(file: DataFile) -> AddAction | RemoveAction:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from kernel.errors import ConfigurationError, DependencyUnavailableError
@@ -110,3 +111,28 @@ def test_a_table_of_an_earlier_version_gets_the_columns_that_it_lacks(store: Del
     handle.append(pa.table({"n": [2], "note": ["x"], "_month": ["2024-01"]}), {"mark": 2}, {})
     rows = store.open("widened").dataset().to_table(wide.names).sort_by("n").to_pylist()
     assert [(row["n"], row["note"]) for row in rows] == [(1, None), (2, "x")]
+
+
+ODD = ["a b/c", "Ä%2F", "x=1", "2024-01", None]
+
+
+def test_rows_of_any_partition_are_found_after_files_were_merged(store: DeltaStore) -> None:
+    for number in (1, 2):
+        sent = pa.table({"a": [number] * len(ODD), "m": ODD}, schema=SCHEMA)
+        store.open("t").append(sent, {}, {})
+    assert store.open("t").compact(1 << 20)
+    data = store.open("t").dataset()
+    assert sorted(data.to_table()["m"].to_pylist(), key=str) == sorted(ODD * 2, key=str)
+    for value in ODD:
+        asked = pc.field("m").is_null() if value is None else pc.field("m") == value
+        assert sorted(data.to_table(filter=asked)["a"].to_pylist()) == [1, 2], value
+
+
+def test_a_scan_asks_the_files_themselves_what_their_columns_hold(store: DeltaStore) -> None:
+    store.open("t").append(rows(1), {}, {})
+    store.open("t").append(rows(2), {}, {})
+    # The merged file is delta-rs's own, and it tells the edges of its columns in the log.
+    assert store.open("t").compact(1 << 20)
+    (file,) = store.open("t").dataset().get_fragments()
+    assert str(file.partition_expression) == '(true and (m == "2024-01"))'
+    assert store.open("t").dataset().to_table(filter=pc.field("a") > 1)["a"].to_pylist() == [2]
