@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from difflib import get_close_matches
-from functools import cache
 from pathlib import Path
 
 from contracts.formats import FORMATS
@@ -336,10 +335,14 @@ def parse(text: str, where: str) -> Contract:
     )
 
 
-@cache
+_known: dict[Path, dict[ContractId, Contract]] = {}
+
+
 def all_contracts(folder: Path = FOLDER) -> dict[ContractId, Contract]:
-    """Give every contract of the folder, by id, as it was when first asked for."""
-    return _read(folder)
+    """Give every contract of the folder, by id, as it was when last read."""
+    if folder not in _known:
+        _known[folder] = _read(folder)
+    return _known[folder]
 
 
 def stamp(folder: Path = FOLDER) -> tuple[object, ...]:
@@ -350,8 +353,7 @@ def stamp(folder: Path = FOLDER) -> tuple[object, ...]:
 
 def read_again() -> None:
     """Take the files as they are now; a mistake in one leaves what was known."""
-    _read(FOLDER)
-    all_contracts.cache_clear()
+    _known[FOLDER] = _read(FOLDER)
 
 
 def _read(folder: Path) -> dict[ContractId, Contract]:

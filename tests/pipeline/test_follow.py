@@ -61,7 +61,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     monkeypatch.setattr("pipeline.follow.LOOK_AGAIN_SECONDS", 0.05)
     monkeypatch.setattr("pipeline.land.LOOK_AGAIN_SECONDS", 0.5)
     yield World(tmp_path, monkeypatch)
-    loader.all_contracts.cache_clear()
+    loader._known.clear()
 
 
 @contextmanager
@@ -126,7 +126,7 @@ def files(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_a_contract_that_is_added_meanwhile_is_landed(world: World, files: list[str]) -> None:
     files.append("payment.v1")
-    loader.all_contracts.cache_clear()
+    loader._known.clear()
     assert CONTRACT.id not in loader.all_contracts()
     with following():
         files.clear()

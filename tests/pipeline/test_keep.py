@@ -41,10 +41,10 @@ def register(monkeypatch: pytest.MonkeyPatch) -> Iterator[Switch]:
 
     def put_back() -> None:
         monkeypatch.setattr(loader, "files_in", found)
-        loader.all_contracts.cache_clear()
+        loader._known.clear()
 
     monkeypatch.setattr(loader, "files_in", without)
-    loader.all_contracts.cache_clear()
+    loader._known.clear()
     yield put_back
     put_back()
 
