@@ -77,12 +77,22 @@ def write_page() -> None:
     rows = [
         f"| `{each['id']}` | {each['value']:,} {each['unit']} | {each['peer'] or '–'} |"
         f" {each['ratio'] or '–'} | {each['goal']} | {'✓' if each['met'] else '✗'} |"
-        f" {each['rows']:,} |"
+        f" {each['rows']:,} | {_used(each['details'])} |"
         for each in kept()
     ]
     page = PAGE.read_text("utf-8")
     head, _, rest = page.partition(_BEGIN)
     _, _, tail = rest.partition(_END)
-    titles = "| measure | ours | peer | ratio | goal | met | rows |\n|---|---|---|---|---|---|---|"
+    names = ["measure", "ours", "peer", "ratio", "goal", "met", "rows", "CPU s", "peak MiB"]
+    titles = f"| {' | '.join(names)} |\n{'|---' * len(names)}|"
     table = "\n".join([titles, *rows])
     PAGE.write_text(f"{head}{_BEGIN}\n{table}\n{_END}{tail}", "utf-8")
+
+
+def _used(details: object) -> str:
+    """Tell the processor seconds of a run of ours, and the most memory."""
+    known = details if isinstance(details, dict) else {}
+    ours = known.get("ours", known.get("whole", known))
+    if "cpu_seconds" not in ours:
+        return "– | –"
+    return f"{ours['cpu_seconds'] / len(ours.get('seconds', [0])):.1f} | {ours['peak_mib']}"
