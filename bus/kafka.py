@@ -14,6 +14,7 @@ from kafka.admin import ConfigResource, OffsetSpec
 from kafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrPartitionError
 from kafka.protocol.consumer import IsolationLevel
 
+from bus.ahead import Ahead
 from bus.headers import HeaderReader
 from bus.ports import Extent, Polled, Reader, Received, Record, Sender
 from bus.topics import PREFIX
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 RECORD_BYTES = (4 << 20) + (64 << 10)
 # What one poll hands over at most, so that a backlog of large records cannot fill the memory.
 _POLL_BYTES = 16 << 20
-_POLL_RECORDS = 2000
+_POLL_RECORDS = 20_000
 _PREFETCH_KIB = 32 << 10
 _AT_ONCE = 500
 _CLOCK, _BROKERS = "message.timestamp.type", "LogAppendTime"
@@ -205,10 +206,7 @@ class KafkaReader:
         while size < _POLL_BYTES and len(records) < _POLL_RECORDS:
             # That nothing more is there the broker says late: only the first is waited for.
             some = self._some(0.0 if records else max(0.0, deadline - clock.monotonic()))
-            for message in some:
-                if (received := self._take(message)) is not None:
-                    records.append(received)
-                    size += received.size
+            size += self._take(some, records)
             if not some or len(self._at_end) == len(self._positions):
                 break
         if not records:
@@ -225,26 +223,37 @@ class KafkaReader:
         # Only of what was fetched already, which is bounded.
         return [] if first is None else [first, *self._consumer.consume(_AT_ONCE, timeout=0)]
 
-    def _take(self, message: "Message") -> Received | None:
-        """Note how far a partition was read; give the record, if it is one."""
-        partition, offset, error = message.partition(), message.offset(), message.error()
-        if error is not None and error.name() != "_PARTITION_EOF":
+    def _take(self, messages: "Sequence[Message]", records: list[Received]) -> int:
+        """Note how far partitions were read; add the records, and count their bytes."""
+        topic, positions, at_end, read = self._topic, self._positions, self._at_end, self._headers
+        total = 0
+        for message in messages:
+            partition, offset = message.partition(), message.offset()
+            if (error := message.error()) is not None:
+                self._note_end(error, partition, offset)
+                continue
+            if partition is None or offset is None:
+                continue
+            if at_end:
+                at_end.discard(partition)
+            positions[partition] = offset + 1
+            _, at = message.timestamp()
+            # Only a topic that others made lets senders choose the time; then any number may come.
+            if not 0 <= at <= _LAST_MILLISECOND:
+                at = min(max(at, 0), _LAST_MILLISECOND)
+            key, value = message.key(), message.value()
+            headers, size = read(message)
+            size += len(key or b"") + len(value or b"")
+            total += size
+            records.append(Received(topic, partition, offset, at, key, value, headers, size))
+        return total
+
+    def _note_end(self, error: "ReadError", partition: int | None, offset: int | None) -> None:
+        if error.name() != "_PARTITION_EOF":
             self._refuse(error, partition)
-        if partition is None or offset is None:
-            return None
-        if error is not None:
+        if partition is not None and offset is not None:
             self._at_end.add(partition)
             self._positions[partition] = max(self._positions[partition], offset)
-            return None
-        self._at_end.discard(partition)
-        self._positions[partition] = offset + 1
-        _, milliseconds = message.timestamp()
-        # Only a topic that others made lets senders choose the time; then any number may come.
-        milliseconds = min(max(milliseconds, 0), _LAST_MILLISECOND)
-        key, value = message.key(), message.value()
-        headers, size = self._headers(message)
-        size += len(key or b"") + len(value or b"")
-        return Received(self._topic, partition, offset, milliseconds, key, value, headers, size)
 
     def _refuse(self, error: "ReadError", partition: int | None) -> NoReturn:
         at = None if partition is None else self._positions.get(partition)
@@ -368,7 +377,7 @@ class KafkaBus:
 
     def reader(self, topic: str, positions: Mapping[int, int]) -> Reader:
         """Open a topic at the next offset to read of each partition."""
-        return KafkaReader(self.bootstrap, topic, positions, self._timeout)
+        return Ahead(KafkaReader(self.bootstrap, topic, positions, self._timeout))
 
     def sender(self) -> Sender:
         """Open the bus for sending."""

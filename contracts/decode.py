@@ -1,7 +1,6 @@
 """From the body of a record to rows: Arrow streams, NDJSON, a JSON object or an array of them."""
 
 import io
-import re
 import struct
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,6 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import json as pj
 
 from contracts.conform import OP, WRONG, Faults, conform
@@ -31,7 +31,9 @@ _MOST_VALUES = 4_000_000
 # So many of them are written as JSON at once.
 _VALUES = 100_000
 # Numbers that only `conform` reads as what they are.
-_ODD_NUMBER = re.compile(rb":\s*-?(?:[0-9][0-9.]{19}|[0-9.]+[eE])")
+_ODD_NUMBER = r":[ \t\r\n]*-?(?:[0-9][0-9.]{19}|[0-9.]+[eE])"
+# For Arrow's engine, which is seven times quicker than Python's and lets others work meanwhile.
+_ODD_LINES = rf"{_ODD_NUMBER}|[^}}]\n|\n[^{{]"
 
 
 class UndecodableError(Exception):
@@ -228,10 +230,9 @@ def read_json_singles(bodies: Sequence[bytes], contract: Contract) -> Loose | No
     """
     lines = b"\n".join(bodies)
     # A line each, all of them objects; looked for in one go, for bodies are many and short.
-    breaks = len(bodies) - 1
-    if not (lines[:1] == b"{" and lines[-1:] == b"}" and lines.count(b"\n") == breaks):
+    if not (lines[:1] == b"{" and lines[-1:] == b"}" and lines.count(b"\n") == len(bodies) - 1):
         return None
-    if lines.count(b"}\n{") != breaks or _ODD_NUMBER.search(lines):
+    if pc.match_substring_regex(pa.array([lines], pa.large_binary()), _ODD_LINES)[0].as_py():
         return None
     fields = [
         (each.name, _JSON_TYPES.get(each.type) or arrow_type(each)) for each in contract.properties

@@ -41,8 +41,9 @@ def received(record: Mapping[str, object]) -> Received:
 def as_received(records: Sequence[Received]) -> dict[str, pa.Array]:
     """Give what the bus tells of records, by the columns in which they are kept."""
     milliseconds = pa.array([each.broker_ms for each in records], pa.int64())
+    topics, topic = alike([each.topic for each in records])
     return {
-        "topic": pa.array([each.topic for each in records], pa.string()),
+        "topic": coded(pa.array([records[at].topic for at in topics], pa.string()), topic),
         "partition": pa.array([each.partition for each in records], pa.int32()),
         "offset": pa.array([each.offset for each in records], pa.int64()),
         "broker_at": milliseconds.cast(pa.timestamp("ms", "UTC")).cast(INSTANT),

@@ -144,7 +144,7 @@ def with_lineages(
 def _repeated(values: pa.Array, owner: pa.Array) -> pa.Array:
     """Give each row its record's value; few texts for many rows are told by number."""
     if not pa.types.is_dictionary(values.type):
-        if not pa.types.is_string(values.type):
+        if not pa.types.is_string(values.type) or len(values) * 2 > len(owner):
             return values.take(owner)
         values = values.dictionary_encode()
     if len(values.dictionary) * 2 > len(owner):
