@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, replace
 
 import pyarrow as pa
@@ -118,11 +118,12 @@ def examine(settings: Settings | None = None) -> Health:
     except DependencyUnavailableError as unanswered:
         silent = unanswered
         found.append(refused(unanswered))
-    moment = attempts.Moment.now(store)
+    moment = attempts.Moment.as_far(store)
     records = attempts.records(store, _COUNTED, at=moment)
     streams = _streams(store, records, moment)
     landed = [contract for contract, lag in behind.items() if not lag]
     findings = [
+        *map(refused, moment.broken.values()),
         *_equations(streams),
         *(
             lasting(
@@ -132,23 +133,35 @@ def examine(settings: Settings | None = None) -> Health:
             for each in streams
             for hole in each.holes
         ),
-        *_gaps(store, moment),
-        *lost_findings(store, moment),
+        *_as_far(_gaps(store, moment)),
+        *_as_far(lost_findings(store, moment)),
         *found,
         *agent_findings(agents, records, streams, landed),
         *stale_findings(streams, settings.doctor.stale),
-        *audit_findings(store),
-        *ledger_findings(settings, store),
-        *promise_findings(store),
+        *_as_far(audit_findings(store)),
+        *_as_far(ledger_findings(settings, store)),
+        *_as_far(promise_findings(store)),
     ]
+    notices = tuple(_notices(store, moment))
+    return Health(streams, behind, _explained(store, findings), notices, silent)
+
+
+def _explained(store: TableStore, findings: Sequence[Finding]) -> tuple[Finding, ...]:
     said = words.newest(store, words.OF_FINDINGS, clock.now())
-    known = tuple(
+    return tuple(
         replace(each, word=said[each.id])
         if each.lasts and each.word is None and each.id in said
         else each
         for each in findings
     )
-    return Health(streams, behind, known, tuple(_notices(store, moment)), silent)
+
+
+def _as_far(found: Iterator[Finding]) -> Iterator[Finding]:
+    """Take what can be found out; what cannot be looked at is a finding itself."""
+    try:
+        yield from found
+    except DependencyUnavailableError as broken:
+        yield refused(broken)
 
 
 def waive(
@@ -187,7 +200,9 @@ def _equations(streams: Iterable[StreamHealth]) -> Iterator[Finding]:
 
 
 def _notices(store: TableStore, at: attempts.Moment) -> Iterator[str]:
-    yield from keep.notices(store)
+    # What cannot be opened is a finding.
+    with suppress(DependencyUnavailableError):
+        yield from keep.notices(store)
     for contract in all_contracts().values():
         if contract.table in at.handles:
             commits = at.handles[contract.table].commits()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from threading import Event
 
+from bus.ports import Bus
 from contracts.loader import all_contracts, find, read_again, stamp
 from contracts.model import Contract
 from kernel import clock
@@ -85,6 +86,7 @@ class _Hand:
     contract: Contract | None = None
     stop: Event = field(default_factory=Event)
     _doing: Future[None] | None = None
+    _began_at: float = 0.0
     _pause: float = 0.0
     _rests_until: float = 0.0
 
@@ -97,6 +99,7 @@ class _Hand:
         if self._doing is not None or self.stop.is_set():
             return self._doing is None
         if clock.monotonic() >= self._rests_until:
+            self._began_at = clock.monotonic()
             self._doing = pool.submit(self.work, self.stop)
         return False
 
@@ -106,7 +109,10 @@ class _Hand:
             self._pause = _PAUSE_SECONDS
             logger("land").warning("will try again", contract=name, why=str(failed))
         else:
-            self._pause = min(max(2 * self._pause, _PAUSE_SECONDS), _LONGEST_SECONDS)
+            # What went well for long does not pay for troubles of before.
+            was_well = clock.monotonic() - self._began_at > _LONGEST_SECONDS
+            longer = _PAUSE_SECONDS if was_well else 2 * self._pause
+            self._pause = min(max(longer, _PAUSE_SECONDS), _LONGEST_SECONDS)
             logger("land").error(
                 "will try again", contract=name, why=repr(failed),
                 again_in_seconds=self._pause, exc_info=failed,
@@ -125,12 +131,15 @@ def _follow(settings: Settings, contract: Contract, on_commit: OnCommit, stop: E
 
 
 def _keep(settings: Settings, stop: Event) -> None:
-    """Look for topics without a contract now and then."""
+    """Look for topics without a contract now and then; one's trouble is not that of the others."""
     while not stop.is_set():
-        with closing(wiring.bus(settings)) as bus:
+        with closing(wiring.bus(settings)) as bus, ThreadPoolExecutor(1) as keeper:
             for topic in unknown_topics(bus):
-                try:
-                    Keeper(settings, bus, wiring.store(settings), topic).drain(stop)
-                except DependencyUnavailableError as why:
-                    logger("land").warning("not kept", topic=topic, why=str(why))
+                kept = keeper.submit(_keep_one, settings, bus, topic, stop)
+                if (why := kept.exception()) is not None:
+                    logger("land").warning("not kept", topic=topic, why=repr(why), exc_info=why)
         stop.wait(LOOK_AGAIN_SECONDS)
+
+
+def _keep_one(settings: Settings, bus: Bus, topic: str, stop: Event) -> None:
+    Keeper(settings, bus, wiring.store(settings), topic).drain(stop)

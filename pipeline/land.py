@@ -60,11 +60,11 @@ class Landed:
 
 
 def standings(settings: Settings, bus: Bus) -> dict[ContractId, Standing]:
-    """Tell, per topic of ours, where its table stands on it; also where no contract is for it."""
-    handles, broken = _handles(settings, bus)
-    for why in broken.values():
-        raise why
-    return _standings(bus, handles)
+    """Tell, per topic of ours, where its table stands on it, as far as tables can be opened.
+
+    Also where no contract is for it.
+    """
+    return _standings(bus, _handles(settings, bus)[0])
 
 
 # By topic.
@@ -112,7 +112,7 @@ def lag() -> dict[ContractId, Standing]:
     """Tell the same of the bus and the tables that the settings name, as far as they open."""
     settings = read_settings()
     with closing(wiring.bus(settings)) as bus:
-        return _standings(bus, _handles(settings, bus)[0])
+        return standings(settings, bus)
 
 
 def behind(settings: Settings | None = None) -> list[str]:

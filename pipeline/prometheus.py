@@ -58,10 +58,13 @@ class _Family:
 def exposition(settings: Settings) -> str:
     """Write every metric; what the bus alone knows is left out while it is silent."""
     store = wiring.store(settings)
+    at = attempts.Moment.as_far(store)
+    for name, why in at.broken.items():
+        logger("prometheus").warning("a table is left out", table=name, error=why.what)
     commits = {
-        str(contract.id): store.open(contract.table).commits()
+        str(contract.id): at.handles[contract.table].commits()
         for contract in all_contracts().values()
-        if store.exists(contract.table)
+        if contract.table in at.handles
     }
     families = [
         _rows(commits),
@@ -69,9 +72,9 @@ def exposition(settings: Settings) -> str:
         _failures(store),
         _latency(commits),
         *_offsets(settings),
-        _waiting(store),
-        _last_seen(store),
-        _files(store),
+        _waiting(store, at),
+        _last_seen(store, at),
+        _files(store, at),
     ]
     return "".join(f"{line}\n" for family in families for line in family.lines())
 
@@ -159,11 +162,11 @@ def _offsets(settings: Settings) -> tuple[_Family, _Family]:
     return marks, ends
 
 
-def _waiting(store: TableStore) -> _Family:
+def _waiting(store: TableStore, at: attempts.Moment) -> _Family:
     found = _Family("nplusx_quarantine_open", "gauge", "Rows in quarantine that nobody waived.")
     waiting = Counter(
         str(row["contract"])
-        for row in attempts.waiting(store, clock.now())
+        for row in attempts.waiting(store, clock.now(), at=at)
         if row["state"] != words.WAIVED
     )
     for contract in all_contracts():
@@ -171,14 +174,14 @@ def _waiting(store: TableStore) -> _Family:
     return found
 
 
-def _last_seen(store: TableStore) -> _Family:
+def _last_seen(store: TableStore, until: attempts.Moment) -> _Family:
     found = _Family(
         "nplusx_source_last_seen_timestamp_seconds",
         "gauge",
         "When a record of a source last came to the bus.",
     )
     # Only records whose sender is proven: others may claim any name, and as many as they like.
-    rows = attempts.records(store, _SEEN, pc.field("verdict").isin(list(JUDGED)))
+    rows = attempts.records(store, _SEEN, pc.field("verdict").isin(list(JUDGED)), until)
     newest = rows.group_by(["enterprise", "stream"]).aggregate([("broker_at", "max")])
     last: dict[tuple[str, str], datetime] = {}
     for row in newest.to_pylist():
@@ -189,10 +192,12 @@ def _last_seen(store: TableStore) -> _Family:
     return found
 
 
-def _files(store: TableStore) -> _Family:
+def _files(store: TableStore, at: attempts.Moment) -> _Family:
     found = _Family("nplusx_commit_files", "gauge", "Files that hold the rows of a table now.")
     for name in store.names():
-        found.add(store.open(name).files().count, table=name)
+        if name not in at.broken:
+            handle = at.handles.get(name) or store.open(name)
+            found.add(handle.files().count, table=name)
     return found
 
 

@@ -1,7 +1,7 @@
 """One record, one decision: which rows of quarantine and signed records count."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache, reduce
 from operator import or_
@@ -10,6 +10,7 @@ from typing import Self
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from kernel.errors import DependencyUnavailableError
 from warehouse import quarantine, words
 from warehouse.landing import RECORD_SCHEMA, RECORDS
 from warehouse.store import Commit, Facts, TableHandle, TableStore
@@ -28,12 +29,25 @@ class Moment:
     """
 
     handles: Mapping[str, TableHandle]
+    # Why others, by name, could not be opened.
+    broken: Mapping[str, DependencyUnavailableError] = field(default_factory=dict)
 
     @classmethod
     def now(cls, store: TableStore) -> Self:
         """Open every landing table."""
-        names = [name for name in store.names() if name.startswith(LANDING)]
-        return cls({name: store.open(name) for name in names})
+        return cls({name: store.open(name) for name in _landing_tables(store)})
+
+    @classmethod
+    def as_far(cls, store: TableStore) -> Self:
+        """Open the landing tables that can be opened; nothing of the others is counted."""
+        handles: dict[str, TableHandle] = {}
+        broken: dict[str, DependencyUnavailableError] = {}
+        for name in _landing_tables(store):
+            try:
+                handles[name] = store.open(name)
+            except DependencyUnavailableError as why:
+                broken[name] = why
+        return cls(handles, broken)
 
     def decisions(self) -> dict[str, int]:
         """Name the attempts that a landing commit stands behind, with the version it made."""
@@ -46,6 +60,10 @@ class Moment:
     def replayed(self) -> frozenset[str]:
         """Name the quarantined rows, by id, that landed after all."""
         return frozenset(each for handle in self.handles.values() for each in replayed_in(handle))
+
+
+def _landing_tables(store: TableStore) -> list[str]:
+    return [name for name in store.names() if name.startswith(LANDING)]
 
 
 def decided(store: TableStore) -> frozenset[str]:
@@ -76,6 +94,8 @@ def bereft(store: TableStore, name: str, at: Moment) -> dict[str, frozenset[str]
     found: dict[str, set[str]] = {}
     for contract, attempt in sorted(set(zip(*asked.to_pydict().values(), strict=True))):
         table = LANDING + contract.replace(".", "_")
+        if table in at.broken:
+            continue
         landing = at.handles.get(table) or (store.open(table) if store.exists(table) else None)
         if landing is None or landing.made_at > made[attempt]:
             found.setdefault(contract, set()).add(attempt)
@@ -222,14 +242,17 @@ _LIGHT = pa.schema([each for each in quarantine.SCHEMA if each.name != "raw"])
 
 
 def waiting(
-    store: TableStore, now: datetime, where: pc.Expression | None = None
+    store: TableStore,
+    now: datetime,
+    where: pc.Expression | None = None,
+    at: Moment | None = None,
 ) -> list[dict[str, object]]:
     """List the rows in quarantine with their state, all but the rows as they were sent.
 
     A waiver that has ended no longer counts.
     """
     events = words.newest(store, words.OF_ROWS, now)
-    rows: list[dict[str, object]] = quarantined(store, _LIGHT, where=where).to_pylist()
+    rows: list[dict[str, object]] = quarantined(store, _LIGHT, at, where).to_pylist()
     for row in rows:
         row["word"] = word = events.get(str(row["id"]))
         row["state"] = word["state"] if word else quarantine.OPEN

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+from contracts.loader import find
 from kernel.errors import ChecksFailedError, DependencyUnavailableError
 from pipeline import wiring
 from pipeline.assess import assess
@@ -14,6 +15,7 @@ from pipeline.refine import refine
 from pipeline.seal import seal
 from pipeline.settings import ROOT
 from tests.packs import with_column
+from tests.pipeline.test_doctor_broken import spoil
 from tests.pipeline.test_replay import relax
 from tests.pipeline.world import World, row, send_books, send_dossier
 from tests.rows import FACTORY
@@ -171,3 +173,18 @@ def test_labels_are_escaped() -> None:
     text = "".join(f"{line}\n" for line in family.lines())
     assert r'contract="a\"b\\c\nd"' in text
     parsed(text)
+
+
+def test_a_table_that_cannot_be_opened_is_left_out_and_the_others_are_told(
+    world: World, scrape: Scrape
+) -> None:
+    world.send(CONTRACT, row(CONTRACT))
+    world.send("erp.delivery.v1", row("erp.delivery.v1"))
+    world.land()
+    before = scrape()
+    spoil(world, find(CONTRACT).table)
+    after = scrape()
+    gone = {key for key in before if ("contract", CONTRACT) in key[1]}
+    assert {key for key in after if ("contract", CONTRACT) in key[1]} < gone
+    others = {k: n for k, n in before.items() if k not in gone and k[0] != "nplusx_commit_files"}
+    assert others.items() <= after.items()
