@@ -154,17 +154,17 @@ def second_opinion(rows: pa.Table, contract: Contract, docs: Path | None) -> lis
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
     asset = context.data_sources.add_pandas("landing").add_dataframe_asset(contract.id)
-    suite = context.suites.add(gx.ExpectationSuite(name=contract.id))
-    for promise in promises(contract):
-        expectation = getattr(gxe, promise.expectation)
-        suite.add_expectation(
-            expectation(
-                severity=_SEVERITIES[promise.severity],
-                description=f"{contract.column(promise.column).title.zh}：{promise.code}",
-                meta={"code": promise.code},
-                **promise.arguments,
-            )
+    expectations = [
+        getattr(gxe, promise.expectation)(
+            severity=_SEVERITIES[promise.severity],
+            description=f"{contract.column(promise.column).title.zh}：{promise.code}",
+            meta={"code": promise.code},
+            **promise.arguments,
         )
+        for promise in promises(contract)
+    ]
+    # In one go: GX writes the whole suite anew for each that is added to it.
+    suite = context.suites.add(gx.ExpectationSuite(name=contract.id, expectations=expectations))
     check = context.validation_definitions.add(
         gx.ValidationDefinition(
             name=contract.id, data=asset.add_batch_definition_whole_dataframe("all"), suite=suite

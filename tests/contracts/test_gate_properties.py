@@ -66,6 +66,9 @@ AT_EDGES = (
     {"finished_at": "2024-03-05T04:00:00.600000Z"},
     {"good_qty": "0.0000"},
 )
+PATIENT = settings(deadline=None, suppress_health_check=list(HealthCheck))
+# Great Expectations' calls and whole contracts cost much: many rows for each, and no shrinking.
+DEAR = settings(PATIENT, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 Batches = list[list[dict[str, object]]]
 Drawn = tuple[str, Batches]
 SCRIPTS = ("\uff10", "\u0660", "\u0966", "\u07c0", "\U0001d7ce", "\U0001fbf0")
@@ -202,7 +205,7 @@ class Judged:
         self.codes = [{each.code for each in found.get(n, ())} for n in range(len(self.rows))]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(PATIENT, max_examples=150)
 @given(drawn_batches(1))
 def test_gate_and_reference_agree_on_every_promise_of_every_row(drawn: Drawn) -> None:
     _gate_and_reference_agree(CONTRACTS[drawn[0]], drawn[1])
@@ -221,11 +224,7 @@ def _gate_and_reference_agree(contract: Contract, batches: Batches) -> None:
     }
 
 
-# Each call of Great Expectations has a fixed price: many rows a call, and no shrinking.
-@settings(
-    max_examples=12, deadline=None, suppress_health_check=list(HealthCheck),
-    phases=[Phase.explicit, Phase.reuse, Phase.generate],
-)  # fmt: skip
+@settings(DEAR, max_examples=12)
 @example(("edged", [[{**sample.valid_row(CONTRACTS["edged"]), **each} for each in AT_EDGES]]))
 @example(("gov.region_statistic.v1", [[{"value": "9" * 28 + ".9999999999"}]]))
 @given(drawn_batches(12))
@@ -253,10 +252,7 @@ def _linted(draw: st.DrawFn, least: int) -> tuple[Contract, Batches]:
     return contract, draw(st.lists(batch, min_size=least, max_size=least + 8))
 
 
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=list(HealthCheck),
-    phases=[Phase.explicit, Phase.reuse, Phase.generate],
-)  # fmt: skip
+@settings(DEAR, max_examples=25)
 @given(_linted(4))
 def test_gate_and_reference_agree_on_any_contract_that_lint_lets_pass(
     drawn: tuple[Contract, Batches],
@@ -264,10 +260,7 @@ def test_gate_and_reference_agree_on_any_contract_that_lint_lets_pass(
     _gate_and_reference_agree(*drawn)
 
 
-@settings(
-    max_examples=4, deadline=None, suppress_health_check=list(HealthCheck),
-    phases=[Phase.explicit, Phase.reuse, Phase.generate],
-)  # fmt: skip
+@settings(DEAR, max_examples=4)
 @given(_linted(20))
 def test_gate_and_second_opinion_agree_on_any_contract_that_lint_lets_pass(
     drawn: tuple[Contract, Batches],

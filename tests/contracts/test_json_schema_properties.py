@@ -3,7 +3,7 @@
 import re
 from functools import cache
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from jsonschema import Draft202012Validator, ValidationError
 
 from contracts.decode import decode_json
@@ -12,7 +12,7 @@ from contracts.json_schema import json_schema
 from contracts.model import Contract, LogicalType
 from contracts.violations import Kind, Violation
 from kernel import canonical
-from tests.contracts.test_gate_properties import CONTRACTS, Drawn, drawn_batches
+from tests.contracts.test_gate_properties import CONTRACTS, PATIENT, Drawn, drawn_batches
 
 TIMES = {LogicalType.DATE, LogicalType.TIMESTAMP}
 # What JSON Schema has no words for: check digits, times beside times, rows beside rows.
@@ -55,7 +55,7 @@ def _is_spelt_otherwise(error: ValidationError, contract: Contract) -> bool:
     )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(PATIENT, max_examples=150)
 @given(drawn_batches(1))
 def test_schema_and_gate_agree_but_on_what_no_schema_says_and_on_spellings(drawn: Drawn) -> None:
     contract = CONTRACTS[drawn[0]]
