@@ -19,19 +19,8 @@ from kernel.evidence import SigningKey
 from pipeline.publish import read_status
 from pipeline.settings import ROOT
 from tests.broker import Broker, running_broker
+from tests.flow.bad_input.command import Shell
 from tests.pipeline.test_publish import Site, one_round
-
-
-def nplusx(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "pipeline.cli", *arguments],
-        cwd=ROOT,
-        env={**os.environ, **variables},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
 
 
 @pytest.fixture
@@ -40,43 +29,43 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
     return Site(tmp_path)
 
 
-def test_a_key_is_made_once_and_for_its_owner_only(tmp_path: Path) -> None:
+def test_a_key_is_made_once_and_for_its_owner_only(tmp_path: Path, shell: Shell) -> None:
     path = tmp_path / "a.key"
-    made = nplusx("agent", "key", str(path))
-    assert made.returncode == 0, made.stderr
+    made = shell("agent", "key", str(path))
+    assert made.code == 0, made.err
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     key = SigningKey.from_text(path.read_text(), str(path))
-    assert key.public.id in made.stdout
-    assert key.text not in made.stdout
-    again = nplusx("agent", "key", str(path))
-    assert again.returncode == 2
-    assert "never replaced" in again.stderr
-    assert nplusx("agent", "key", str(tmp_path / "no" / "a.key")).returncode == 2
+    assert key.public.id in made.out
+    assert key.text not in made.out
+    again = shell("agent", "key", str(path))
+    assert again.code == 2
+    assert "never replaced" in again.err
+    assert shell("agent", "key", str(tmp_path / "no" / "a.key")).code == 2
 
 
-def test_the_list_names_presets_and_contracts() -> None:
-    listed = nplusx("connector", "list")
-    assert listed.returncode == 0, listed.stderr
-    assert "用友 U8+" in listed.stdout
-    assert "documented, not seen live" in listed.stdout
-    assert "erp.ledger_entry.v1" in listed.stdout
+def test_the_list_names_presets_and_contracts(shell: Shell) -> None:
+    listed = shell("connector", "list")
+    assert listed.code == 0, listed.err
+    assert "用友 U8+" in listed.out
+    assert "documented, not seen live" in listed.out
+    assert "erp.ledger_entry.v1" in listed.out
 
 
-def test_a_check_names_what_is_wrong_with_a_source(site: Site) -> None:
+def test_a_check_names_what_is_wrong_with_a_source(site: Site, shell: Shell) -> None:
     site.fill(2)
-    assert nplusx("connector", "check", str(site.file)).returncode == 0
+    assert shell("connector", "check", str(site.file)).code == 0
     site.rename_table("acceptance", "elsewhere")
-    checked = nplusx("connector", "check", str(site.file))
-    assert checked.returncode == 1
-    assert "no such table" in checked.stdout
+    checked = shell("connector", "check", str(site.file))
+    assert checked.code == 1
+    assert "no such table" in checked.out
     site.file.write_text("agent: 1\n", "utf-8")
-    assert nplusx("connector", "check", str(site.file)).returncode == 2
+    assert shell("connector", "check", str(site.file)).code == 2
 
 
-def test_the_status_says_never_before_the_first_round(site: Site) -> None:
-    told = nplusx("agent", "status")
-    assert told.returncode == 1
-    assert "never made a round" in told.stderr
+def test_the_status_says_never_before_the_first_round(site: Site, shell: Shell) -> None:
+    told = shell("agent", "status")
+    assert told.code == 1
+    assert "never made a round" in told.err
 
 
 @pytest.mark.kafka
@@ -103,7 +92,7 @@ class TestRun:
         raise AssertionError(f"no clean round with {rows} rows: {status}")
 
     def test_broker_and_agent_are_killed_and_nothing_is_lost(
-        self, site: Site, broker: Broker
+        self, site: Site, broker: Broker, shell: Shell
     ) -> None:
         bus = KafkaBus(broker.bootstrap, 2, 1, 15.0)
         topics = [topic_of(plan.contract) for plan in find("nplusx_registry").streams]
@@ -122,7 +111,7 @@ class TestRun:
         self.until(site, 35)
         agent.send_signal(signal.SIGTERM)
         assert agent.wait(20) == 0
-        assert nplusx("agent", "status", str(site.file)).returncode == 0
+        assert shell("agent", "status", str(site.file)).code == 0
         # The outbox is free again, and its numbers stand for what the broker holds.
         report = one_round(load_agent(site.file), bus)
         ends = bus.extents([topics[1]])[topics[1]].spans

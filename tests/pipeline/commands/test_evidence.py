@@ -2,11 +2,9 @@
 
 import base64
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import structlog
 
 from kernel.evidence import PublicKey
 from pipeline import wiring
@@ -16,13 +14,6 @@ from pipeline.settings import read_settings
 from registry.people import Enterprise, EnterpriseKind, save_enterprise
 from tests.flow.bad_input.command import Shell
 from tests.pipeline.world import FACTORY, World, play
-
-
-@pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Shell]:
-    yield Shell(monkeypatch, capsys)
-    # The command pointed the log to what this test captures.
-    structlog.reset_defaults()
 
 
 def _pack(world: World) -> str:
