@@ -12,12 +12,26 @@ import psutil
 from pipeline.settings import ROOT
 from pipeline.stack.broker import jars_folder
 
+# Below those that a system lends to whoever connects, which is anybody at any time.
+_PORTS = range(20_000, 30_000)
+_CLUSTER = "nplusx0tests0cluster0A"
+_TAKEN: list[socket.socket] = []
+
 
 def free_port() -> int:
-    """Ask the system for a port that nobody holds."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Find a port that nobody holds, and hold its UDP twin: no other run of tests will take it."""
+    for port in _PORTS:
+        twin = socket.socket(type=socket.SOCK_DGRAM)
+        try:
+            twin.bind(("127.0.0.1", port))
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", port))
+        except OSError:
+            twin.close()
+            continue
+        _TAKEN.append(twin)
+        return port
+    raise RuntimeError(f"no port of {_PORTS} is free")
 
 
 def owns_port(process: "subprocess.Popen[bytes]", port: int) -> bool:
@@ -87,9 +101,9 @@ class Broker:
             "auto.create.topics.enable": "false",
         }
         self._config.write_text("".join(f"{k}={v}\n" for k, v in lines.items()), "utf-8")
-        tool = ["java", "-cp", self._classes, "kafka.tools.StorageTool"]
-        cluster = run(*tool, "random-uuid").split()[-1]
-        run(*tool, "format", "-t", cluster, "-c", str(self._config))
+        # It ends before a better compiler would pay.
+        java = ["java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", self._classes]
+        run(*java, "kafka.tools.StorageTool", "format", "-t", _CLUSTER, "-c", str(self._config))
 
     def start(self) -> None:
         """Start it and wait until it answers."""

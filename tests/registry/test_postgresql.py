@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,6 +17,7 @@ from kernel.errors import ConfigurationError
 from registry import claims, people
 from registry.database import Registry, migrate, open_registry
 from registry.models import Base
+from tests.broker import free_port
 from tests.registry.samples import AT, FACTORY, LINE, PROJECT
 
 pytestmark = pytest.mark.real_system
@@ -39,20 +39,13 @@ def _run(*command: str) -> None:
     )
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[str]:
     """Start a server of our own on loopback, and stop it."""
     with TemporaryDirectory() as folder:
         if os.geteuid() == 0:
             os.chown(folder, NOBODY, NOBODY)
-        data, port = f"{folder}/data", _free_port()
+        data, port = f"{folder}/data", free_port()
         _run(_binary("initdb"), "-D", data, "-A", "trust", "-U", "county", "-E", "UTF8")
         options = f"-p {port} -c listen_addresses=127.0.0.1 -k {folder} -c fsync=off"
         control = _binary("pg_ctl")
