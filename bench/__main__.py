@@ -1,4 +1,4 @@
-"""`python -m bench [--only ID] [--size small|full]`: measures, and keeps what it measured."""
+"""`python -m bench [--only ID] [--size trial|small|full]`: measures, and keeps what it measured."""
 
 import argparse
 from collections.abc import Callable, Iterator
