@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from county import books, truth, u8, world
-from kernel import canonical
+from pipeline.doctor import examine
 from pipeline.settings import ROOT
 from pipeline.stack.embedded import Stack
 from tests.flow.stage import Demo
@@ -33,13 +33,11 @@ def county() -> Iterator[Demo]:
 
 def streams(county: Demo) -> dict[str, int]:
     """Give the rows that landed, by enterprise and agent; empty while not all is accounted for."""
-    told = county.run("doctor", "--json")
-    if told.returncode:
-        return {}
+    health = examine(county.settings())
     landed: dict[str, int] = {}
-    for each in canonical.loads(told.stdout)["streams"]:
-        name = "/".join(each["stream"].split("/")[:2])
-        landed[name] = landed.get(name, 0) + each["landed"]
+    for each in health.streams if health.ok else ():
+        name = "/".join(str(each.stream).split("/")[:2])
+        landed[name] = landed.get(name, 0) + each.landed
     return landed
 
 
@@ -73,13 +71,20 @@ def test_a_county_and_a_factory_start_from_nothing_by_the_page(county: Demo) -> 
                 environment["NPLUSX_KAFKA_BOOTSTRAP_SERVERS"] = settings.bootstrap_servers
                 real = {"reader:": f"{user}:", "erp.example:5432/UFDATA_001_2024": place}
                 for name, text in FILES.items():
-                    (folder / name).write_text(as_it_is(text, real), "utf-8")
+                    # Nobody has to wait for an agent's next round.
+                    sooner = "poll_seconds: 2\n" if text.startswith("agent:") else ""
+                    (folder / name).write_text(as_it_is(text, real) + sooner, "utf-8")
         wait_for(county, {f"{world.authority_uscc()}/county": 4})
     finally:
         if resident is not None:
             resident.terminate()
             assert resident.wait(30) == 0
+    assert county.run("status").returncode == 0
     assert county.run("down").returncode == 0
+    assert county.run("status").returncode == 4
+    assert county.leftovers() == []
+    assert county.run("down", "--purge").returncode == 0
+    assert not county.state.exists()
 
 
 def as_it_is(text: str, real: dict[str, str]) -> str:
@@ -97,4 +102,4 @@ def wait_for(county: Demo, rows: dict[str, int]) -> None:
         if all(landed.get(name, 0) >= least for name, least in rows.items()):
             return
         assert time.monotonic() < deadline, f"{rows} did not land: {landed}"
-        time.sleep(2)
+        time.sleep(0.5)

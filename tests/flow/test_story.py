@@ -1,8 +1,10 @@
-"""The story from end to end with nothing faked: broker, scheduler, database, tables, browser."""
+"""The story from end to end with nothing faked: in quiet, once more, and among kills."""
 
 import json
+import signal
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,14 +16,45 @@ from pipeline import wiring
 from pipeline.audit import docs_folder
 from tests.browser import launched, opened
 from tests.code_health.tree import ROOT
-from tests.flow.outcome import decision
-from tests.flow.stage import Demo
+from tests.flow.kills import arm, await_first_rows, kill, left, rival
+from tests.flow.outcome import decision, tables
+from tests.flow.stage import PLAYED, Demo
 from tests.packs import archive_of, contents, flipped
 from warehouse import attempts, quarantine
 from warehouse.rebuild import newest_facts
 
 pytestmark = [pytest.mark.kafka, pytest.mark.airflow, pytest.mark.real_system]
 BOOKS = books.make_books(truth.SEED)
+
+
+@pytest.fixture(scope="module")
+def demo() -> Iterator[Demo]:
+    """Play the story once: tests look at it, then one stops it and starts it again."""
+    made = Demo()
+    made.start()
+    try:
+        made.wait_for(PLAYED, 400)
+        yield made
+    finally:
+        made.clear()
+
+
+@pytest.fixture(scope="module")
+def killed() -> Iterator[Demo]:
+    """Play it while land task, broker, scheduler and agent are killed."""
+    made = Demo()
+    arm(made)
+    made.start()
+    try:
+        made.wait_for("the factory's ERP holds", 200)
+        with rival(made):
+            await_first_rows(made)
+            for program in ("kafka", "airflow-scheduler"):
+                kill(made, program)
+            made.wait_for(PLAYED, 900)
+        yield made
+    finally:
+        made.clear()
 
 
 def test_what_was_planted_is_what_came_out(demo: Demo) -> None:
@@ -171,3 +204,45 @@ def test_the_claim_is_read_in_a_browser(demo: Demo) -> None:
         for place in ("streams", "quarantine", "metrics"):
             page.goto(f"/{place}")
             page.screenshot(path=shots / f"story-{place}.png", full_page=True)
+
+
+def test_ctrl_c_ends_every_process_and_a_second_start_repeats_nothing(demo: Demo) -> None:
+    first = decision(demo.settings())
+    assert demo.process is not None
+    for words in (("demo", "--exit"), ("up",)):
+        second = demo.run(*words)
+        assert second.returncode == 2
+        assert f"process {demo.process.pid}" in second.stderr
+    assert demo.run("status").returncode == 0
+    assert demo.process.poll() is None
+    demo.process.send_signal(signal.SIGINT)
+    assert demo.process.wait(timeout=120) in {0, 130}
+    assert demo.leftovers() == []
+
+    demo.start("--exit")
+    assert demo.process.wait(timeout=300) == 0, demo.said()
+    assert demo.leftovers() == []
+    assert decision(demo.settings()) == first
+    store = wiring.store(demo.settings())
+    assert store.open("decision").dataset().count_rows() == 1
+    assert store.open("ledger").dataset().count_rows() == 1
+
+
+def test_every_armed_crash_happened(killed: Demo) -> None:
+    assert left(killed) == []
+
+
+def test_the_tables_of_the_killed_are_those_of_the_quiet_run(killed: Demo, demo: Demo) -> None:
+    quiet, loud = tables(demo.settings()), tables(killed.settings())
+    assert quiet.keys() == loud.keys()
+    for name, rows in quiet.items():
+        assert loud[name] == rows, f"{name} differs"
+
+
+def test_the_decision_of_the_killed_is_that_of_the_quiet_run(killed: Demo, demo: Demo) -> None:
+    assert decision(killed.settings()) == decision(demo.settings())
+
+
+def test_the_doctor_finds_nothing_unexplained_in_the_killed(killed: Demo) -> None:
+    done = killed.run("doctor")
+    assert done.returncode == 0, done.stderr
