@@ -14,7 +14,9 @@ trap 'rm -f "$report"' EXIT
 trap 'exit 130' INT TERM HUP
 
 check_steps
-step "tests" "$BIN/python" -m pytest -m "not soak" --junit-xml "$report" "$@"
+# A file's tests share what they start, so they stay together.
+step "tests" "$BIN/python" -m pytest -m "not soak" --junit-xml "$report" \
+    -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder "$@"
 
 # What pytest skipped, with its reasons, and whether that is allowed here.
 summary() {

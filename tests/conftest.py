@@ -1,10 +1,11 @@
-"""What every test has: a guard against the network outside marked tests."""
+"""What every test has: its turn, and a guard against the network outside marked tests."""
 
 import socket
 
 import pytest
 
 _MAY_CONNECT = {"kafka", "airflow", "real_system", "browser"}
+_LONGEST = ("test_story.py", "test_onboarding.py", "test_embedded.py", "test_races.py")
 
 
 @pytest.fixture(autouse=True)
@@ -16,3 +17,8 @@ def _no_network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
             raise AssertionError(f"an unmarked test connects to {address}")
 
         monkeypatch.setattr(socket.socket, "connect", refuse)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, so that at the end no process waits for another's."""
+    items.sort(key=lambda each: [*_LONGEST, each.path.name].index(each.path.name))
