@@ -97,7 +97,7 @@ def plain_column(name: str, position: int | None = None) -> Node:
     return column
 
 
-class _Plain(yaml.SafeDumper):
+class _Plain(yaml.CSafeDumper):
     """Write what occurs twice twice: our reader refuses aliases."""
 
     @override
@@ -105,10 +105,17 @@ class _Plain(yaml.SafeDumper):
         return True
 
 
+@cache
+def _root() -> Node:
+    root: Node = yaml.safe_load(find("erp.payment.v1").text)
+    return root
+
+
 def text_of(columns: list[Node]) -> str:
     """Write an ODCS file that promises so much of these columns."""
-    root = yaml.safe_load(find("erp.payment.v1").text)
-    root["schema"][0]["properties"] = columns
+    root = copy.copy(_root())
+    (table,) = root["schema"]
+    root["schema"] = [{**table, "properties": columns}]
     return str(yaml.dump(root, Dumper=_Plain, allow_unicode=True))
 
 
