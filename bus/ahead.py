@@ -23,11 +23,11 @@ class Ahead(Reader):
     def poll(self, seconds: float) -> Polled:
         """Take what was read ahead, in order; else what arrives within that time."""
         found: Polled | None = None
-        while self._ahead and not (found and found.records):
+        while self._ahead and not (found and found.runs):
             found = self._ahead.popleft().result()
         if found is None:
             found = self._reader.poll(seconds)
-        while found.records and len(self._ahead) < _POLLS:
+        while found.runs and len(self._ahead) < _POLLS:
             self._ahead.append(self._pool.submit(self._reader.poll, 0.0))
         return found
 

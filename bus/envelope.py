@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 
-from bus.ports import Headers, Received, Record
+from bus.ports import Headers, Received, Record, Run
 from bus.topics import topic_of
 from kernel import canonical
 from kernel.evidence import PublicKey, SigningKey
@@ -151,11 +151,13 @@ def _media_type(text: str) -> str:
     return kind if charsets <= _CHARSETS else text
 
 
-def claimed_rows(record: Received | Record) -> int:
-    """Tell how many rows a record says that it holds, before anything else is read of it."""
-    least, is_json = _claims(record.headers)
+def claimed_rows(run: Run) -> list[int]:
+    """Tell how many rows records say that they hold, before anything else is read of them."""
+    least, is_json = _claims(run.headers)
+    if not is_json:
+        return [least] * len(run)
     # Whatever is claimed: an object begins with a brace.
-    return max(least, record.value.count(b"{")) if is_json and record.value else least
+    return [max(least, (value or b"").count(b"{")) for value in run.values]
 
 
 @lru_cache(maxsize=1024)

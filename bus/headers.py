@@ -4,7 +4,7 @@ import gc
 from collections.abc import Sequence
 from typing import Protocol
 
-from bus.ports import Headers, size_of
+from bus.ports import Headers
 
 _Pair = tuple[str, str | bytes | None]
 
@@ -23,28 +23,27 @@ _MOST_KNOWN = 10_000
 
 
 class HeaderReader:
-    """Gives the headers of records as bytes, with their size; those alike are one object.
+    """Gives the headers of records as bytes; those alike are one object.
 
     Most senders say the same again and again, and whoever reads on can tell by the object.
     """
 
     def __init__(self) -> None:
-        self._known: dict[tuple[_Pair, ...], tuple[Headers, int]] = {}
+        self._known: dict[tuple[_Pair, ...], Headers] = {}
 
-    def __call__(self, message: Message) -> tuple[Headers, int]:
+    def __call__(self, message: Message) -> Headers:
         """Read those of a record."""
         said = _said(message)
         if said is None:
-            return _UNREADABLE_HEADERS, 1
+            return _UNREADABLE_HEADERS
         known = self._known.get(said)
         if known is None:
             if len(self._known) >= _MOST_KNOWN:
                 self._known.clear()
-            headers = tuple(
+            known = self._known[said] = tuple(
                 (name, value.encode() if isinstance(value, str) else value or b"")
                 for name, value in said
             )
-            known = self._known[said] = headers, size_of(headers)
         return known
 
 

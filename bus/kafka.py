@@ -16,7 +16,7 @@ from kafka.protocol.consumer import IsolationLevel
 
 from bus.ahead import Ahead
 from bus.headers import HeaderReader
-from bus.ports import Extent, Polled, Reader, Received, Record, Sender
+from bus.ports import Extent, Polled, Reader, Record, Run, Sender
 from bus.topics import PREFIX
 from kernel import clock
 from kernel.errors import DependencyUnavailableError
@@ -201,18 +201,18 @@ class KafkaReader:
     def poll(self, seconds: float) -> Polled:
         """Take what is there, or what arrives first within that time; less at the topic's end."""
         self._silent = None
-        records: list[Received] = []
-        size, deadline = 0, clock.monotonic() + seconds
-        while size < _POLL_BYTES and len(records) < _POLL_RECORDS:
+        runs: list[Run] = []
+        count, size, deadline = 0, 0, clock.monotonic() + seconds
+        while size < _POLL_BYTES and count < _POLL_RECORDS:
             # That nothing more is there the broker says late: only the first is waited for.
-            some = self._some(0.0 if records else max(0.0, deadline - clock.monotonic()))
-            size += self._take(some, records)
+            some = self._some(0.0 if runs else max(0.0, deadline - clock.monotonic()))
+            count, size = count + len(some), size + self._take(some, runs)
             if not some or len(self._at_end) == len(self._positions):
                 break
-        if not records:
+        if not runs:
             self._complain_of_silence()
         self._pass_gaps()
-        return Polled(tuple(records), dict(self._positions))
+        return Polled(tuple(runs), dict(self._positions))
 
     def _complain_of_silence(self) -> None:
         if self._silent is not None:
@@ -223,10 +223,12 @@ class KafkaReader:
         # Only of what was fetched already, which is bounded.
         return [] if first is None else [first, *self._consumer.consume(_AT_ONCE, timeout=0)]
 
-    def _take(self, messages: "Sequence[Message]", records: list[Received]) -> int:
+    def _take(self, messages: "Sequence[Message]", runs: list[Run]) -> int:
         """Note how far partitions were read; add the records, and count their bytes."""
-        topic, positions, at_end, read = self._topic, self._positions, self._at_end, self._headers
-        total = 0
+        positions, at_end, read = self._positions, self._at_end, self._headers
+        first = len(runs)
+        said: tuple[object, ...] = ()
+        offsets, times, values = list[int](), list[int](), list[bytes | None]()
         for message in messages:
             partition, offset = message.partition(), message.offset()
             if (error := message.error()) is not None:
@@ -241,12 +243,14 @@ class KafkaReader:
             # Only a topic that others made lets senders choose the time; then any number may come.
             if not 0 <= at <= _LAST_MILLISECOND:
                 at = min(max(at, 0), _LAST_MILLISECOND)
-            key, value = message.key(), message.value()
-            headers, size = read(message)
-            size += len(key or b"") + len(value or b"")
-            total += size
-            records.append(Received(topic, partition, offset, at, key, value, headers, size))
-        return total
+            key, headers = message.key(), read(message)
+            if said != (said := (partition, key, headers)):
+                offsets, times, values = [], [], []
+                runs.append(Run(self._topic, partition, key, headers, offsets, times, values))
+            offsets.append(offset)
+            times.append(at)
+            values.append(message.value())
+        return sum(sum(each.sizes) for each in runs[first:])
 
     def _note_end(self, error: "ReadError", partition: int | None, offset: int | None) -> None:
         if error.name() != "_PARTITION_EOF":

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from typing_extensions import override
 
-from bus.ports import Extent, Polled, Reader, Received, Record, Sender
+from bus.ports import Extent, Polled, Reader, Received, Record, Sender, runs_of
 from bus.topics import PREFIX
 from kernel import clock
 from kernel.errors import DependencyUnavailableError
@@ -175,7 +175,7 @@ class _MemoryReader(Reader):
             self._positions[partition] = len(log)
         if not records:
             clock.sleep(min(seconds, 0.01))
-        return Polled(tuple(records), dict(self._positions))
+        return Polled(runs_of(records), dict(self._positions))
 
     @override
     def close(self) -> None:

@@ -1,8 +1,10 @@
 """What the pipeline asks of a bus: at least once, ordered per key, read by position."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from operator import attrgetter
 from typing import NamedTuple, Protocol, Self
 
 Headers = tuple[tuple[str, bytes], ...]
@@ -22,6 +24,11 @@ class Record:
     headers: Headers
 
 
+def instant(milliseconds: int) -> datetime:
+    """Tell the instant so many milliseconds after 1970."""
+    return _EPOCH + timedelta(milliseconds=milliseconds)
+
+
 class Received(NamedTuple):
     """What a reader gets from the bus; a null value is a tombstone."""
 
@@ -33,8 +40,6 @@ class Received(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: Headers
-    # Its bytes: what a writer puts into headers and key takes room as well.
-    size: int
 
     @classmethod
     def of(
@@ -46,13 +51,12 @@ class Received(NamedTuple):
         headers: Headers,
     ) -> Self:
         """Give what was read before."""
-        size = len(value or b"") + len(key or b"") + size_of(headers)
-        return cls(*place, (broker_at - _EPOCH) // _MILLISECOND, key, value, headers, size)
+        return cls(*place, (broker_at - _EPOCH) // _MILLISECOND, key, value, headers)
 
     @property
     def broker_at(self) -> datetime:
         """Tell when the broker took it."""
-        return _EPOCH + timedelta(milliseconds=self.broker_ms)
+        return instant(self.broker_ms)
 
     @property
     def place(self) -> Place:
@@ -60,17 +64,73 @@ class Received(NamedTuple):
         return self[:3]
 
 
-def size_of(headers: Headers) -> int:
-    """Count the bytes of headers."""
-    return sum(len(name) + len(value) for name, value in headers)
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Records one after the other of a partition, with one key and the same headers.
+
+    Most senders say the same again and again: it is looked at once for all of them.
+    """
+
+    topic: str
+    partition: int
+    key: bytes | None
+    headers: Headers
+    # Of each record.
+    offsets: Sequence[int]
+    broker_ms: Sequence[int]
+    values: Sequence[bytes | None]
+
+    def __len__(self) -> int:
+        return len(self.offsets)
+
+    def part(self, first: int, end: int | None = None) -> "Run":
+        """Give some of its records."""
+        return Run(
+            *(self.topic, self.partition, self.key, self.headers),
+            *(self.offsets[first:end], self.broker_ms[first:end], self.values[first:end]),
+        )
+
+    def at(self, place: int) -> Received:
+        """Give one of its records."""
+        told = self.offsets[place], self.broker_ms[place], self.key, self.values[place]
+        return Received(self.topic, self.partition, *told, self.headers)
+
+    def __iter__(self) -> Iterator[Received]:
+        return map(self.at, range(len(self)))
+
+    def alone(self) -> Iterator["Run"]:
+        """Give each of its records as a run of its own."""
+        return (self.part(at, at + 1) for at in range(len(self)))
+
+    @property
+    def sizes(self) -> list[int]:
+        """Count the bytes of each: what a writer puts into headers and key takes room as well."""
+        head = len(self.key or b"") + sum(len(name) + len(text) for name, text in self.headers)
+        return [head + len(value or b"") for value in self.values]
+
+
+_SAID = attrgetter("topic", "partition", "key", "headers")
+
+
+def runs_of(records: Iterable[Received]) -> tuple[Run, ...]:
+    """Join records, in their order, to runs."""
+    return tuple(
+        Run(*said, *zip(*((each.offset, each.broker_ms, each.value) for each in some), strict=True))
+        for said, some in groupby(records, _SAID)
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Polled:
     """Records in order, and for each partition the position after them."""
 
-    records: tuple[Received, ...]
+    runs: tuple[Run, ...]
     positions: Mapping[int, int]
+
+    @property
+    def records(self) -> tuple[Received, ...]:
+        """Give each record by itself."""
+        return tuple(each for run in self.runs for each in run)
 
 
 @dataclass(frozen=True, slots=True)

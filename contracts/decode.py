@@ -30,10 +30,9 @@ MOST_ROWS = 50_000
 _MOST_VALUES = 4_000_000
 # So many of them are written as JSON at once.
 _VALUES = 100_000
-# Numbers that only `conform` reads as what they are.
+# Numbers that only `conform` reads as what they are. For Arrow's engine, which is seven times
+# quicker than Python's and lets others work meanwhile.
 _ODD_NUMBER = r":[ \t\r\n]*-?(?:[0-9][0-9.]{19}|[0-9.]+[eE])"
-# For Arrow's engine, which is seven times quicker than Python's and lets others work meanwhile.
-_ODD_LINES = rf"{_ODD_NUMBER}|[^}}]\n|\n[^{{]"
 
 
 class UndecodableError(Exception):
@@ -230,9 +229,12 @@ def read_json_singles(bodies: Sequence[bytes], contract: Contract) -> Loose | No
     """
     lines = b"\n".join(bodies)
     # A line each, all of them objects; looked for in one go, for bodies are many and short.
-    if not (lines[:1] == b"{" and lines[-1:] == b"}" and lines.count(b"\n") == len(bodies) - 1):
+    breaks = len(bodies) - 1
+    if not (lines[:1] == b"{" and lines[-1:] == b"}" and lines.count(b"\n") == breaks):
         return None
-    if pc.match_substring_regex(pa.array([lines], pa.large_binary()), _ODD_LINES)[0].as_py():
+    if lines.count(b"}\n{") != breaks:
+        return None
+    if pc.match_substring_regex(pa.array([lines], pa.large_binary()), _ODD_NUMBER)[0].as_py():
         return None
     fields = [
         (each.name, _JSON_TYPES.get(each.type) or arrow_type(each)) for each in contract.properties
@@ -242,7 +244,7 @@ def read_json_singles(bodies: Sequence[bytes], contract: Contract) -> Loose | No
     )
     size = max(1 << 20, 2 * max(map(len, bodies)))
     try:
-        table = pj.read_json(io.BytesIO(lines), pj.ReadOptions(block_size=size), options)
+        table = pj.read_json(pa.BufferReader(lines), pj.ReadOptions(block_size=size), options)
         table.validate(full=True)
     except (pa.ArrowException, ValueError):
         return None

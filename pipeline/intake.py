@@ -1,18 +1,19 @@
 """Records of the bus in, rows out: landed, quarantined with reasons, or a proven repeat."""
 
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import accumulate, groupby
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from bus import envelope as envelopes
 from bus.envelope import Envelope
-from bus.ports import Headers, Received
+from bus.ports import Headers, Received, Run
 from contracts import decode, gate
 from contracts.decode import Loose, UndecodableError
-from contracts.drift import Drift
 from contracts.model import Contract
 from contracts.schema import landing_schema
 from contracts.violations import Kind
@@ -20,16 +21,15 @@ from kernel import canonical
 from kernel.log import logger
 from pipeline import opening
 from pipeline.admission import Head, Known, Refusal, Sender, read_head
+from pipeline.feed import fitting
+from pipeline.harvest import Harvest, Taken
 from pipeline.sequences import Arrival, Place, Sequences
 from pipeline.settings import LandSettings
 from warehouse.landing import (
-    JUDGED,
-    LANDED,
-    PARTIAL,
-    QUARANTINED,
     REFUSED,
     REPEAT,
     TOMBSTONE,
+    spread,
     with_lineages,
 )
 from warehouse.quarantine import WHOLE_RECORD, Refused
@@ -40,73 +40,8 @@ _ODD = (ArithmeticError, LookupError, RecursionError, TypeError, ValueError, pa.
 UNVERIFIED = "unverified/"
 # Below so many, bodies are read one by one rather than halved again to find the odd one.
 _FEW = 16
-
-
-@dataclass(slots=True)
-class Taken:
-    """A record with what its headers say, who sent it, and what became of it."""
-
-    record: Received
-    envelope: Envelope
-    digest: str
-    sender: Sender
-    faults: tuple[Kind, ...] = ()
-    verdict: str = ""
-    rows: int = 0
-    refused_rows: int = 0
-    drift: frozenset[Drift] = frozenset()
-    # When it is judged again: the rows that wait in quarantine. The others have landed.
-    waits: Collection[int] = frozenset()
-
-    @property
-    def landed_rows(self) -> int:
-        """Tell how many of its rows are in the table."""
-        return self.rows - self.refused_rows if self.verdict in JUDGED else 0
-
-    @property
-    def epoch(self) -> str:
-        """Name the life of the outbox that numbered it."""
-        return self.envelope.epoch
-
-    @property
-    def number(self) -> tuple[str, str, int] | None:
-        """Give stream, epoch and sequence, when the sender counts."""
-        sequence = self.envelope.sequence
-        if sequence is None or not self.epoch:
-            return None
-        return self.sender.stream, self.epoch, sequence
-
-    @property
-    def claimed_rows(self) -> int:
-        """Tell how many rows it says that it holds, as far as a body can."""
-        return min(self.envelope.row_count or 1, decode.MOST_ROWS)
-
-    def refuse(self, *kinds: Kind) -> None:
-        """Refuse the record as a whole."""
-        self.faults = tuple(dict.fromkeys((*self.faults, *kinds)))
-        self.verdict = REFUSED
-        # What nobody proven to be somebody claims counts for one.
-        self.rows = self.refused_rows = self.claimed_rows if self.sender.enterprise else 1
-
-
-@dataclass(frozen=True, slots=True)
-class Harvest:
-    """What a run of records gave."""
-
-    taken: list[Taken]
-    landed: list[pa.Table]
-    refused: list[Refused]
-
-    def counts(self) -> dict[str, int]:
-        """Count rows by outcome, and records."""
-        # Lists: this is asked of every record.
-        return {
-            "records": len(self.taken),
-            "rows": sum([each.rows for each in self.taken]),
-            "landed": sum([each.landed_rows for each in self.taken]),
-            "quarantined": sum([each.refused_rows for each in self.taken]),
-            "repeats": sum([each.rows for each in self.taken if each.verdict == REPEAT]),
-        }
+# Headers that speak of one record, and none like it.
+_OF_ONE = ("ce_signature", "ce_bodydigest")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +50,7 @@ class _Part:
 
     loose: Loose
     owners: list[Taken]
+    # The rows of each record.
     counts: list[int]
 
 
@@ -131,41 +67,42 @@ class Intake:
     # Places of records whose bodies open, and only the judging found that they cannot be read.
     odd: set[tuple[str, int, int]] = field(default_factory=set)
 
-    def take(self, records: Sequence[Received]) -> Harvest:
+    def take(self, runs: Iterable[Run]) -> Harvest:
         """Judge records in their order; those whose columns are alike are judged in one go.
 
         The last ones are left where their bodies unfold to more than a step may hold.
         """
-        harvest = self._take(records)
+        harvest = self._take(runs)
         if self.odd:
             # Their numbers are free for others of this step: find all that are odd, then place
             # everything again.
-            records = records[: len(harvest.taken)]
+            runs = [one for each in harvest.taken for one in each.run.alone()]
             self._forget()
-            _, parts = self._open(records)
+            _, parts = self._open(runs)
             for _ in (table for group in _alike(parts) for table in self._judge(group)):
                 continue
             self._forget()
-            harvest = self._take(records)
+            harvest = self._take(runs)
         return harvest
 
     def _forget(self) -> None:
         self.refused.clear()
         self.sequences.forget()
 
-    def _take(self, records: Sequence[Received]) -> Harvest:
-        taken, parts = self._open(records)
+    def _take(self, runs: Iterable[Run]) -> Harvest:
+        taken, parts = self._open(runs)
         for each in taken:
             self._place(each)
         kept = [part for each in parts if (part := _undecided(each))]
         landed = [table for group in _alike(kept) for table in self._judge(group)]
+        taken = _parted(taken)
         return Harvest(taken, landed, [*self._whole(taken), *self.refused])
 
     def reopen(
-        self, records: Sequence[Received], waiting: Mapping[tuple[str, int, int], Collection[int]]
+        self, runs: Iterable[Run], waiting: Mapping[tuple[str, int, int], Collection[int]]
     ) -> tuple[list[Taken], list[pa.Table]]:
         """Judge again the rows that wait of records whose place in their streams is settled."""
-        taken, parts = self._open(records)
+        taken, parts = self._open(run for each in runs for run in each.alone())
         for each in taken:
             each.waits = waiting[each.record.place]
             if each.faults:
@@ -173,29 +110,47 @@ class Intake:
         kept = [part for each in parts if (part := _undecided(each))]
         return taken, [table for group in _alike(kept) for table in self._judge(group)]
 
-    def _admit(self, record: Received) -> Taken:
-        """Settle who sent a record and whether it is of its form; nothing is opened yet."""
-        head, digest = self._head(record), canonical.digest(record.value or b"")
-        faults, sender = head.faults_with(digest), head.sender
-        if len(record.value or b"") > self.limits.record_bytes:
+    def _likenesses(self, run: Run) -> Iterator[Run]:
+        """Part a run into what is judged alike: plain objects, or else a record by itself."""
+        if len(run) == 1:
+            yield run
+            return
+        envelope, most = self._head(run).envelope, self.limits.record_bytes
+        names_one = envelope.sequence is not None or any(map(envelope.get, _OF_ONE))
+        may_be = _is_json(envelope) and not names_one
+        plain = [
+            may_be and (value or b"")[:1] == b"{" and len(value or b"") <= most
+            for value in run.values
+        ]
+        for is_plain, some in groupby(range(len(run)), plain.__getitem__):
+            places = list(some)
+            part = run.part(places[0], places[-1] + 1)
+            yield from [part] if is_plain else part.alone()
+
+    def _admit(self, run: Run) -> Taken:
+        """Settle who sent records and whether they are of their form; nothing is opened yet."""
+        head, value = self._head(run), run.values[0]
+        digests = [canonical.digest(each or b"") for each in run.values]
+        faults, sender = head.faults_with(digests[0]), head.sender
+        if len(value or b"") > self.limits.record_bytes:
             faults = (Kind.TOO_LARGE, *faults)
-        if record.value is not None and isinstance(sender, Sender):
-            return Taken(record, head.envelope, digest, sender, faults)
+        if value is not None and isinstance(sender, Sender):
+            return Taken(run, head.envelope, digests, sender, faults)
         # Nobody has proven to be who the record says: it must not count as that stream.
-        claimed = f"{UNVERIFIED}{envelopes.stream_id(record, head.envelope)}"
-        taken = Taken(record, head.envelope, digest, Sender("", "", claimed, ""), faults)
-        if record.value is None:
+        claimed = f"{UNVERIFIED}{envelopes.stream_id(run.at(0), head.envelope)}"
+        taken = Taken(run, head.envelope, digests, Sender("", "", claimed, ""), faults)
+        if value is None:
             taken.faults, taken.verdict = (), TOMBSTONE
         elif isinstance(sender, Refusal):
             taken.refuse(*sender.kinds)
         return taken
 
-    def _head(self, record: Received) -> Head:
+    def _head(self, run: Run) -> Head:
         """Read the headers; those of a sender that neither signs nor counts are always the same."""
-        said = record.topic, record.key, record.headers
+        said = run.topic, run.key, run.headers
         head = self.heads.get(said)
         if head is None:
-            head = read_head(record, self.contract, self.known)
+            head = read_head(run.at(0), self.contract, self.known)
             # A signature counts from when to when its key does, by the record's own time.
             if not head.envelope.get("ce_signature"):
                 self.heads[said] = head
@@ -210,7 +165,7 @@ class Intake:
             if taken.faults:
                 taken.refuse()
             return
-        came = Arrival(taken.digest, taken.record.headers, keeps_number=False)
+        came = Arrival(taken.digests[0], taken.run.headers, keeps_number=False)
         place = self.sequences.place(*number, came)
         if place is Place.REPEAT:
             taken.verdict, taken.rows = REPEAT, taken.claimed_rows
@@ -222,7 +177,7 @@ class Intake:
         keeps = Arrival(came.digest, came.headers, keeps_number=not taken.faults)
         self.sequences.note(*number, keeps)
 
-    def _open(self, records: Sequence[Received]) -> tuple[list[Taken], list[_Part]]:
+    def _open(self, runs: Iterable[Run]) -> tuple[list[Taken], list[_Part]]:
         """Admit records and open their bodies, until a step holds what it may.
 
         A body that cannot be opened is a fault of its record.
@@ -231,43 +186,45 @@ class Intake:
         parts: list[_Part] = []
         singles: list[Taken] = []
         room, rows = self.limits.commit_bytes, self.limits.commit_rows
-        for record in records:
+        for run in (part for each in runs for part in self._likenesses(each)):
             if room <= 0 or rows <= 0:
                 break
-            each = self._admit(record)
+            sizes = run.sizes
+            count = min(rows, fitting(sizes, room))
+            each = self._admit(run.part(0, count))
             taken.append(each)
-            room -= record.size
-            if self.odd and record.place in self.odd and not each.verdict:
+            room -= sum(sizes[:count])
+            if self.odd and each.record.place in self.odd and not each.verdict:
                 each.faults = (*each.faults, Kind.UNDECODABLE)
             if each.verdict or each.faults:
                 continue
             # Only one object alone is one row whatever it holds.
-            told = each.envelope.content_type, each.envelope.encoding, (record.value or b"")[:1]
-            if told == (envelopes.JSON, "", b"{"):
-                rows -= 1
+            if _is_json(each.envelope) and (run.values[0] or b"")[:1] == b"{":
+                rows -= count
                 singles.append(each)
                 continue
             for part in self._read_one(each):
                 room, rows = room - part.loose.size, rows - part.loose.count
                 parts.append(part)
-        return taken, [*parts, *self._read_singles(singles)]
+        parts += self._read_singles(singles)
+        return _parted(taken), parts
 
     def _read_singles(self, taken: list[Taken]) -> Iterator[_Part]:
         """Read JSON bodies together as far as they are plain, the others one by one."""
-        if len(taken) <= _FEW:
-            for each in taken:
-                yield from self._read_one(each)
+        bodies = [value or b"" for each in taken for value in each.run.values]
+        if len(bodies) <= _FEW:
+            for one in (one for each in taken for one in each.cut(range(len(each.run)))):
+                yield from self._read_one(one)
             return
-        bodies = [each.record.value or b"" for each in taken]
         loose = decode.read_json_singles(bodies, self.contract)
         if loose is None:
-            half = len(taken) // 2
-            yield from self._read_singles(taken[:half])
-            yield from self._read_singles(taken[half:])
+            halves = taken if len(taken) > 1 else taken[0].cut([len(bodies) // 2])
+            yield from self._read_singles(halves[: len(halves) // 2])
+            yield from self._read_singles(halves[len(halves) // 2 :])
             return
         for each in taken:
             _count(each, 1)
-        yield _Part(loose, taken, [1] * len(taken))
+        yield _Part(loose, taken, [1] * len(bodies))
 
     def _read_one(self, taken: Taken) -> Iterator[_Part]:
         try:
@@ -292,62 +249,65 @@ class Intake:
             else:
                 for owner in parts[0].owners:
                     owner.refuse(Kind.UNDECODABLE)
-                    self.odd.add(owner.record.place)
+                    self.odd.update(record.place for record in owner.run)
 
     def _split(self, parts: list[_Part]) -> pa.Table:
         """Judge all rows at once, and give each record its own."""
         decoded = decode.settle([part.loose for part in parts], self.contract)
         owners = [owner for part in parts for owner in part.owners]
-        starts = [0]
-        for count in (count for part in parts for count in part.counts):
-            starts.append(starts[-1] + count)
-        place = pa.array(starts, pa.int32())
-        owner_of = pc.list_parent_indices(
-            pa.ListArray.from_arrays(place, pa.nulls(starts[-1]))
-        ).cast(pa.int32())
-        held = {starts[at] + row for at, each in enumerate(owners) for row in each.waits}
-        verdict = gate.judge(decoded.rows, self.contract, decoded.faults, owner_of, held)
+        # Where each owner's records begin, and each record's rows.
+        firsts = [0, *accumulate(len(each.run) for each in owners)]
+        counts = [count for part in parts for count in part.counts]
+        starts = [0, *accumulate(counts)]
+        place, record_of = pa.array(starts, pa.int32()), spread(counts)
+        held = {
+            starts[at] + row for at, each in zip(firsts, owners, strict=False) for row in each.waits
+        }
+        verdict = gate.judge(decoded.rows, self.contract, decoded.faults, record_of, held)
         accepted = verdict.accepted()
-        owner = owner_of.take(accepted)
-        sent = [(each.record, each.envelope, each.sender, each.digest) for each in owners]
+        record = record_of.take(accepted)
+        sent = [(each.run, each.envelope, each.sender, each.digests) for each in owners]
         landed = with_lineages(
             decoded.rows.take(accepted) if verdict.refused else decoded.rows,
-            pc.subtract(accepted, place.take(owner)),
-            (opening.lineage(sent), owner),
+            pc.subtract(accepted, place.take(record)),
+            (opening.lineage(sent), record),
             opening.notes(decoded, verdict, accepted),
             landing_schema(self.contract),
         )
         rows = list(verdict.refused)
         bad = pa.array(rows, pa.int32())
-        blamed = owner_of.take(bad).to_pylist()
-        mine = Counter(at for row, at in zip(rows, blamed, strict=True) if row in held or not held)
         keys = decoded.rows.select(list(self.contract.key)).take(bad).to_pylist()
-        for row, at, key, raw in zip(rows, blamed, keys, decoded.raw(rows), strict=True):
+        mine = [Counter[int]() for _ in owners]
+        for row, at, key, raw in zip(
+            rows, record_of.take(bad).to_pylist(), keys, decoded.raw(rows), strict=True
+        ):
             reasons = tuple(each.code for each in verdict.refused[row])
             name = canonical.dumps(key).decode()
-            self.refused.append(self._refused(owners[at], (row - starts[at], raw), reasons, name))
-        for at, each in enumerate(owners):
-            each.refused_rows = mine[at]
-            each.verdict = (
-                LANDED if not mine[at] else PARTIAL if mine[at] < each.rows else QUARANTINED
-            )
+            whose = bisect_right(firsts, at) - 1
+            record = owners[whose].run.at(at - firsts[whose])
+            found = record, row - starts[at], raw
+            self.refused.append(self._refused(owners[whose], found, reasons, name))
+            mine[whose][at - firsts[whose]] += row in held or not held
+        for each, refused in zip(owners, mine, strict=True):
+            each.judge(refused)
         return landed
 
     def _whole(self, taken: list[Taken]) -> list[Refused]:
         """Quarantine whole records as the bytes that they are."""
         return [
             self._refused(
-                each, (WHOLE_RECORD, each.record.value or b""), tuple(map(str, each.faults)), ""
+                each, (record, WHOLE_RECORD, record.value or b""), tuple(map(str, each.faults)), ""
             )
             for each in taken
             if each.verdict == REFUSED
+            for record in each.run
         ]
 
     def _refused(
-        self, taken: Taken, row: tuple[int, bytes], reasons: tuple[str, ...], key: str
+        self, taken: Taken, row: tuple[Received, int, bytes], reasons: tuple[str, ...], key: str
     ) -> Refused:
-        record, envelope = taken.record, taken.envelope
-        number, raw = row
+        envelope = taken.envelope
+        record, number, raw = row
         return Refused(
             contract=self.contract.id,
             contract_version=envelope.contract_version,
@@ -383,8 +343,17 @@ def _undecided(part: _Part) -> _Part | None:
     if not any(keep):
         return None
     # Only bodies of one row each are read together.
-    rows = [row for row, kept in enumerate(keep) if kept]
-    return _Part(part.loose.only(rows), [part.owners[row] for row in rows], [1] * len(rows))
+    owners = [owner for owner in part.owners if not owner.verdict]
+    rows = pc.indices_nonzero(pa.array(keep).take(spread(len(each.run) for each in part.owners)))
+    return _Part(part.loose.only(rows.to_pylist()), owners, [1] * len(rows))
+
+
+def _is_json(envelope: Envelope) -> bool:
+    return envelope.content_type == envelopes.JSON and not envelope.encoding
+
+
+def _parted(taken: Iterable[Taken]) -> list[Taken]:
+    return [piece for each in taken for piece in each.parted()]
 
 
 def _alike(parts: list[_Part]) -> Iterator[list[_Part]]:

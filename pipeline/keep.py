@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from typing_extensions import override
 
-from bus.ports import Bus, Extent, Polled, Reader, Received, Source
+from bus.ports import Bus, Extent, Polled, Reader, Received, Run, Source, runs_of
 from bus.topics import PREFIX, contract_of, filed_as, topic_of
 from contracts.loader import all_contracts
 from contracts.model import Contract
@@ -75,14 +75,12 @@ class Keeper:
     def _run(self, at: Standing, stop: Event) -> None:
         with reading(self._bus, self._topic, at, self._settings.land, stop) as feed:
             while at.is_behind and not stop.is_set():
-                records, positions = feed.take(at, live=False)
+                runs, positions = feed.take(at, live=False)
                 feed.require_same()
-                self._write(records, at, positions)
+                self._write(runs, at, positions)
                 at = replace(at, marks=positions)
 
-    def _write(
-        self, records: Sequence[Received], at: Standing, positions: Mapping[int, int]
-    ) -> None:
+    def _write(self, runs: Sequence[Run], at: Standing, positions: Mapping[int, int]) -> None:
         crash = self._settings.crash.dir
         crash_here(crash, "land.before_write")
         handle = self._store.open(self._table)
@@ -92,28 +90,29 @@ class Keeper:
         facts = {
             "topic": at.topic,
             "offsets": {str(part): [at.marks[part], end] for part, end in positions.items()},
-            "records": len(records),
+            "records": sum(map(len, runs)),
             "landed_at": clock.now().isoformat(),
         }
         crash_here(crash, "land.before_commit")
-        handle.append(_table(records), marks, facts)
+        handle.append(_table(runs), marks, facts)
         crash_here(crash, "land.after_commit")
 
 
-def _table(records: Sequence[Received]) -> pa.Table:
+def _table(runs: Sequence[Run]) -> pa.Table:
     """Write records as they came; nothing in them is looked at, so nobody has sent them yet."""
-    none, nobody, nothing = [None] * len(records), [""] * len(records), [0] * len(records)
-    entries: dict[str, list[object]] = {
+    values = [value for run in runs for value in run.values]
+    none, nobody, nothing = [None] * len(values), [""] * len(values), [0] * len(values)
+    entries: dict[str, Sequence[object]] = {
         **{name: [*none] for name in RECORD_SCHEMA.names},
         **{name: [*nobody] for name in ("key_id", "enterprise", "stream", "epoch", "attempt")},
         **{name: [*nothing] for name in ("rows", "landed", "quarantined")},
-        **as_received(records),
-        "body": [each.value for each in records],
-        "digest": [canonical.digest(each.value or b"") for each in records],
-        "contract": [contract_of(each.topic) for each in records],
-        "verdict": [KEPT] * len(records),
+        **as_received(runs),
+        "body": values,
+        "digest": [canonical.digest(value or b"") for value in values],
+        "contract": [contract_of(run.topic) for run in runs for _ in run.offsets],
+        "verdict": [KEPT] * len(values),
     }
-    return record_table(entries, [each.headers for each in records])
+    return record_table(entries, [(run.headers, len(run)) for run in runs])
 
 
 def kept(store: TableStore, contract: Contract) -> Iterator["Kept"]:
@@ -245,7 +244,7 @@ class _KeptReader(Reader):
             )
             for row in rows.to_pylist()
         ]
-        return Polled(tuple(records), dict(self._positions))
+        return Polled(runs_of(records), dict(self._positions))
 
     @override
     def close(self) -> None:

@@ -20,7 +20,8 @@ from kernel.log import logger
 from pipeline import keep, lineage, replay, wiring
 from pipeline.admission import Known
 from pipeline.feed import Feed, reading
-from pipeline.intake import Harvest, Intake
+from pipeline.harvest import Harvest
+from pipeline.intake import Intake
 from pipeline.sequences import Sequences, earlier_in, sequence_mark
 from pipeline.settings import Settings, read_settings
 from pipeline.standing import Standing, mark_name, settled, standing
@@ -307,17 +308,16 @@ class Lander:
             ThreadPoolExecutor(1, thread_name_prefix="land-write") as writer,
         ):
             while not self.stop.is_set() and ((live := is_live()) or at.is_behind):
-                records, positions = feed.take(at, live=live)
-                if not records and positions == at.marks:
+                runs, positions = feed.take(at, live=live)
+                if not runs and positions == at.marks:
                     settle(pending)
                     pending = None
                     continue
                 sequences.begin(earlier_in(self._store, self._contract))
                 # Asked anew for each step: a key may be revoked while a backlog is landed.
                 intake = Intake(self._contract, self._known(), self._settings, sequences)
-                harvest = intake.take(records)
-                if too_much := records[len(harvest.taken) :]:
-                    positions = feed.give_back(too_much, positions)
+                harvest = intake.take(runs)
+                positions = feed.give_back(runs, harvest.records, positions)
                 settle(pending)
                 marks = sequences.marks()
                 for name in marks:

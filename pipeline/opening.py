@@ -6,7 +6,7 @@ from datetime import datetime
 import pyarrow as pa
 
 from bus.envelope import ARROW_STREAM, NDJSON, Envelope
-from bus.ports import Headers, Received
+from bus.ports import Headers, Received, Run
 from contracts import decode
 from contracts.decode import Decoded, Loose
 from contracts.gate import Verdict
@@ -20,6 +20,7 @@ from warehouse.landing import (
     lineages,
     month_of,
     months_of,
+    spread,
     with_lineage,
 )
 
@@ -38,16 +39,16 @@ def received(record: Mapping[str, object]) -> Received:
     )
 
 
-def as_received(records: Sequence[Received]) -> dict[str, pa.Array]:
+def as_received(runs: Sequence[Run]) -> dict[str, pa.Array]:
     """Give what the bus tells of records, by the columns in which they are kept."""
-    milliseconds = pa.array([each.broker_ms for each in records], pa.int64())
-    topics, topic = alike([each.topic for each in records])
+    which = spread(map(len, runs))
+    milliseconds = pa.array([at for run in runs for at in run.broker_ms], pa.int64())
     return {
-        "topic": coded(pa.array([records[at].topic for at in topics], pa.string()), topic),
-        "partition": pa.array([each.partition for each in records], pa.int32()),
-        "offset": pa.array([each.offset for each in records], pa.int64()),
+        "topic": coded(pa.array([run.topic for run in runs], pa.string()), which),
+        "partition": pa.array([run.partition for run in runs], pa.int32()).take(which),
+        "offset": pa.array([offset for run in runs for offset in run.offsets], pa.int64()),
         "broker_at": milliseconds.cast(pa.timestamp("ms", "UTC")).cast(INSTANT),
-        "key": pa.array([each.key for each in records], pa.binary()),
+        "key": pa.array([run.key for run in runs], pa.binary()).take(which),
         "_month": months_of(milliseconds),
     }
 
@@ -73,15 +74,20 @@ def decoded(received: Received, envelope: Envelope, contract: Contract) -> Decod
     return decode.settle([opened(received, envelope, contract)], contract)
 
 
-def lineage(sent: Sequence[tuple[Received, Envelope, Sender, str]]) -> dict[str, pa.Array]:
+def lineage(sent: Sequence[tuple[Run, Envelope, Sender, Sequence[str]]]) -> dict[str, pa.Array]:
     """Tell of many records where their rows come from; what one envelope says is read once."""
-    records, envelopes, _, digests = zip(*sent, strict=True)
+    runs, envelopes, _, digests = zip(*sent, strict=True)
     firsts, which = alike(envelopes)
-    told = lineages([origin(*sent[at]) for at in firsts])
-    told = {name: coded(values, which) for name, values in told.items()}
-    place = as_received(records)
+    which = which.take(spread(map(len, runs)))
+    origins = [
+        origin(run.at(0), envelope, sender, digest)
+        for run, envelope, sender, (digest, *_) in (sent[at] for at in firsts)
+    ]
+    told = {name: coded(values, which) for name, values in lineages(origins).items()}
+    place = as_received(runs)
     told |= {f"_{name}": place[name] for name in ("topic", "partition", "offset", "broker_at")}
-    return {**told, "_record_digest": pa.array(digests, pa.string()), "_month": place["_month"]}
+    digest = pa.array([each for some in digests for each in some], pa.string())
+    return {**told, "_record_digest": digest, "_month": place["_month"]}
 
 
 def origin(received: Received, envelope: Envelope, sender: Sender, digest: str) -> Origin:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from bus.ports import Place, Received
+from bus.ports import Place, Run, runs_of
 from contracts.loader import find
 from contracts.model import Contract
 from contracts.schema import landing_schema
@@ -17,7 +17,8 @@ from kernel.log import logger
 from pipeline import opening, wiring
 from pipeline.admission import Known
 from pipeline.crashpoints import crash_here
-from pipeline.intake import Harvest, Intake
+from pipeline.harvest import Harvest
+from pipeline.intake import Intake
 from pipeline.sequences import Arrival, Earlier, Sequences, earlier_in, sequence_mark
 from pipeline.settings import Settings, read_settings
 from pipeline.standing import GENERATION
@@ -169,9 +170,9 @@ class _Replay:
         sequences = Sequences(lambda *of: handle.mark(sequence_mark(*of)))
         sequences.begin(_but(earlier_in(self._store, self._contract), whole))
         intake = Intake(self._contract, self._known, self._settings.land, sequences)
-        anew = intake.take(records := self._records(handle, whole))
+        anew = intake.take(runs := self._runs(handle, whole))
         taken = [each for each in anew.taken if each.verdict != REFUSED]
-        kept = {each.record.place for each in taken}
+        kept = {record.place for each in taken for record in each.run}
         refused = [
             each for each in anew.refused if (each.topic, each.partition, each.offset) in kept
         ]
@@ -179,9 +180,9 @@ class _Replay:
         waits: dict[Place, set[int]] = {}
         for topic, part, offset, number in rows:
             waits.setdefault((topic, part, offset), set()).add(number)
-        others = self._records(handle, set(waits))
+        others = self._runs(handle, set(waits))
         reopened, tables = again.reopen(others, waits)
-        if len(anew.taken) + len(reopened) < len(records) + len(others):
+        if anew.records + len(reopened) < sum(map(len, (*runs, *others))):
             raise _TooMuchError
         good = _only(joined(tables, landing_schema(self._contract)), rows)
         touched = {place[:3] for place in _places(good)}
@@ -195,11 +196,11 @@ class _Replay:
             self._step.write(handle, harvest, marks, facts)
         return accepted
 
-    def _records(self, handle: TableHandle, places: set[Place]) -> list[Received]:
+    def _runs(self, handle: TableHandle, places: set[Place]) -> tuple[Run, ...]:
         """Take signed records as they came, in their order on the bus."""
         at = attempts.Moment({self._contract.table: handle})
         found = attempts.records_at(self._store, {self._contract.id: places}, _SENT, at).to_pylist()
-        return [opening.received(each) for each in found if each["body"] is not None]
+        return runs_of(opening.received(each) for each in found if each["body"] is not None)
 
 
 def _but(earlier: Earlier, places: set[Place]) -> Earlier:

@@ -8,22 +8,23 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from bus.ports import instant
 from contracts.model import Contract
 from contracts.schema import WARNINGS, landing_schema
 from kernel import canonical, clock
 from pipeline import drift
 from pipeline.crashpoints import crash_here
-from pipeline.intake import Harvest, Taken
+from pipeline.harvest import Harvest, Taken
 from pipeline.opening import as_received
 from warehouse import quarantine
 from warehouse.landing import (
     RECORD_SCHEMA,
     RECORDS,
     REPEAT,
-    alike,
     coded,
     joined,
     record_table,
+    spread,
 )
 from warehouse.store import TableHandle, TableStore
 
@@ -81,17 +82,19 @@ class Step:
             "contract_version": self._contract.version,
             "contract_digest": self._contract.digest,
             "attempt": attempt,
-            "batch_digest": canonical.digest_of([each.digest for each in harvest.taken]),
+            "batch_digest": canonical.digest_of(
+                [digest for each in harvest.taken for digest in each.digests]
+            ),
             "counts": counts,
             # What this commit adds: the counts of a record that is judged anew are of all its rows.
             "added": sum(each.num_rows for each in harvest.landed),
             "warnings": _warnings(harvest.landed),
-            "verdicts": dict(Counter(each.verdict for each in harvest.taken)),
+            "verdicts": _verdicts(harvest.taken),
             "landed_at": clock.now().isoformat(),
         }
         if harvest.taken:
-            oldest = min(harvest.taken, key=lambda each: each.record.broker_ms)
-            common["oldest_at"] = oldest.record.broker_at.isoformat()
+            oldest = min(min(each.run.broker_ms) for each in harvest.taken)
+            common["oldest_at"] = instant(oldest).isoformat()
         came = ((t.sender.stream, each) for t in harvest.taken if t.landed_rows for each in t.drift)
         told, remembered = drift.news(handle, self._contract, came)
         if told:
@@ -115,25 +118,33 @@ def _warnings(landed: list[pa.Table]) -> dict[str, int]:
 
 def _record_table(taken: list[Taken], contract: Contract, attempt: str) -> pa.Table:
     """Write signed records as they were received; of a repeat the body is kept already."""
-    records = [each.record for each in taken]
-    # Most records of a step have the headers of the one before them, and so its sender.
-    said, envelope = alike([each.envelope for each in taken])
-    sent, sender = alike([each.sender for each in taken])
-    entries = {
-        **as_received(records),
-        "body": [None if each.verdict == REPEAT else each.record.value for each in taken],
-        "digest": [each.digest for each in taken],
-        **{
-            name: coded(pa.array([getattr(taken[at].sender, name) for at in sent]), sender)
-            for name in ("key_id", "enterprise", "stream")
-        },
-        "epoch": coded(pa.array([taken[at].epoch for at in said]), envelope),
-        "sequence": coded(pa.array([taken[at].envelope.sequence for at in said]), envelope),
-        "contract": pa.repeat(pa.scalar(contract.id), len(taken)),
+    which = spread(len(each.run) for each in taken)
+    bodies = ([None] * len(t.run) if t.verdict == REPEAT else t.run.values for t in taken)
+    same = {
+        "key_id": [each.sender.key_id for each in taken],
+        "enterprise": [each.sender.enterprise for each in taken],
+        "stream": [each.sender.stream for each in taken],
+        "epoch": [each.epoch for each in taken],
+        "sequence": [each.envelope.sequence for each in taken],
+        "contract": [contract.id] * len(taken),
         "rows": [each.rows for each in taken],
         "landed": [each.landed_rows for each in taken],
         "quarantined": [each.refused_rows for each in taken],
         "verdict": [each.verdict for each in taken],
-        "attempt": pa.repeat(pa.scalar(attempt), len(taken)),
+        "attempt": [attempt] * len(taken),
     }
-    return record_table(entries, [each.headers for each in records])
+    entries = {
+        **as_received([each.run for each in taken]),
+        "body": [body for some in bodies for body in some],
+        "digest": [digest for each in taken for digest in each.digests],
+        **{name: coded(pa.array(values), which) for name, values in same.items()},
+    }
+    return record_table(entries, [(each.run.headers, len(each.run)) for each in taken])
+
+
+def _verdicts(taken: list[Taken]) -> dict[str, int]:
+    """Count records by what became of them."""
+    counts = Counter[str]()
+    for each in taken:
+        counts[each.verdict] += len(each.run)
+    return dict(counts)

@@ -1,8 +1,9 @@
 """Landing tables: the rows of a record with where each came from; the signed record beside them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, tzinfo
 from functools import lru_cache
+from itertools import accumulate
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -95,10 +96,17 @@ def alike(objects: Sequence[object]) -> tuple[list[int], pa.Array]:
     return [backwards[name] for name in which.dictionary.to_pylist()], which.indices
 
 
+def spread(counts: Iterable[int]) -> pa.Array:
+    """Tell of each of so many whose it is: of 2 and 1 the first, the first, and the second."""
+    ends = [0, *accumulate(counts)]
+    lists = pa.ListArray.from_arrays(pa.array(ends, pa.int32()), pa.nulls(ends[-1]))
+    return pc.list_parent_indices(lists).cast(pa.int32())
+
+
 def coded(values: pa.Array, which: pa.Array) -> pa.Array:
     """Give each place its value; texts are told by number."""
     if pa.types.is_string(values.type):
-        return pa.DictionaryArray.from_arrays(which, values)
+        values = values.dictionary_encode()
     return values.take(which)
 
 
@@ -161,11 +169,11 @@ def joined(landed: Sequence[pa.Table], schema: pa.Schema) -> pa.Table:
 
 def record_table(
     entries: Mapping[str, Sequence[object] | pa.Array],
-    headers: Sequence[Sequence[tuple[str, bytes]]],
+    headers: Sequence[tuple[Sequence[tuple[str, bytes]], int]],
 ) -> pa.Table:
-    """Write signed records as they were received; headers apart, for they are many."""
-    firsts, which = alike(headers)
-    said = [headers[first] for first in firsts]
+    """Write signed records as they were received; headers apart, and of how many they are."""
+    firsts, which = alike([said for said, _ in headers])
+    said = [headers[first][0] for first in firsts]
     ends = [0]
     for each in said:
         ends.append(ends[-1] + len(each))
@@ -176,7 +184,8 @@ def record_table(
         ],
         ["name", "value"],
     )
-    listed = pa.ListArray.from_arrays(pa.array(ends, pa.int32()), pairs).take(which)
+    listed = pa.ListArray.from_arrays(pa.array(ends, pa.int32()), pairs)
+    listed = listed.take(which.take(spread(count for _, count in headers)))
     columns = {**entries, "headers": listed}
     return pa.table({each.name: _typed(columns[each.name], each.type) for each in RECORD_SCHEMA})
 

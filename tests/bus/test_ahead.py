@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from bus.ahead import Ahead
-from bus.ports import Polled, Received
+from bus.ports import Polled, Received, runs_of
 
 
 class Scripted:
@@ -31,7 +31,7 @@ class Scripted:
             for n in range(told)
         )
         self._next += told
-        return Polled(records, {0: self._next})
+        return Polled(runs_of(records), {0: self._next})
 
     def close(self) -> None:
         self.is_closed = True

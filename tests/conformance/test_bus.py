@@ -10,7 +10,7 @@ from kafka import KafkaAdminClient, KafkaProducer
 from bus.envelope import read
 from bus.kafka import RECORD_BYTES, KafkaBus
 from bus.memory import MemoryBus, partition_of
-from bus.ports import Bus, Polled, Received, Record
+from bus.ports import Bus, Polled, Received, Record, runs_of
 from kernel.errors import DependencyUnavailableError
 from tests.broker import Broker
 
@@ -59,7 +59,7 @@ def drain(bus: Bus, topic: str, positions: dict[int, int]) -> Polled:
         if all(at[partition] >= ends[partition] for partition in at):
             break
     reader.close()
-    return Polled(tuple(records), at)
+    return Polled(runs_of(records), at)
 
 
 def test_a_stream_stays_in_order_in_the_partition_of_its_key(bus: Bus, topic: str) -> None:
