@@ -16,7 +16,7 @@ from kafka.protocol.consumer import IsolationLevel
 
 from bus.ahead import Ahead
 from bus.headers import HeaderReader
-from bus.ports import Extent, Polled, Reader, Record, Run, Sender
+from bus.ports import Extent, Polled, Reader, Record, Run, Sender, size_of
 from bus.topics import PREFIX
 from kernel import clock
 from kernel.errors import DependencyUnavailableError
@@ -246,7 +246,8 @@ class KafkaReader:
             key, headers = message.key(), read(message)
             if said != (said := (partition, key, headers)):
                 offsets, times, values = [], [], []
-                runs.append(Run(self._topic, partition, key, headers, offsets, times, values))
+                size = size_of(key, headers)
+                runs.append(Run(self._topic, partition, key, headers, size, offsets, times, values))
             offsets.append(offset)
             times.append(at)
             values.append(message.value())

@@ -75,6 +75,8 @@ class Run:
     partition: int
     key: bytes | None
     headers: Headers
+    # What a writer puts into headers and key takes room as well.
+    head_size: int
     # Of each record.
     offsets: Sequence[int]
     broker_ms: Sequence[int]
@@ -85,10 +87,9 @@ class Run:
 
     def part(self, first: int, end: int | None = None) -> "Run":
         """Give some of its records."""
-        return Run(
-            *(self.topic, self.partition, self.key, self.headers),
-            *(self.offsets[first:end], self.broker_ms[first:end], self.values[first:end]),
-        )
+        said = self.topic, self.partition, self.key, self.headers, self.head_size
+        span = slice(first, end)
+        return Run(*said, self.offsets[span], self.broker_ms[span], self.values[span])
 
     def at(self, place: int) -> Received:
         """Give one of its records."""
@@ -104,9 +105,13 @@ class Run:
 
     @property
     def sizes(self) -> list[int]:
-        """Count the bytes of each: what a writer puts into headers and key takes room as well."""
-        head = len(self.key or b"") + sum(len(name) + len(text) for name, text in self.headers)
-        return [head + len(value or b"") for value in self.values]
+        """Count the bytes of each."""
+        return [self.head_size + len(value or b"") for value in self.values]
+
+
+def size_of(key: bytes | None, headers: Headers) -> int:
+    """Count the bytes of a key and headers."""
+    return len(key or b"") + sum(len(name) + len(text) for name, text in headers)
 
 
 _SAID = attrgetter("topic", "partition", "key", "headers")
@@ -115,7 +120,11 @@ _SAID = attrgetter("topic", "partition", "key", "headers")
 def runs_of(records: Iterable[Received]) -> tuple[Run, ...]:
     """Join records, in their order, to runs."""
     return tuple(
-        Run(*said, *zip(*((each.offset, each.broker_ms, each.value) for each in some), strict=True))
+        Run(
+            *said,
+            size_of(*said[2:]),
+            *zip(*((each.offset, each.broker_ms, each.value) for each in some), strict=True),
+        )
         for said, some in groupby(records, _SAID)
     )
 

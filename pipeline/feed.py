@@ -50,11 +50,12 @@ class Feed:
             while self._waiting and rows > 0 and room > 0:
                 run = self._waiting.popleft()
                 claims, sizes = claimed_rows(run), run.sizes
-                count = min(fitting(claims, rows), fitting(sizes, room))
+                count = min(_fitting(claims, rows), _fitting(sizes, room))
                 if count < len(run):
                     self._waiting.appendleft(run.part(count))
-                runs.append(replace(run.part(0, count), topic=at.topic))
-                positions[run.partition] = runs[-1].offsets[-1] + 1
+                    run = run.part(0, count)
+                runs.append(run if run.topic == at.topic else replace(run, topic=at.topic))
+                positions[run.partition] = run.offsets[-1] + 1
                 rows -= sum(claims[:count])
                 room -= sum(sizes[:count])
             if self._waiting:
@@ -87,7 +88,7 @@ class Feed:
         return {**positions, **{each.partition: each.offsets[0] for each in reversed(rest)}}
 
 
-def fitting(costs: Iterable[int], room: int) -> int:
+def _fitting(costs: Iterable[int], room: int) -> int:
     """Tell how many it takes to fill a room, if there are so many."""
     spent = list(accumulate(costs))
     return min(bisect_left(spent, room) + 1, len(spent))

@@ -75,6 +75,9 @@ class Taken:
 
     def judge(self, refused: Mapping[int, int]) -> None:
         """Settle what became of the records, of some of which so many rows were refused."""
+        if not refused:
+            self.verdict = LANDED
+            return
         first = 0
         for each in self.cut(edge for at in refused for edge in (at, at + 1)):
             bad = refused.get(first, 0)
@@ -84,21 +87,23 @@ class Taken:
 
     def cut(self, places: Iterable[int]) -> list["Taken"]:
         """Part the records at these places."""
-        edges = sorted({0, *places, len(self.run)})
-        if len(edges) == len((0, 1)):
+        spans = list(pairwise(sorted({0, *places, len(self.run)})))
+        if len(spans) == 1:
             return [self]
         self.pieces = [
             replace(self, run=self.run.part(start, end), digests=self.digests[start:end], pieces=[])
-            for start, end in pairwise(edges)
+            for start, end in spans
         ]
         return self.pieces
 
-    def parted(self) -> Iterator["Taken"]:
-        """Give what it was cut into."""
-        if not self.pieces:
-            yield self
-        for each in self.pieces:
-            yield from each.parted()
+
+def parted(taken: Iterable[Taken]) -> Iterator[Taken]:
+    """Give in the place of what was cut its pieces."""
+    for each in taken:
+        if each.pieces:
+            yield from parted(each.pieces)
+        else:
+            yield each
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Records of the bus in, rows out: landed, quarantined with reasons, or a proven repeat."""
 
 from bisect import bisect_right
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import accumulate, groupby
@@ -21,8 +21,7 @@ from kernel import canonical
 from kernel.log import logger
 from pipeline import opening
 from pipeline.admission import Head, Known, Refusal, Sender, read_head
-from pipeline.feed import fitting
-from pipeline.harvest import Harvest, Taken
+from pipeline.harvest import Harvest, Taken, parted
 from pipeline.sequences import Arrival, Place, Sequences
 from pipeline.settings import LandSettings
 from warehouse.landing import (
@@ -95,14 +94,14 @@ class Intake:
             self._place(each)
         kept = [part for each in parts if (part := _undecided(each))]
         landed = [table for group in _alike(kept) for table in self._judge(group)]
-        taken = _parted(taken)
+        taken = list(parted(taken))
         return Harvest(taken, landed, [*self._whole(taken), *self.refused])
 
     def reopen(
         self, runs: Iterable[Run], waiting: Mapping[tuple[str, int, int], Collection[int]]
     ) -> tuple[list[Taken], list[pa.Table]]:
         """Judge again the rows that wait of records whose place in their streams is settled."""
-        taken, parts = self._open(run for each in runs for run in each.alone())
+        taken, parts = self._open(runs)
         for each in taken:
             each.waits = waiting[each.record.place]
             if each.faults:
@@ -189,25 +188,23 @@ class Intake:
         for run in (part for each in runs for part in self._likenesses(each)):
             if room <= 0 or rows <= 0:
                 break
-            sizes = run.sizes
-            count = min(rows, fitting(sizes, room))
-            each = self._admit(run.part(0, count))
+            each = self._admit(run)
             taken.append(each)
-            room -= sum(sizes[:count])
+            room -= sum(run.sizes)
             if self.odd and each.record.place in self.odd and not each.verdict:
                 each.faults = (*each.faults, Kind.UNDECODABLE)
             if each.verdict or each.faults:
                 continue
             # Only one object alone is one row whatever it holds.
             if _is_json(each.envelope) and (run.values[0] or b"")[:1] == b"{":
-                rows -= count
+                rows -= len(run)
                 singles.append(each)
                 continue
             for part in self._read_one(each):
                 room, rows = room - part.loose.size, rows - part.loose.count
                 parts.append(part)
         parts += self._read_singles(singles)
-        return _parted(taken), parts
+        return list(parted(taken)), parts
 
     def _read_singles(self, taken: list[Taken]) -> Iterator[_Part]:
         """Read JSON bodies together as far as they are plain, the others one by one."""
@@ -277,7 +274,7 @@ class Intake:
         rows = list(verdict.refused)
         bad = pa.array(rows, pa.int32())
         keys = decoded.rows.select(list(self.contract.key)).take(bad).to_pylist()
-        mine = [Counter[int]() for _ in owners]
+        mine = defaultdict[int, Counter[int]](Counter)
         for row, at, key, raw in zip(
             rows, record_of.take(bad).to_pylist(), keys, decoded.raw(rows), strict=True
         ):
@@ -288,8 +285,8 @@ class Intake:
             found = record, row - starts[at], raw
             self.refused.append(self._refused(owners[whose], found, reasons, name))
             mine[whose][at - firsts[whose]] += row in held or not held
-        for each, refused in zip(owners, mine, strict=True):
-            each.judge(refused)
+        for whose, each in enumerate(owners):
+            each.judge(mine.get(whose, {}))
         return landed
 
     def _whole(self, taken: list[Taken]) -> list[Refused]:
@@ -350,10 +347,6 @@ def _undecided(part: _Part) -> _Part | None:
 
 def _is_json(envelope: Envelope) -> bool:
     return envelope.content_type == envelopes.JSON and not envelope.encoding
-
-
-def _parted(taken: Iterable[Taken]) -> list[Taken]:
-    return [piece for each in taken for piece in each.parted()]
 
 
 def _alike(parts: list[_Part]) -> Iterator[list[_Part]]:
