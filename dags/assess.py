@@ -5,6 +5,7 @@ Wakes when metrics moved, and hourly because a wake-up may be lost.
 
 from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, task
 from airflow.sdk import CronTriggerTimetable as Cron
+from airflow.sdk.exceptions import AirflowSkipException
 
 from dags.defaults import TASK
 
@@ -24,7 +25,10 @@ with DAG(
     def assess() -> None:
         """Decide each open claim anew; the same facts give the same decision."""
         from pipeline.assess import assess as work
+        from pipeline.refine import has_run
 
+        if not has_run():
+            raise AirflowSkipException("refine has not run yet: the end of it wakes this stage.")
         work()
 
     assess()

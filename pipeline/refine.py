@@ -22,6 +22,12 @@ def refine(settings: Settings | None = None) -> dict[str, object]:
     return {"tables": {each.name: each.version for each in built}, "renewed": sorted(renewed)}
 
 
+def has_run(settings: Settings | None = None) -> bool:
+    """Tell whether everything was refined at least once."""
+    store = wiring.store(settings or read_settings())
+    return all(store.exists(each.name) for each in wanted(store))
+
+
 def behind(settings: Settings | None = None) -> dict[str, int]:
     """List the landing tables that moved past what was made of them, with their versions."""
     store = wiring.store(settings or read_settings())

@@ -4,6 +4,7 @@ import ast
 import importlib.util
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -138,3 +139,26 @@ def test_our_stages_are_imported_inside_tasks(path):
 
 def test_airflow_looks_for_no_dag_in_the_triggers():
     assert "triggers" in IGNORED
+
+
+HOURLY = """
+from airflow.sdk.exceptions import AirflowSkipException
+from airflow.dag_processing.dagbag import DagBag
+bag = DagBag("dags", bundle_name="dags-folder", load_op_links=False)
+for name in ("measure", "assess"):
+    (task,) = bag.dags[name].tasks
+    try:
+        task.python_callable()
+    except AirflowSkipException as skipped:
+        print(name, skipped)
+"""
+
+
+def test_an_hour_that_strikes_before_anything_is_refined_is_no_failure(
+    run_python: Callable[..., str], tmp_path: Path
+) -> None:
+    told = run_python(HOURLY, NPLUSX_STATE_DIR=str(tmp_path)).splitlines()
+    assert [line.split()[0] for line in told if "refine has not run yet" in line] == [
+        "measure",
+        "assess",
+    ]
