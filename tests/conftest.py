@@ -1,10 +1,15 @@
 """What every test has: its turn, and a guard against the network outside marked tests."""
 
+import signal
 import socket
 
 import pytest
 
 _MAY_CONNECT = {"kafka", "airflow", "real_system", "browser"}
+# Whoever started the tests may have told them to ignore these: what they start would inherit that.
+for _number in (signal.SIGINT, signal.SIGHUP):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, lambda *_: None)
 _LONGEST = ("test_story.py", "test_onboarding.py", "test_embedded.py", "test_races.py")
 
 

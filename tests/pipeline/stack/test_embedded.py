@@ -159,9 +159,7 @@ def test_health_of_a_silent_port_is_told_not_raised(state, stack_at):
 
 
 FOREGROUND = """
-import signal, sys, time
-# As a terminal leaves it: whoever runs these tests may have told them to outlive theirs.
-signal.signal(signal.SIGHUP, signal.SIG_DFL)
+import sys, time
 from pathlib import Path
 from pipeline.settings import Settings, SourceSettings, StateSettings
 from pipeline.stack.embedded import Stack
