@@ -2,27 +2,28 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import pyarrow as pa
 
+from connectors.fields import Fields
 from kernel.ids import ContractId, SourceId
 
-PAGE_ROWS = 5000
-LOOKBACK_SECONDS = 300
 ZONE = "Asia/Shanghai"
+# What only one kind of connector knows: how a stream is found, and how a source is reached.
+How = TypeVar("How", covariant=True)
+Way = TypeVar("Way", covariant=True)
+Asked = TypeVar("Asked", contravariant=True)
 
 
 @dataclass(frozen=True, slots=True)
-class StreamPlan:
+class StreamPlan(Generic[How]):
     """How the rows of one contract are found in a product and turned into contract columns."""
 
     contract: ContractId
     version: str
-    query: str
-    updated: str
-    keys: tuple[str, ...]
     mapping: str
+    how: How
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +35,16 @@ class Preset:
     title_en: str
     kind: str
     proof: str
-    streams: tuple[StreamPlan, ...]
+    streams: tuple[StreamPlan[object], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """One system to read, with the address that its preset does not know."""
+class Source(Generic[Way]):
+    """One system to read, with what its preset does not know: where it is."""
 
     id: SourceId
-    url: str
+    way: Way
     zone: str = ZONE
-    page_rows: int = PAGE_ROWS
-    lookback_seconds: int = LOOKBACK_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +66,33 @@ class Finding:
     cure: str = ""
 
 
-class Connector(Protocol):
+class Connector(Protocol[Asked]):
     """Reads one source; at least once, in the order of the source's own clock."""
 
-    def read(self, plan: StreamPlan, cursor: str | None) -> Page:
+    def read(self, plan: StreamPlan[Asked], cursor: str | None) -> Page:
         """Take the next page; no cursor means from the beginning."""
         ...
 
-    def check(self, plans: Sequence[StreamPlan]) -> tuple[Finding, ...]:
+    def check(self, plans: Sequence[StreamPlan[Asked]]) -> tuple[Finding, ...]:
         """Try every stream without keeping anything."""
         ...
 
     def close(self) -> None:
         """Let go of the source."""
+        ...
+
+
+class Kind(Protocol):
+    """A module of the folder `kinds`: a protocol, and what files must say for it."""
+
+    def stream_of(self, fields: Fields) -> object:
+        """Read what a preset says of a stream besides its contract and its mapping."""
+        ...
+
+    def way_of(self, fields: Fields) -> object:
+        """Read what an agent's file says of a source besides its name, preset and zone."""
+        ...
+
+    def open_source(self, source: Source[object]) -> Connector[object]:
+        """Get ready to read a source; nothing is asked of it yet."""
         ...

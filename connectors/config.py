@@ -1,13 +1,14 @@
 """An agent's file: who it is, which source it reads; secrets stay in the environment."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from connectors.base import LOOKBACK_SECONDS, PAGE_ROWS, ZONE, Source
+from connectors.base import ZONE, Source
 from connectors.fields import Fields
+from connectors.registry import find, kind_of
 from kernel import yaml
 from kernel.errors import ConfigurationError
 from kernel.ids import AgentId, EnterpriseId, SourceId, enterprise_id
@@ -18,11 +19,13 @@ _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 _VARIABLE_NAME = re.compile(r"^[A-Z][A-Z0-9_]*$")
 # A password between colon and at sign, or as an option, that is not a variable.
 _PLAIN_PASSWORD = re.compile(r"://[^/@:]*:(?!\$\{[^}]*\}@)[^@/]+@|(?i:password|pwd)=(?!\$\{)")
+# What a setting is called that is nobody else's business.
+_SECRET = re.compile(r"(?i)(password|passphrase|secret|token)$")
 
 
 @dataclass(frozen=True, slots=True)
 class AgentConfig:
-    """What an agent's file says; the address may still hold names of variables."""
+    """What an agent's file says; the source may still hold names of variables."""
 
     path: Path
     id: AgentId
@@ -31,7 +34,7 @@ class AgentConfig:
     outbox: Path
     outbox_bytes: int
     preset: str
-    source: Source
+    source: Source[object]
     poll_seconds: int
 
     @property
@@ -45,11 +48,19 @@ class AgentConfig:
         return self.outbox.with_name(self.outbox.name + ".nudge")
 
 
-def load_agent(path: Path) -> AgentConfig:
-    """Read an agent's file; it names what is wrong, and no secret is looked up yet."""
-    top = Fields(yaml.load_mapping(path), path)
+def load_agent(path: Path, variables: Mapping[str, str] | None = None) -> AgentConfig:
+    """Read an agent's file; it names what is wrong. Secrets are put in place only if given."""
+    said = yaml.load_mapping(path)
+    if variables is not None:
+        where = f"{path}, source"
+        said = {**said, "source": _filled(said["source"], lambda t: expand(t, variables, where))}
+    top = Fields(said, path)
     agent, source = top.section("agent"), top.section("source")
+    if variables is None:
+        for name, text in _texts(said["source"], "source"):
+            _require_no_secret(name, text, path)
     folder = path.absolute().parent
+    preset = source.text("preset")
     config = AgentConfig(
         path=path,
         id=AgentId(agent.text("id")),
@@ -57,8 +68,12 @@ def load_agent(path: Path) -> AgentConfig:
         key_file=folder / agent.text("key_file"),
         outbox=folder / agent.text("outbox"),
         outbox_bytes=agent.whole("outbox_bytes", _OUTBOX_BYTES),
-        preset=source.text("preset"),
-        source=_source(source, path),
+        preset=preset,
+        source=Source(
+            id=SourceId(source.text("id")),
+            way=kind_of(find(preset)).way_of(source),
+            zone=_zone(source.text("zone", ZONE), path),
+        ),
         poll_seconds=top.whole("poll_seconds", _POLL_SECONDS),
     )
     for fields in (top, agent, source):
@@ -66,8 +81,38 @@ def load_agent(path: Path) -> AgentConfig:
     return config
 
 
-def _source(source: Fields, path: Path) -> Source:
-    zone = source.text("zone", ZONE)
+def _filled(said: object, fill: Callable[[str], str]) -> object:
+    """Replace the texts of a file's part, however deep they stand."""
+    if isinstance(said, dict):
+        return {name: _filled(each, fill) for name, each in said.items()}
+    if isinstance(said, list):
+        return [_filled(each, fill) for each in said]
+    return fill(said) if isinstance(said, str) else said
+
+
+def _texts(said: object, name: str) -> Iterator[tuple[str, str]]:
+    """List the texts of a file's part, each with its name."""
+    if isinstance(said, dict):
+        for key, each in said.items():
+            yield from _texts(each, f"{name}.{key}")
+    elif isinstance(said, list):
+        for at, each in enumerate(said):
+            yield from _texts(each, f"{name}[{at}]")
+    elif isinstance(said, str):
+        yield name, said
+
+
+def _require_no_secret(name: str, text: str, path: Path) -> None:
+    is_secret = _SECRET.search(name) and not _VARIABLE.fullmatch(text)
+    if is_secret or _PLAIN_PASSWORD.search(text):
+        raise ConfigurationError(
+            "A password stands in the file.",
+            where=f"{path}, {name}",
+            cure="put it into an environment variable and write ${NPLUSX_…} in its place.",
+        )
+
+
+def _zone(zone: str, path: Path) -> str:
     try:
         ZoneInfo(zone)
     except (ZoneInfoNotFoundError, ValueError, OSError) as unknown:
@@ -76,20 +121,7 @@ def _source(source: Fields, path: Path) -> Source:
             where=f"{path}, source.zone",
             cure="write a name such as Asia/Shanghai.",
         ) from unknown
-    url = source.text("url")
-    if _PLAIN_PASSWORD.search(url):
-        raise ConfigurationError(
-            "A password stands in the file.",
-            where=f"{path}, source.url",
-            cure="put it into an environment variable and write ${NPLUSX_…} in its place.",
-        )
-    return Source(
-        id=SourceId(source.text("id")),
-        url=url,
-        zone=zone,
-        page_rows=source.whole("page_rows", PAGE_ROWS),
-        lookback_seconds=source.whole("lookback_seconds", LOOKBACK_SECONDS),
-    )
+    return zone
 
 
 def expand(text: str, environment: Mapping[str, str], where: str) -> str:

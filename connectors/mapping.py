@@ -9,7 +9,7 @@ from kernel.errors import ConfigurationError
 _INSTANT = pa.timestamp("us", tz="UTC")
 
 
-def map_rows(rows: pa.Table, plan: StreamPlan, zone: str) -> pa.Table:
+def map_rows(rows: pa.Table, plan: StreamPlan[object], zone: str) -> pa.Table:
     """Run the plan's mapping over the table `rows`; it can reach no file and no network."""
     connection = duckdb.connect(
         config={"enable_external_access": "false", "python_enable_replacements": "false"}

@@ -4,7 +4,7 @@ from functools import cache
 from pathlib import Path
 
 from connectors import kinds
-from connectors.base import Connector, Preset, Source, StreamPlan
+from connectors.base import Connector, Kind, Preset, Source, StreamPlan
 from connectors.fields import Fields
 from kernel import yaml
 from kernel.errors import ConfigurationError
@@ -33,41 +33,49 @@ def find(name: str) -> Preset:
 def read_preset(path: Path) -> Preset:
     """Read a preset's file."""
     top = Fields(yaml.load_mapping(path), path)
-    title = top.section("title")
+    title, name = top.section("title"), top.text("kind")
+    kind = _kind(name, f"preset {path.stem}")
     preset = Preset(
         id=path.stem,
         title_zh=title.text("zh"),
         title_en=title.text("en"),
-        kind=top.text("kind"),
+        kind=name,
         proof=top.text("proof"),
-        streams=tuple(_plan(each) for each in top.sections("streams")),
+        streams=tuple(_plan(each, kind) for each in top.sections("streams")),
     )
     top.done()
     title.done()
     return preset
 
 
-def _plan(fields: Fields) -> StreamPlan:
+def _plan(fields: Fields, kind: Kind) -> StreamPlan[object]:
     plan = StreamPlan(
         contract=contract_id(fields.text("contract")),
         version=fields.text("version"),
-        query=fields.text("query"),
-        updated=fields.text("updated"),
-        keys=fields.texts("keys"),
         mapping=fields.text("mapping"),
+        how=kind.stream_of(fields),
     )
     fields.done()
     return plan
 
 
-def open_source(preset: Preset, source: Source) -> Connector:
-    """Get ready to read a source by its preset's protocol."""
+def _kind(name: str, where: str) -> Kind:
     modules = modules_in(kinds)
-    if preset.kind not in modules:
+    if name not in modules:
         raise ConfigurationError(
-            f"There is no kind of connector called {preset.kind!r}.",
-            where=f"preset {preset.id}",
+            f"There is no kind of connector called {name!r}.",
+            where=where,
             cure=f"use one of {', '.join(modules)}.",
         )
-    opened: Connector = modules[preset.kind].open_source(source)
-    return opened
+    kind: Kind = modules[name]
+    return kind
+
+
+def kind_of(preset: Preset) -> Kind:
+    """Give the protocol that a preset's product speaks."""
+    return _kind(preset.kind, f"preset {preset.id}")
+
+
+def open_source(preset: Preset, source: Source[object]) -> Connector[object]:
+    """Get ready to read a source by its preset's protocol."""
+    return kind_of(preset).open_source(source)

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from bus.outbox import Outbox
 from bus.ports import Bus, Sender
 from connectors.base import Connector, Finding, StreamPlan
-from connectors.config import AgentConfig, expand, load_agent
+from connectors.config import AgentConfig, load_agent
 from connectors.registry import find, open_source
 from contracts import loader as contracts
 from kernel import canonical, clock
@@ -91,7 +91,7 @@ class Agent:
         key = read_key(config.key_file)
         self._key_id = key.public.id
         self._outbox = Outbox(config.outbox, key, config.outbox_bytes)
-        self._connector: Connector | None = None
+        self._connector: Connector[object] | None = None
         self._sender: Sender | None = None
         # What went wrong with sending in this round: with the bus, and with single streams.
         self._silent = ""
@@ -133,17 +133,21 @@ class Agent:
         _write(self._config.status_file, canonical.dumps(asdict(report)))
         return report
 
-    def _stream(self, plan: StreamPlan) -> Stream:
+    def _stream(self, plan: StreamPlan[object]) -> Stream:
         config = self._config
         return Stream(config.enterprise, config.id, config.source.id, plan.contract)
 
-    def _open_source(self) -> Connector:
+    def _open_source(self) -> Connector[object]:
         if self._connector is None:
             self._connector = connect(self._config, environment())
         return self._connector
 
     def _read(
-        self, connector: Connector, plan: StreamPlan, read: dict[str, int], stop: Event | None
+        self,
+        connector: Connector[object],
+        plan: StreamPlan[object],
+        read: dict[str, int],
+        stop: Event | None,
     ) -> None:
         """Move a stream's rows into the outbox, sending in between so that it stays small."""
         stream = self._stream(plan)
@@ -228,15 +232,9 @@ class Agent:
         )
 
 
-def connect(config: AgentConfig, variables: Mapping[str, str]) -> Connector:
+def connect(config: AgentConfig, variables: Mapping[str, str]) -> Connector[object]:
     """Get ready to read an agent's source, with its secrets put in place."""
-    where = f"{config.path}, source.url"
-    address = expand(config.source.url, variables, where)
-    source = config.source
-    return open_source(
-        find(config.preset),
-        type(source)(source.id, address, source.zone, source.page_rows, source.lookback_seconds),
-    )
+    return open_source(find(config.preset), load_agent(config.path, variables).source)
 
 
 def run_agent(path: Path, stop: Event, bus: Bus | None = None) -> None:

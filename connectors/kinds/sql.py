@@ -5,6 +5,7 @@ import re
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -17,10 +18,34 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 
 from connectors.base import Finding, Page, Source, StreamPlan
 from connectors.cursor import Moment, Place, SeenRow, Window, dumps, loads
+from connectors.fields import Fields
 from connectors.mapping import map_rows
 from kernel import clock
 from kernel.errors import ConfigurationError, DependencyUnavailableError, NplusxError
 
+PAGE_ROWS = 5000
+LOOKBACK_SECONDS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class SqlStream:
+    """A query, the column that tells when a row last changed, and those that tell rows apart."""
+
+    query: str
+    updated: str
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SqlSource:
+    """A database, and how it is read."""
+
+    url: str
+    page_rows: int = PAGE_ROWS
+    lookback_seconds: int = LOOKBACK_SECONDS
+
+
+_Plan = StreamPlan[SqlStream]
 Row = Mapping[str, object]
 Query = sa.Select[*tuple[object, ...]]
 _KEY = "nplusx_key_{}"
@@ -80,7 +105,21 @@ _COMPLAINTS: tuple[tuple[str, type[NplusxError], str, str], ...] = (
 )
 
 
-def open_source(source: Source) -> "SqlConnector":
+def stream_of(fields: Fields) -> SqlStream:
+    """Read what a preset says of a stream."""
+    return SqlStream(fields.text("query"), fields.text("updated"), fields.texts("keys"))
+
+
+def way_of(fields: Fields) -> SqlSource:
+    """Read what an agent's file says of a database."""
+    return SqlSource(
+        fields.text("url"),
+        fields.whole("page_rows", PAGE_ROWS),
+        fields.whole("lookback_seconds", LOOKBACK_SECONDS),
+    )
+
+
+def open_source(source: Source[SqlSource]) -> "SqlConnector":
     """Get ready to read a database; nothing is asked of it yet."""
     return SqlConnector(source)
 
@@ -88,7 +127,7 @@ def open_source(source: Source) -> "SqlConnector":
 class SqlConnector:
     """Reads rows in the order of their last change; those changed again come again."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source[SqlSource]) -> None:
         self._source = source
         self._zone = ZoneInfo(source.zone)
         self._url = _parse(source)
@@ -102,7 +141,7 @@ class SqlConnector:
                 cure="write postgresql://… or sqlite:///…, or install the driver.",
             ) from wrong
 
-    def read(self, plan: StreamPlan, cursor: str | None) -> Page:
+    def read(self, plan: _Plan, cursor: str | None) -> Page:
         """Take the next page; no cursor means from the beginning."""
         at = loads(cursor)
         with self._asking(plan) as connection:
@@ -110,17 +149,17 @@ class SqlConnector:
             rows, more = self._page(connection, plan, at.place)
         found = [*late, *rows]
         noted = [_seen_row(row, plan) for row in found]
-        window = Window(self._source.lookback_seconds, clock.now().astimezone(self._zone))
+        window = Window(self._source.way.lookback_seconds, clock.now().astimezone(self._zone))
         after = at.advance(noted, more=more, window=window)
         fresh = [row for row, note in zip(found, noted, strict=True) if note.digest not in at.seen]
         mapped = map_rows(_table(fresh), plan, self._source.zone) if fresh else None
         return Page(mapped, dumps(after), more)
 
-    def check(self, plans: Sequence[StreamPlan]) -> tuple[Finding, ...]:
+    def check(self, plans: Sequence[_Plan]) -> tuple[Finding, ...]:
         """Try every stream without keeping anything."""
         return tuple(self._try(plan) for plan in plans)
 
-    def _try(self, plan: StreamPlan) -> Finding:
+    def _try(self, plan: _Plan) -> Finding:
         try:
             with self._asking(plan) as connection:
                 rows = _fetch(connection, self._select(plan).limit(1), plan)
@@ -133,7 +172,7 @@ class SqlConnector:
             return Finding(
                 plan.contract,
                 columns,
-                f"Rows have no {plan.updated}: they are read, but their changes are found slowly.",
+                f"Rows have no {plan.how.updated}: they are read, their changes are found slowly.",
                 "let the source fill that column.",
             )
         return Finding(plan.contract, columns)
@@ -143,7 +182,7 @@ class SqlConnector:
         self._engine.dispose()
 
     @contextmanager
-    def _asking(self, plan: StreamPlan) -> Iterator[sa.Connection]:
+    def _asking(self, plan: _Plan) -> Iterator[sa.Connection]:
         """Hold a connection, and say in plain words what the database complains of."""
         try:
             with self._engine.connect() as connection:
@@ -151,28 +190,26 @@ class SqlConnector:
         except SQLAlchemyError as failed:
             raise _plain(failed, f"{self._where}, stream {plan.contract}") from failed
 
-    def _select(self, plan: StreamPlan) -> Query:
+    def _select(self, plan: _Plan) -> Query:
         """Select the plan's rows with their keys as texts, which compare the same everywhere."""
         keys = [each.label(_KEY.format(at)) for at, each in enumerate(_key_texts(plan))]
         # A colon in the preset's query is the database's, never a parameter of ours.
-        query = plan.query.strip().rstrip(";").replace(":", "\\:")
+        query = plan.how.query.strip().rstrip(";").replace(":", "\\:")
         source = sa.text(f"({query}) as source")
         return sa.select(sa.literal_column("source.*")).add_columns(*keys).select_from(source)
 
-    def _undated(self, plan: StreamPlan) -> Query:
+    def _undated(self, plan: _Plan) -> Query:
         """Select rows that no cursor would ever reach; the gate must see them too."""
-        select = self._select(plan).where(sa.column(plan.updated).is_(None))
-        return select.order_by(*_key_texts(plan)).limit(self._source.page_rows)
+        select = self._select(plan).where(sa.column(plan.how.updated).is_(None))
+        return select.order_by(*_key_texts(plan)).limit(self._source.way.page_rows)
 
-    def _page(
-        self, connection: sa.Connection, plan: StreamPlan, place: Place
-    ) -> tuple[list[Row], bool]:
+    def _page(self, connection: sa.Connection, plan: _Plan, place: Place) -> tuple[list[Row], bool]:
         """Fetch a page that ends between two places, so that the next can begin behind it."""
-        order = [sa.column(plan.updated), *_key_texts(plan)]
-        select = self._select(plan).where(sa.column(plan.updated).is_not(None))
+        order = [sa.column(plan.how.updated), *_key_texts(plan)]
+        select = self._select(plan).where(sa.column(plan.how.updated).is_not(None))
         if place:
             select = select.where(_behind(order, place))
-        size = self._source.page_rows
+        size = self._source.way.page_rows
         while True:
             rows = _fetch(connection, select.order_by(*order).limit(size + 1), plan)
             if len(rows) <= size:
@@ -185,9 +222,9 @@ class SqlConnector:
             size *= _WIDER
 
 
-def _parse(source: Source) -> sa.URL:
+def _parse(source: Source[SqlSource]) -> sa.URL:
     try:
-        url = sa.make_url(source.url)
+        url = sa.make_url(source.way.url)
     except ArgumentError as wrong:
         raise ConfigurationError(
             "The address of the source is not of the form dialect://user@host/database.",
@@ -234,7 +271,7 @@ def _plain(failed: SQLAlchemyError, where: str) -> NplusxError:
     )
 
 
-def _fetch(connection: sa.Connection, select: Query, plan: StreamPlan) -> list[Row]:
+def _fetch(connection: sa.Connection, select: Query, plan: _Plan) -> list[Row]:
     result = connection.execute(select)
     names = list(result.keys())
     if len(set(names)) != len(names):
@@ -246,8 +283,8 @@ def _fetch(connection: sa.Connection, select: Query, plan: StreamPlan) -> list[R
     return [dict(zip(names, row, strict=True)) for row in result]
 
 
-def _key_texts(plan: StreamPlan) -> "list[sa.ColumnElement[str]]":
-    return [sa.func.coalesce(sa.cast(sa.column(key), sa.String), "") for key in plan.keys]
+def _key_texts(plan: _Plan) -> "list[sa.ColumnElement[str]]":
+    return [sa.func.coalesce(sa.cast(sa.column(key), sa.String), "") for key in plan.how.keys]
 
 
 def _behind(
@@ -263,26 +300,26 @@ def _behind(
     return sa.or_(*choices)
 
 
-def _place(row: Row, plan: StreamPlan) -> Place:
-    keys = tuple(str(row[_KEY.format(at)]) for at in range(len(plan.keys)))
-    return (_moment(row[plan.updated], plan), *keys)
+def _place(row: Row, plan: _Plan) -> Place:
+    keys = tuple(str(row[_KEY.format(at)]) for at in range(len(plan.how.keys)))
+    return (_moment(row[plan.how.updated], plan), *keys)
 
 
-def _moment(value: object, plan: StreamPlan) -> Moment:
+def _moment(value: object, plan: _Plan) -> Moment:
     if isinstance(value, datetime | date | Decimal | int | str):
         return value
     raise ConfigurationError(
-        f"{plan.updated} holds a {type(value).__name__}, which is not a moment.",
+        f"{plan.how.updated} holds a {type(value).__name__}, which is not a moment.",
         where=f"preset stream {plan.contract}",
         cure="name a column of dates, times, numbers or texts as the stream's `updated`.",
     )
 
 
-def _seen_row(row: Row, plan: StreamPlan) -> SeenRow:
+def _seen_row(row: Row, plan: _Plan) -> SeenRow:
     digest = hashlib.blake2b(repr(tuple(row.values())).encode(), digest_size=12).hexdigest()
-    if row[plan.updated] is None:
+    if row[plan.how.updated] is None:
         return SeenRow(digest, None, ())
-    return SeenRow(digest, _moment(row[plan.updated], plan), _place(row, plan))
+    return SeenRow(digest, _moment(row[plan.how.updated], plan), _place(row, plan))
 
 
 def _table(rows: Sequence[Row]) -> pa.Table:

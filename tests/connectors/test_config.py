@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from connectors.config import expand, load_agent
+from connectors.kinds.sql import SqlSource
 from kernel.errors import ConfigurationError
 
 GOOD = """agent:
@@ -51,6 +52,7 @@ def test_a_good_file_is_read_and_paths_are_beside_it(tmp_path: Path) -> None:
         ("91330523719500014U", "91330523719500014X", "is not a unified social credit code"),
         ("${NPLUSX_U8_PASSWORD}", "secret", "password stands in the file"),
         ("/ufdata", "/ufdata?password=secret", "password stands in the file"),
+        ("  url:", "  token: secret\n  url:", "password stands in the file"),
         ("agent:", "agent: 1\nother:", "`agent` must be a mapping"),
     ],
 )
@@ -65,6 +67,15 @@ def test_what_is_wrong_is_named_with_file_and_cure(
     assert "a1.yaml" in message
     assert "Cure:" in message
     assert "secret" not in message
+
+
+def test_secrets_are_put_in_place_where_the_source_is_opened(tmp_path: Path) -> None:
+    file = write(tmp_path, GOOD)
+    assert load_agent(file).source.way == SqlSource(
+        "postgresql://reader:${NPLUSX_U8_PASSWORD}@127.0.0.1/ufdata"
+    )
+    found = load_agent(file, {"NPLUSX_U8_PASSWORD": "p:1"}).source
+    assert found.way == SqlSource("postgresql://reader:p:1@127.0.0.1/ufdata")
 
 
 def test_variables_come_from_the_environment_that_is_given() -> None:

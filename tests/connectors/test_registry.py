@@ -4,11 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from connectors.base import Source
-from connectors.registry import all_connectors, find, open_source, read_preset
+from connectors.registry import all_connectors, find, read_preset
 from contracts.loader import all_contracts
 from kernel.errors import ConfigurationError
-from kernel.ids import SourceId
 
 
 def test_every_stream_claims_a_contract_and_its_version() -> None:
@@ -40,7 +38,7 @@ def test_a_preset_of_an_unknown_kind_names_those_there_are(tmp_path: Path) -> No
         "title: {zh: 怪, en: odd}\nkind: telepathy\nproof: none\nstreams: []\n", "utf-8"
     )
     with pytest.raises(ConfigurationError, match="use one of sql"):
-        open_source(read_preset(path), Source(SourceId("s"), "sqlite:///x"))
+        read_preset(path)
 
 
 def test_a_preset_with_a_key_too_many_is_refused(tmp_path: Path) -> None:

@@ -10,23 +10,21 @@ import psycopg
 import pytest
 
 from connectors.base import Source, StreamPlan
-from connectors.kinds.sql import SqlConnector
+from connectors.kinds.sql import SqlConnector, SqlSource, SqlStream
 from kernel import clock
 from kernel.errors import ConfigurationError, DependencyUnavailableError
 from kernel.ids import ContractId, SourceId
 
 MAPPING = "select id as key, note, cast(changed as timestamptz) as at, 'upsert' as _op from rows"
-PLAN = StreamPlan(
-    ContractId("test.row.v1"),
-    "1.0.0",
-    "select id, note, changed from thing",
-    "changed",
-    ("id",),
-    MAPPING,
-)
+HOW = SqlStream("select id, note, changed from thing", "changed", ("id",))
+PLAN = StreamPlan(ContractId("test.row.v1"), "1.0.0", MAPPING, HOW)
 # As a source writes it: without a zone.
 EARLY = datetime.fromisoformat("2024-03-01 08:00")
 Run = Callable[..., None]
+
+
+def source(url: str) -> Source[SqlSource]:
+    return Source(SourceId("s"), SqlSource(url))
 
 
 class Database:
@@ -36,7 +34,7 @@ class Database:
         self.url, self._run = url, run
 
     def connector(self, **options: int) -> SqlConnector:
-        return SqlConnector(replace(Source(SourceId("s"), self.url), **options))
+        return SqlConnector(Source(SourceId("s"), SqlSource(self.url, **options)))
 
     def put(self, key: str | None, note: str, changed: datetime | None) -> None:
         self._run(key, note, changed)
@@ -80,7 +78,7 @@ def database(request: pytest.FixtureRequest) -> Database:
 
 
 def read_all(
-    connector: SqlConnector, cursor: str | None = None, plan: StreamPlan = PLAN
+    connector: SqlConnector, cursor: str | None = None, plan: StreamPlan[SqlStream] = PLAN
 ) -> tuple[list[dict[str, object]], str]:
     """Read a pass to its end."""
     rows: list[dict[str, object]] = []
@@ -213,7 +211,8 @@ def test_hostile_names_and_values_are_only_names_and_values(database: Database) 
     database.put(name, name, EARLY)
     query = f'select id as {quoted}, note, changed as "改 时" from thing'  # noqa: S608 - the test's own
     mapping = f"select {quoted} as key, note, 'upsert' as _op from rows"  # noqa: S608
-    plan = replace(PLAN, query=query, keys=(name,), updated="改 时", mapping=mapping)
+    how = SqlStream(query, "改 时", (name,))
+    plan = replace(PLAN, how=how, mapping=mapping)
     connector = database.connector(page_rows=1)
     rows, cursor = read_all(connector, None, plan)
     assert keys(rows) == [name]
@@ -233,7 +232,7 @@ def test_hostile_names_and_values_are_only_names_and_values(database: Database) 
 def test_a_preset_that_does_not_fit_says_so(database: Database, query: str, says: str) -> None:
     database.put("a", "x", EARLY)
     connector = database.connector()
-    plan = replace(PLAN, query=query)
+    plan = replace(PLAN, how=replace(HOW, query=query))
     with pytest.raises(ConfigurationError, match=says):
         connector.read(plan, None)
     (finding,) = connector.check([plan])
@@ -281,7 +280,7 @@ def test_a_cursor_that_is_not_ours_is_refused(database: Database) -> None:
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    connector = SqlConnector(Source(SourceId("s"), f"sqlite:///{tmp_path / 'none.sqlite'}"))
+    connector = SqlConnector(source(f"sqlite:///{tmp_path / 'none.sqlite'}"))
     with pytest.raises(DependencyUnavailableError, match=r"none\.sqlite"):
         connector.read(PLAN, None)
     connector.close()
@@ -289,9 +288,9 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 def test_an_address_that_is_none_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="dialect"):
-        SqlConnector(Source(SourceId("s"), "somewhere"))
+        SqlConnector(source("somewhere"))
     with pytest.raises(ConfigurationError, match="driver"):
-        SqlConnector(Source(SourceId("s"), "abacus://host/db"))
+        SqlConnector(source("abacus://host/db"))
 
 
 @pytest.mark.real_system
@@ -299,7 +298,7 @@ class TestPostgres:
     """What only a server can refuse."""
 
     def test_a_silent_host_is_named_without_the_password(self) -> None:
-        connector = SqlConnector(Source(SourceId("s"), "postgresql://u:hush@127.0.0.1:9/db"))
+        connector = SqlConnector(source("postgresql://u:hush@127.0.0.1:9/db"))
         with pytest.raises(DependencyUnavailableError, match=r"127\.0\.0\.1:9") as caught:
             connector.read(PLAN, None)
         assert "hush" not in str(caught.value)
@@ -315,7 +314,7 @@ class TestPostgres:
             (url + "x", "no such database"),
             (url.replace("owner@", "reader@"), "does not let this user read"),
         ):
-            connector = SqlConnector(Source(SourceId("s"), wrong))
+            connector = SqlConnector(source(wrong))
             with pytest.raises(ConfigurationError, match=says):
                 connector.read(PLAN, None)
             connector.close()
@@ -326,7 +325,7 @@ class TestPostgres:
         connector = postgres_database.connector()
         query = f"select id, note, changed, note as {twice} from thing"  # noqa: S608 - ours
         with pytest.raises(ConfigurationError, match="two columns one name"):
-            connector.read(replace(PLAN, query=query), None)
+            connector.read(replace(PLAN, how=replace(HOW, query=query)), None)
         connector.close()
 
     def test_zoned_times_and_odd_types_are_read(self, postgres) -> None:
@@ -344,8 +343,8 @@ class TestPostgres:
             "select cast(id as varchar) as key, note, size, cast(changed as timestamptz) as at, "
             "cast(changed as date) as day from rows"
         )
-        plan = replace(PLAN, query="select * from thing", mapping=mapping)
-        connector = SqlConnector(Source(SourceId("s"), url))
+        plan = replace(PLAN, how=replace(HOW, query="select * from thing"), mapping=mapping)
+        connector = SqlConnector(source(url))
         rows, cursor = read_all(connector, None, plan)
         assert rows[0]["at"] == datetime(2024, 3, 1, tzinfo=UTC)
         assert str(rows[0]["day"]) == "2024-03-01"

@@ -4,6 +4,7 @@ import psycopg
 import pytest
 
 from connectors.base import Source
+from connectors.kinds.sql import SqlSource
 from connectors.registry import find, open_source
 from contracts import loader
 from contracts.decode import decode_arrow
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.real_system
 def judged(url: str) -> tuple[dict[str, int], dict[str, int], set[tuple[str, str, str]]]:
     """Read everything as an agent does; count rows read and accepted, list what was refused."""
     preset = find("yonyou_u8")
-    connector = open_source(preset, Source(SourceId("u8"), url, page_rows=700))
+    connector = open_source(preset, Source(SourceId("u8"), SqlSource(url, page_rows=700)))
     read: dict[str, int] = {}
     good: dict[str, int] = {}
     refused: set[tuple[str, str, str]] = set()
@@ -68,7 +69,7 @@ def test_loading_again_changes_nothing_for_the_reader(postgres) -> None:
     books = make_books(SEED)
     load(url, books)
     preset = find("yonyou_u8")
-    connector = open_source(preset, Source(SourceId("u8"), url))
+    connector = open_source(preset, Source(SourceId("u8"), SqlSource(url)))
     plan = preset.streams[3]
     cursor, more = None, True
     while more:
@@ -93,7 +94,7 @@ def test_drafts_carry_their_status_and_unapproved_documents_stay(postgres) -> No
     with psycopg.connect(url) as connection:
         connection.execute('update "PurBillVouch" set "cPBVVerifier" = null where "PBVID" = 2001')
     preset = find("yonyou_u8")
-    connector = open_source(preset, Source(SourceId("u8"), url))
+    connector = open_source(preset, Source(SourceId("u8"), SqlSource(url)))
     orders = connector.read(preset.streams[0], None)
     assert orders.rows is not None
     statuses = [row["status"] for row in orders.rows.to_pylist()]

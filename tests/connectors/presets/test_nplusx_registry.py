@@ -6,6 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from connectors.base import Source
+from connectors.kinds.sql import SqlSource
 from connectors.registry import find, open_source
 from contracts.decode import decode_arrow
 from contracts.gate import judge
@@ -54,7 +55,7 @@ def filled(folder: Path) -> str:
 def test_every_row_of_the_dossier_passes_the_gate(tmp_path: Path) -> None:
     preset = find("nplusx_registry")
     # The registry keeps instants in UTC, without saying so on SQLite.
-    source = Source(SourceId("registry"), filled(tmp_path), zone="UTC")
+    source = Source(SourceId("registry"), SqlSource(filled(tmp_path)), zone="UTC")
     connector = open_source(preset, source)
     counts: dict[str, int] = {}
     for plan in preset.streams:
