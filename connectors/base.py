@@ -1,6 +1,6 @@
-"""What any source offers: pages of rows in contract columns, each with the cursor behind it."""
+"""What any source offers: pages of rows as it has them, each with the cursor behind it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -43,13 +43,17 @@ class Source(Generic[Way]):
     """One system to read, with what its preset does not know: where it is."""
 
     id: SourceId
+    preset: str
     way: Way
     zone: str = ZONE
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Rows in contract columns, if any are new, and where to read on."""
+    """Rows as the source has them, if any are new, and where to read on.
+
+    A column `_op` tells upsert from delete; a source that never deletes leaves it out.
+    """
 
     rows: pa.Table | None
     cursor: str
@@ -57,24 +61,42 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """What a check saw at one stream; no problem means that it is readable."""
+class Sample:
+    """A few rows of a stream, and what is amiss though it can be read."""
 
-    subject: str
-    columns: tuple[str, ...] = ()
+    rows: pa.Table | None
     problem: str = ""
     cure: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Something in the source's own catalogue: its columns by name and type, and how to read it.
+
+    The last is what a preset's stream says besides contract, version and mapping.
+    """
+
+    name: str
+    columns: Mapping[str, str]
+    how: Mapping[str, object]
 
 
 class Connector(Protocol[Asked]):
     """Reads one source; at least once, in the order of the source's own clock."""
 
     def read(self, plan: StreamPlan[Asked], cursor: str | None) -> Page:
-        """Take the next page; no cursor means from the beginning."""
+        """Take the next page; no cursor means from the beginning.
+
+        What led to a cursor is safe when it is given: the source may forget it.
+        """
         ...
 
-    def check(self, plans: Sequence[StreamPlan[Asked]]) -> tuple[Finding, ...]:
-        """Try every stream without keeping anything."""
+    def sample(self, plan: StreamPlan[Asked]) -> Sample:
+        """Try a stream without keeping anything."""
+        ...
+
+    def discover(self) -> Iterator[Offer]:
+        """List what the source's own catalogue offers."""
         ...
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""An agent's file: who it is, which source it reads; secrets stay in the environment."""
+"""An agent's file: who it is, which sources it reads; secrets stay in the environment."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -25,7 +25,7 @@ _SECRET = re.compile(r"(?i)(password|passphrase|secret|token)$")
 
 @dataclass(frozen=True, slots=True)
 class AgentConfig:
-    """What an agent's file says; the source may still hold names of variables."""
+    """What an agent's file says; its sources may still hold names of variables."""
 
     path: Path
     id: AgentId
@@ -33,8 +33,7 @@ class AgentConfig:
     key_file: Path
     outbox: Path
     outbox_bytes: int
-    preset: str
-    source: Source[object]
+    sources: tuple[Source[object], ...]
     poll_seconds: int
 
     @property
@@ -51,16 +50,16 @@ class AgentConfig:
 def load_agent(path: Path, variables: Mapping[str, str] | None = None) -> AgentConfig:
     """Read an agent's file; it names what is wrong. Secrets are put in place only if given."""
     said = yaml.load_mapping(path)
-    if variables is not None:
-        where = f"{path}, source"
-        said = {**said, "source": _filled(said["source"], lambda t: expand(t, variables, where))}
-    top = Fields(said, path)
-    agent, source = top.section("agent"), top.section("source")
     if variables is None:
-        for name, text in _texts(said["source"], "source"):
+        for name, text in _texts(said.get("sources"), "sources"):
             _require_no_secret(name, text, path)
-    folder = path.absolute().parent
-    preset = source.text("preset")
+    else:
+        where = f"{path}, sources"
+        filled = _filled(said.get("sources"), lambda text: expand(text, variables, where))
+        said = {**said, "sources": filled}
+    top = Fields(said, path)
+    agent, folder = top.section("agent"), path.absolute().parent
+    sources = tuple(_source(each, path) for each in top.sections("sources"))
     config = AgentConfig(
         path=path,
         id=AgentId(agent.text("id")),
@@ -68,17 +67,30 @@ def load_agent(path: Path, variables: Mapping[str, str] | None = None) -> AgentC
         key_file=folder / agent.text("key_file"),
         outbox=folder / agent.text("outbox"),
         outbox_bytes=agent.whole("outbox_bytes", _OUTBOX_BYTES),
-        preset=preset,
-        source=Source(
-            id=SourceId(source.text("id")),
-            way=kind_of(find(preset)).way_of(source),
-            zone=_zone(source.text("zone", ZONE), path),
-        ),
+        sources=sources,
         poll_seconds=top.whole("poll_seconds", _POLL_SECONDS),
     )
-    for fields in (top, agent, source):
-        fields.done()
+    top.done()
+    agent.done()
+    if len({each.id for each in sources}) != len(sources) or not sources:
+        raise ConfigurationError(
+            "An agent reads one source or more, each with an id of its own.",
+            where=f"{path}, sources",
+            cure="give each source another `id`; the id is part of its streams' names.",
+        )
     return config
+
+
+def _source(fields: Fields, path: Path) -> Source[object]:
+    preset = fields.text("preset")
+    source = Source(
+        id=SourceId(fields.text("id")),
+        preset=preset,
+        way=kind_of(find(preset)).way_of(fields),
+        zone=_zone(fields.text("zone", ZONE), path),
+    )
+    fields.done()
+    return source
 
 
 def _filled(said: object, fill: Callable[[str], str]) -> object:
@@ -118,7 +130,7 @@ def _zone(zone: str, path: Path) -> str:
     except (ZoneInfoNotFoundError, ValueError, OSError) as unknown:
         raise ConfigurationError(
             f"{zone!r} is not a time zone.",
-            where=f"{path}, source.zone",
+            where=f"{path}, sources",
             cure="write a name such as Asia/Shanghai.",
         ) from unknown
     return zone

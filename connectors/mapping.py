@@ -7,10 +7,16 @@ from connectors.base import StreamPlan
 from kernel.errors import ConfigurationError
 
 _INSTANT = pa.timestamp("us", tz="UTC")
+_OP, _UPSERT = "_op", "upsert"
 
 
 def map_rows(rows: pa.Table, plan: StreamPlan[object], zone: str) -> pa.Table:
-    """Run the plan's mapping over the table `rows`; it can reach no file and no network."""
+    """Run the plan's mapping over the table `rows`; it can reach no file and no network.
+
+    There is always a column `_op`: what to do with a row.
+    """
+    if _OP not in rows.column_names:
+        rows = rows.append_column(_OP, pa.repeat(_UPSERT, rows.num_rows))
     connection = duckdb.connect(
         config={"enable_external_access": "false", "python_enable_replacements": "false"}
     )

@@ -76,6 +76,6 @@ def kind_of(preset: Preset) -> Kind:
     return _kind(preset.kind, f"preset {preset.id}")
 
 
-def open_source(preset: Preset, source: Source[object]) -> Connector[object]:
+def open_source(source: Source[object]) -> Connector[object]:
     """Get ready to read a source by its preset's protocol."""
-    return kind_of(preset).open_source(source)
+    return kind_of(find(source.preset)).open_source(source)

@@ -1,8 +1,8 @@
 """Publish: from a source system through the outbox to the bus; nothing that was read is lost."""
 
 import secrets
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,14 +12,17 @@ from pydantic import TypeAdapter
 
 from bus.outbox import Outbox
 from bus.ports import Bus, Sender
-from connectors.base import Connector, Finding, StreamPlan
+from connectors import check
+from connectors.base import Connector, Source, StreamPlan
+from connectors.check import Finding
 from connectors.config import AgentConfig, load_agent
+from connectors.mapping import map_rows
 from connectors.registry import find, open_source
 from contracts import loader as contracts
 from kernel import canonical, clock
 from kernel.errors import ConfigurationError, DependencyUnavailableError, NplusxError
 from kernel.evidence import SigningKey
-from kernel.ids import Stream, StreamId
+from kernel.ids import SourceId, Stream, StreamId
 from kernel.log import logger
 from pipeline import wiring
 from pipeline.bodies import encode
@@ -52,7 +55,6 @@ class RoundReport:
 
     agent: str
     enterprise: str
-    source: str
     epoch: str
     key_id: str
     started_at: datetime
@@ -83,25 +85,24 @@ def read_key(path: Path) -> SigningKey:
 
 
 class Agent:
-    """One installation at work: holds the outbox, and a connection to source and bus."""
+    """One installation at work: holds the outbox, and connections to its sources and the bus."""
 
     def __init__(self, config: AgentConfig, bus: Bus, settings: Settings) -> None:
         self._config, self._bus, self._crash = config, bus, settings.crash.dir
-        self._plans = find(config.preset).streams
         key = read_key(config.key_file)
         self._key_id = key.public.id
         self._outbox = Outbox(config.outbox, key, config.outbox_bytes)
-        self._connector: Connector[object] | None = None
+        self._connectors: dict[SourceId, Connector[object]] = {}
         self._sender: Sender | None = None
         # What went wrong with sending in this round: with the bus, and with single streams.
         self._silent = ""
         self._unsent: dict[str, str] = {}
 
     def close(self) -> None:
-        """Let go of outbox, source and bus."""
+        """Let go of outbox, sources and bus."""
         self._hang_up()
-        if self._connector is not None:
-            self._connector.close()
+        for each in self._connectors.values():
+            each.close()
         self._outbox.close()
 
     def round(self, stop: Event | None = None) -> RoundReport:
@@ -112,50 +113,49 @@ class Agent:
         read: dict[str, int] = {}
         errors: dict[str, str] = {}
         self._drain()
-        general = ""
-        try:
-            connector = self._open_source()
-        except NplusxError as wrong:
-            general = str(wrong)
-        else:
-            for plan in self._plans:
-                name = self._stream(plan).id
-                try:
-                    self._read(connector, plan, read, stop)
-                except NplusxError as wrong:
-                    # One stream's trouble is not the others'.
-                    errors[name] = str(wrong)
+        for source, plan in self._streams():
+            name = self._stream(source, plan).id
+            try:
+                self._read(source, plan, read, stop)
+            except NplusxError as wrong:
+                # One stream's trouble is not the others'.
+                errors[name] = str(wrong)
         self._drain()
         if self._unsent:
             # The next round tries with a new connection.
             self._hang_up()
-        report = self._report(started_at, read, self._unsent | errors, general or self._silent)
+        report = self._report(started_at, read, self._unsent | errors)
         _write(self._config.status_file, canonical.dumps(asdict(report)))
         return report
 
-    def _stream(self, plan: StreamPlan[object]) -> Stream:
-        config = self._config
-        return Stream(config.enterprise, config.id, config.source.id, plan.contract)
+    def _streams(self) -> Iterator[tuple[Source[object], StreamPlan[object]]]:
+        for source in self._config.sources:
+            for plan in find(source.preset).streams:
+                yield source, plan
 
-    def _open_source(self) -> Connector[object]:
-        if self._connector is None:
-            self._connector = connect(self._config, environment())
-        return self._connector
+    def _stream(self, source: Source[object], plan: StreamPlan[object]) -> Stream:
+        return Stream(self._config.enterprise, self._config.id, source.id, plan.contract)
+
+    def _open_source(self, source: Source[object]) -> Connector[object]:
+        if source.id not in self._connectors:
+            self._connectors[source.id] = connect(self._config, source.id, environment())
+        return self._connectors[source.id]
 
     def _read(
         self,
-        connector: Connector[object],
+        source: Source[object],
         plan: StreamPlan[object],
         read: dict[str, int],
         stop: Event | None,
     ) -> None:
         """Move a stream's rows into the outbox, sending in between so that it stays small."""
-        stream = self._stream(plan)
+        stream, connector = self._stream(source, plan), self._open_source(source)
         cursor = self._outbox.cursor(stream.id)
         more = True
         while more and not (stop and stop.is_set()):
             page = connector.read(plan, cursor)
-            bodies = [] if page.rows is None else encode(page.rows, plan.version)
+            mapped = None if page.rows is None else map_rows(page.rows, plan, source.zone)
+            bodies = [] if mapped is None else encode(mapped, plan.version)
             if bodies or page.cursor != cursor:
                 crash_here(self._crash, "publish.before_put")
                 self._outbox.put(stream, bodies, page.cursor)
@@ -201,12 +201,11 @@ class Agent:
         started_at: datetime,
         read: Mapping[str, int],
         errors: Mapping[str, str],
-        general: str,
     ) -> RoundReport:
         states = self._outbox.states()
         streams = []
-        for plan in self._plans:
-            name = self._stream(plan).id
+        for source, plan in self._streams():
+            name = self._stream(source, plan).id
             state = states.get(StreamId(name))
             streams.append(
                 StreamReport(
@@ -222,19 +221,19 @@ class Agent:
         return RoundReport(
             agent=self._config.id,
             enterprise=self._config.enterprise,
-            source=self._config.source.id,
             epoch=self._outbox.epoch,
             key_id=self._key_id,
             started_at=started_at,
             finished_at=clock.now(),
             streams=tuple(streams),
-            error=general,
+            error=self._silent,
         )
 
 
-def connect(config: AgentConfig, variables: Mapping[str, str]) -> Connector[object]:
-    """Get ready to read an agent's source, with its secrets put in place."""
-    return open_source(find(config.preset), load_agent(config.path, variables).source)
+def connect(config: AgentConfig, name: SourceId, variables: Mapping[str, str]) -> Connector[object]:
+    """Get ready to read a source of an agent, with its secrets put in place."""
+    sources = load_agent(config.path, variables).sources
+    return open_source(next(each for each in sources if each.id == name))
 
 
 def run_agent(path: Path, stop: Event, bus: Bus | None = None) -> None:
@@ -242,8 +241,9 @@ def run_agent(path: Path, stop: Event, bus: Bus | None = None) -> None:
     settings = read_settings()
     config = load_agent(path)
     # What no waiting mends, a missing variable or driver, ends the agent before its first round.
-    with suppress(DependencyUnavailableError):
-        connect(config, environment()).close()
+    for source in config.sources:
+        with suppress(DependencyUnavailableError):
+            connect(config, source.id, environment()).close()
     agent = Agent(config, bus or wiring.bus(settings), settings)
     log = logger("agent")
     troubles = 0
@@ -302,12 +302,11 @@ def read_status(config: AgentConfig) -> RoundReport | None:
 
 
 def check_source(config: AgentConfig) -> tuple[Finding, ...]:
-    """Try every stream of a source, and compare what it gives with its contract."""
-    connector = connect(config, environment())
-    try:
-        found = connector.check(find(config.preset).streams)
-    finally:
-        connector.close()
+    """Try every stream of an agent's sources, and compare what it gives with its contract."""
+    found: list[Finding] = []
+    for source in config.sources:
+        with closing(connect(config, source.id, environment())) as connector:
+            found += check.check(connector, find(source.preset).streams, source.zone)
     return tuple(_compared(each) for each in found)
 
 

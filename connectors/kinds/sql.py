@@ -14,12 +14,13 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import sqlalchemy as sa
+from sqlalchemy.engine.interfaces import ReflectedPrimaryKeyConstraint
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from typing_extensions import override
 
-from connectors.base import Finding, Page, Source, StreamPlan
+from connectors.base import Connector, Offer, Page, Sample, Source, StreamPlan
 from connectors.cursor import Moment, Place, SeenRow, Window, dumps, loads
 from connectors.fields import Fields
-from connectors.mapping import map_rows
 from kernel import clock
 from kernel.errors import ConfigurationError, DependencyUnavailableError, NplusxError
 
@@ -124,7 +125,7 @@ def open_source(source: Source[SqlSource]) -> "SqlConnector":
     return SqlConnector(source)
 
 
-class SqlConnector:
+class SqlConnector(Connector[SqlStream]):
     """Reads rows in the order of their last change; those changed again come again."""
 
     def __init__(self, source: Source[SqlSource]) -> None:
@@ -141,10 +142,10 @@ class SqlConnector:
                 cure="write postgresql://… or sqlite:///…, or install the driver.",
             ) from wrong
 
+    @override
     def read(self, plan: _Plan, cursor: str | None) -> Page:
-        """Take the next page; no cursor means from the beginning."""
         at = loads(cursor)
-        with self._asking(plan) as connection:
+        with self._asking(plan.contract) as connection:
             late = _fetch(connection, self._undated(plan), plan) if at.fresh else []
             rows, more = self._page(connection, plan, at.place)
         found = [*late, *rows]
@@ -152,43 +153,61 @@ class SqlConnector:
         window = Window(self._source.way.lookback_seconds, clock.now().astimezone(self._zone))
         after = at.advance(noted, more=more, window=window)
         fresh = [row for row, note in zip(found, noted, strict=True) if note.digest not in at.seen]
-        mapped = map_rows(_table(fresh), plan, self._source.zone) if fresh else None
-        return Page(mapped, dumps(after), more)
+        return Page(_table(fresh) if fresh else None, dumps(after), more)
 
-    def check(self, plans: Sequence[_Plan]) -> tuple[Finding, ...]:
-        """Try every stream without keeping anything."""
-        return tuple(self._try(plan) for plan in plans)
+    @override
+    def sample(self, plan: _Plan) -> Sample:
+        with self._asking(plan.contract) as connection:
+            rows = _fetch(connection, self._select(plan).limit(1), plan)
+            undated = _fetch(connection, self._undated(plan).limit(1), plan)
+        table = _table(rows) if rows else None
+        if not undated:
+            return Sample(table)
+        return Sample(
+            table,
+            f"Rows have no {plan.how.updated}: they are read, their changes are found slowly.",
+            "let the source fill that column.",
+        )
 
-    def _try(self, plan: _Plan) -> Finding:
-        try:
-            with self._asking(plan) as connection:
-                rows = _fetch(connection, self._select(plan).limit(1), plan)
-                undated = len(_fetch(connection, self._undated(plan).limit(1), plan))
-            mapped = map_rows(_table(rows), plan, self._source.zone) if rows else None
-        except NplusxError as wrong:
-            return Finding(plan.contract, problem=wrong.what, cure=wrong.cure)
-        columns = tuple(mapped.column_names) if mapped is not None else ()
-        if undated:
-            return Finding(
-                plan.contract,
-                columns,
-                f"Rows have no {plan.how.updated}: they are read, their changes are found slowly.",
-                "let the source fill that column.",
-            )
-        return Finding(plan.contract, columns)
+    @override
+    def discover(self) -> Iterator[Offer]:
+        with self._asking("its catalogue") as connection:
+            catalogue = sa.inspect(connection)
+            for table in sorted([*catalogue.get_table_names(), *catalogue.get_view_names()]):
+                columns = {each["name"]: each["type"] for each in catalogue.get_columns(table)}
+                yield self._offer(table, columns, catalogue.get_pk_constraint(table))
 
+    def _offer(
+        self,
+        table: str,
+        columns: "Mapping[str, sa.types.TypeEngine[object]]",
+        key: "ReflectedPrimaryKeyConstraint",
+    ) -> Offer:
+        named: list[sa.ColumnClause[object]] = [sa.column(name) for name in columns]
+        select = sa.select(*named).select_from(sa.table(table))
+        moments = [n for n, kind in columns.items() if isinstance(kind, sa.DateTime)]
+        # The time of a change is called so or similar in every product seen.
+        likely = [n for n in moments if re.search(r"(?i)upd|modif|chang|write|修改|更新", n)]
+        how: dict[str, object] = {
+            "query": " ".join(str(select.compile(self._engine)).split()),
+            "keys": list(key["constrained_columns"]) or list(columns)[:1],
+        }
+        if moments:
+            how["updated"] = (likely or moments)[0]
+        return Offer(table, {name: str(kind) for name, kind in columns.items()}, how)
+
+    @override
     def close(self) -> None:
-        """Let go of the source."""
         self._engine.dispose()
 
     @contextmanager
-    def _asking(self, plan: _Plan) -> Iterator[sa.Connection]:
+    def _asking(self, subject: str) -> Iterator[sa.Connection]:
         """Hold a connection, and say in plain words what the database complains of."""
         try:
             with self._engine.connect() as connection:
                 yield connection
         except SQLAlchemyError as failed:
-            raise _plain(failed, f"{self._where}, stream {plan.contract}") from failed
+            raise _plain(failed, f"{self._where}, stream {subject}") from failed
 
     def _select(self, plan: _Plan) -> Query:
         """Select the plan's rows with their keys as texts, which compare the same everywhere."""

@@ -39,8 +39,8 @@ agent:
   enterprise: "{enterprise}"
   key_file: ../keys/{name}.key
   outbox: ../outbox/{name}.sqlite
-source:
-  id: {source}
+sources:
+- id: {source}
   preset: {preset}
   url: "{url}"
   zone: {zone}

@@ -13,8 +13,8 @@ GOOD = """agent:
   enterprise: 91330523719500014U
   key_file: keys/a1.key
   outbox: a1.sqlite
-source:
-  id: u8
+sources:
+- id: u8
   preset: yonyou_u8
   url: postgresql://reader:${NPLUSX_U8_PASSWORD}@127.0.0.1/ufdata
 poll_seconds: 5
@@ -29,10 +29,10 @@ def write(folder: Path, text: str) -> Path:
 
 def test_a_good_file_is_read_and_paths_are_beside_it(tmp_path: Path) -> None:
     config = load_agent(write(tmp_path, GOOD))
-    assert (config.id, config.preset, config.poll_seconds) == ("a1", "yonyou_u8", 5)
+    assert (config.id, config.sources[0].preset, config.poll_seconds) == ("a1", "yonyou_u8", 5)
     assert config.key_file == tmp_path / "keys/a1.key"
     assert config.outbox == tmp_path / "a1.sqlite"
-    assert config.source.zone == "Asia/Shanghai"
+    assert config.sources[0].zone == "Asia/Shanghai"
     assert config.outbox_bytes == 5 << 30
     assert config.status_file.name == "a1.sqlite.status.json"
 
@@ -45,10 +45,10 @@ def test_a_good_file_is_read_and_paths_are_beside_it(tmp_path: Path) -> None:
         ("poll_seconds: 5", "poll_seconds: soon", "`poll_seconds` must be a whole number"),
         ("poll_seconds: 5", "poll_seconds: 0", "from 1"),
         ("poll_seconds: 5", "poll_seconds: true", "whole number"),
-        ("  id: u8", "  id: 8", "`source.id` must be a text"),
-        ("  id: u8", "  id: u8\n  zone: Asia/Anji", "is not a time zone"),
-        ("  id: u8", "  id: u8\n  zone: ../x", "is not a time zone"),
-        ("  id: u8", "  id: u8\n  tables: [x]", "`source.tables` is not a key"),
+        ("- id: u8", "- id: 8", "`sources[0].id` must be a text"),
+        ("- id: u8", "- id: u8\n  zone: Asia/Anji", "is not a time zone"),
+        ("- id: u8", "- id: u8\n  zone: ../x", "is not a time zone"),
+        ("- id: u8", "- id: u8\n  tables: [x]", "`sources[0].tables` is not a key"),
         ("91330523719500014U", "91330523719500014X", "is not a unified social credit code"),
         ("${NPLUSX_U8_PASSWORD}", "secret", "password stands in the file"),
         ("/ufdata", "/ufdata?password=secret", "password stands in the file"),
@@ -71,10 +71,10 @@ def test_what_is_wrong_is_named_with_file_and_cure(
 
 def test_secrets_are_put_in_place_where_the_source_is_opened(tmp_path: Path) -> None:
     file = write(tmp_path, GOOD)
-    assert load_agent(file).source.way == SqlSource(
+    assert load_agent(file).sources[0].way == SqlSource(
         "postgresql://reader:${NPLUSX_U8_PASSWORD}@127.0.0.1/ufdata"
     )
-    found = load_agent(file, {"NPLUSX_U8_PASSWORD": "p:1"}).source
+    found = load_agent(file, {"NPLUSX_U8_PASSWORD": "p:1"}).sources[0]
     assert found.way == SqlSource("postgresql://reader:p:1@127.0.0.1/ufdata")
 
 

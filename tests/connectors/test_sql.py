@@ -9,11 +9,13 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from connectors.base import Source, StreamPlan
+from connectors.base import ZONE, Source, StreamPlan
+from connectors.check import Finding, check
 from connectors.kinds.sql import SqlConnector, SqlSource, SqlStream
 from kernel import clock
 from kernel.errors import ConfigurationError, DependencyUnavailableError
 from kernel.ids import ContractId, SourceId
+from tests.connectors.reading import mapped, read_all
 
 MAPPING = "select id as key, note, cast(changed as timestamptz) as at, 'upsert' as _op from rows"
 HOW = SqlStream("select id, note, changed from thing", "changed", ("id",))
@@ -24,7 +26,7 @@ Run = Callable[..., None]
 
 
 def source(url: str) -> Source[SqlSource]:
-    return Source(SourceId("s"), SqlSource(url))
+    return Source(SourceId("s"), "none", SqlSource(url))
 
 
 class Database:
@@ -34,7 +36,7 @@ class Database:
         self.url, self._run = url, run
 
     def connector(self, **options: int) -> SqlConnector:
-        return SqlConnector(Source(SourceId("s"), SqlSource(self.url, **options)))
+        return SqlConnector(Source(SourceId("s"), "none", SqlSource(self.url, **options)))
 
     def put(self, key: str | None, note: str, changed: datetime | None) -> None:
         self._run(key, note, changed)
@@ -77,21 +79,6 @@ def database(request: pytest.FixtureRequest) -> Database:
     return found
 
 
-def read_all(
-    connector: SqlConnector, cursor: str | None = None, plan: StreamPlan[SqlStream] = PLAN
-) -> tuple[list[dict[str, object]], str]:
-    """Read a pass to its end."""
-    rows: list[dict[str, object]] = []
-    for _ in range(500):
-        page = connector.read(plan, cursor)
-        cursor = page.cursor
-        if page.rows is not None:
-            rows += page.rows.to_pylist()
-        if not page.more:
-            return rows, cursor
-    raise AssertionError("the pass never ends")
-
-
 def keys(rows: list[dict[str, object]]) -> list[object]:
     return [row["key"] for row in rows]
 
@@ -101,16 +88,16 @@ def test_pages_give_every_row_once_in_order_of_change(database: Database) -> Non
         # Several share a moment, so that a page ends among them.
         database.put(f"{n:03}", "x", EARLY + timedelta(hours=n // 4))
     connector = database.connector(page_rows=5)
-    rows, cursor = read_all(connector)
+    rows, cursor = read_all(connector, PLAN)
     assert keys(rows) == [f"{n:03}" for n in range(23)]
-    assert read_all(connector, cursor)[0] == []
+    assert read_all(connector, PLAN, cursor)[0] == []
     connector.close()
 
 
 def test_instants_are_meant_in_the_zone_of_the_source(database: Database) -> None:
     database.put("a", "x", EARLY)
     connector = database.connector()
-    (row,) = read_all(connector)[0]
+    (row,) = read_all(connector, PLAN)[0]
     assert row["at"] == datetime(2024, 3, 1, 0, 0, tzinfo=UTC)
     assert row["_op"] == "upsert"
     connector.close()
@@ -120,7 +107,7 @@ def test_more_rows_at_one_moment_than_a_page_holds(database: Database) -> None:
     for n in range(30):
         database.put(f"{n:03}", "x", EARLY)
     connector = database.connector(page_rows=4)
-    assert len(read_all(connector)[0]) == 30
+    assert len(read_all(connector, PLAN)[0]) == 30
     connector.close()
 
 
@@ -128,13 +115,13 @@ def test_a_changed_row_comes_again_and_its_neighbours_do_not(database: Database)
     for n in range(6):
         database.put(str(n), "first", EARLY + timedelta(seconds=n))
     connector = database.connector(page_rows=3)
-    _, cursor = read_all(connector)
+    _, cursor = read_all(connector, PLAN)
     database.put("2", "second", EARLY + timedelta(seconds=9))
-    rows, cursor = read_all(connector, cursor)
+    rows, cursor = read_all(connector, PLAN, cursor)
     assert [(row["key"], row["note"]) for row in rows] == [("2", "second")]
     # Changed without a new time, still within the look-back: the content tells.
     database.put("5", "silently", EARLY + timedelta(seconds=5))
-    rows, _ = read_all(connector, cursor)
+    rows, _ = read_all(connector, PLAN, cursor)
     assert [(row["key"], row["note"]) for row in rows] == [("5", "silently")]
     connector.close()
 
@@ -144,12 +131,13 @@ def test_a_row_that_changes_while_pages_are_read_is_not_lost(database: Database)
         database.put(str(n), "first", EARLY + timedelta(hours=n))
     connector = database.connector(page_rows=3)
     first = connector.read(PLAN, None)
-    assert first.rows is not None
+    early = mapped(first, PLAN)
+    assert early is not None
     # One already read, one not yet read; both move to the end.
     database.put("0", "second", EARLY + timedelta(hours=20))
     database.put("7", "second", EARLY + timedelta(hours=21))
-    rest, _ = read_all(connector, first.cursor)
-    notes = {str(row["key"]): row["note"] for row in [*first.rows.to_pylist(), *rest]}
+    rest, _ = read_all(connector, PLAN, first.cursor)
+    notes = {str(row["key"]): row["note"] for row in [*early.to_pylist(), *rest]}
     assert set(notes) == {str(n) for n in range(9)}
     assert notes["0"] == notes["7"] == "second"
     connector.close()
@@ -159,22 +147,22 @@ def test_a_late_row_within_the_look_back_is_found(database: Database) -> None:
     database.put("a", "x", EARLY)
     database.put("b", "x", EARLY + timedelta(seconds=200))
     connector = database.connector(lookback_seconds=300)
-    _, cursor = read_all(connector)
+    _, cursor = read_all(connector, PLAN)
     database.put("late", "x", EARLY + timedelta(seconds=10))
-    assert keys(read_all(connector, cursor)[0]) == ["late"]
+    assert keys(read_all(connector, PLAN, cursor)[0]) == ["late"]
     connector.close()
 
 
 def test_a_row_from_the_future_does_not_hide_the_present(database: Database) -> None:
     database.put("future", "x", datetime.fromisoformat("2099-01-01"))
     connector = database.connector()
-    rows, cursor = read_all(connector)
+    rows, cursor = read_all(connector, PLAN)
     assert keys(rows) == ["future"]
     now = clock.now().astimezone(clock.SHANGHAI).replace(tzinfo=None)
     database.put("now", "x", now)
-    rows, cursor = read_all(connector, cursor)
+    rows, cursor = read_all(connector, PLAN, cursor)
     assert keys(rows) == ["now"]
-    assert read_all(connector, cursor)[0] == []
+    assert read_all(connector, PLAN, cursor)[0] == []
     connector.close()
 
 
@@ -183,9 +171,9 @@ def test_nulls_in_key_and_time_reach_the_gate_once(database: Database) -> None:
     database.put("a", "x", EARLY)
     database.put("b", "no time", None)
     connector = database.connector(page_rows=1)
-    rows, cursor = read_all(connector)
+    rows, cursor = read_all(connector, PLAN)
     assert sorted(str(row["note"]) for row in rows) == ["no key", "no time", "x"]
-    assert read_all(connector, cursor)[0] == []
+    assert read_all(connector, PLAN, cursor)[0] == []
     connector.close()
 
 
@@ -196,12 +184,12 @@ def test_a_crowded_look_back_is_closed_instead_of_remembered(
     for n in range(30):
         database.put(f"{n:03}", "x", EARLY)
     connector = database.connector(page_rows=8)
-    rows, cursor = read_all(connector)
+    rows, cursor = read_all(connector, PLAN)
     assert len(rows) == 30
     assert len(cursor) < 1000
-    assert read_all(connector, cursor)[0] == []
+    assert read_all(connector, PLAN, cursor)[0] == []
     database.put("zzz", "x", EARLY + timedelta(seconds=1))
-    assert keys(read_all(connector, cursor)[0]) == ["zzz"]
+    assert keys(read_all(connector, PLAN, cursor)[0]) == ["zzz"]
     connector.close()
 
 
@@ -214,9 +202,9 @@ def test_hostile_names_and_values_are_only_names_and_values(database: Database) 
     how = SqlStream(query, "改 时", (name,))
     plan = replace(PLAN, how=how, mapping=mapping)
     connector = database.connector(page_rows=1)
-    rows, cursor = read_all(connector, None, plan)
+    rows, cursor = read_all(connector, plan)
     assert keys(rows) == [name]
-    assert read_all(connector, cursor, plan)[0] == []
+    assert read_all(connector, plan, cursor)[0] == []
     connector.close()
 
 
@@ -235,7 +223,7 @@ def test_a_preset_that_does_not_fit_says_so(database: Database, query: str, says
     plan = replace(PLAN, how=replace(HOW, query=query))
     with pytest.raises(ConfigurationError, match=says):
         connector.read(plan, None)
-    (finding,) = connector.check([plan])
+    (finding,) = check(connector, [plan], ZONE)
     assert finding.problem
     connector.close()
 
@@ -245,7 +233,7 @@ def test_a_mapping_that_does_not_fit_says_so(database: Database) -> None:
     connector = database.connector()
     for mapping in ("select nothing from rows", "select * from read_csv('/etc/hostname')"):
         with pytest.raises(ConfigurationError, match="mapping does not fit"):
-            connector.read(replace(PLAN, mapping=mapping), None)
+            read_all(connector, replace(PLAN, mapping=mapping))
     connector.close()
 
 
@@ -254,20 +242,36 @@ def test_the_source_cannot_be_written(database: Database) -> None:
     connector = database.connector()
     with (
         pytest.raises((ConfigurationError, DependencyUnavailableError)),
-        connector._asking(PLAN) as connection,
+        connector._asking(PLAN.contract) as connection,
     ):
         connection.exec_driver_sql("delete from thing")
-    assert len(read_all(connector)[0]) == 1
+    assert len(read_all(connector, PLAN)[0]) == 1
     connector.close()
 
 
 def test_a_check_names_the_columns_and_rows_without_time(database: Database) -> None:
     connector = database.connector()
-    assert connector.check([PLAN])[0].problem == ""
+
+    def found() -> Finding:
+        (finding,) = check(connector, [PLAN], ZONE)
+        return finding
+
+    assert found().problem == ""
     database.put("a", "x", EARLY)
-    assert connector.check([PLAN])[0].columns == ("key", "note", "at", "_op")
+    assert found().columns == ("key", "note", "at", "_op")
     database.put("b", "x", None)
-    assert "changed" in connector.check([PLAN])[0].problem
+    assert "changed" in found().problem
+    connector.close()
+
+
+def test_what_is_discovered_can_be_read(database: Database) -> None:
+    database.put("a", "x", EARLY)
+    connector = database.connector()
+    (offer,) = connector.discover()
+    assert (offer.name, list(offer.columns)) == ("thing", ["id", "note", "changed"])
+    how = SqlStream(str(offer.how["query"]), "changed", ("id",))
+    assert offer.how["keys"] == ["id"]
+    assert keys(read_all(connector, replace(PLAN, how=how))[0]) == ["a"]
     connector.close()
 
 
@@ -345,9 +349,9 @@ class TestPostgres:
         )
         plan = replace(PLAN, how=replace(HOW, query="select * from thing"), mapping=mapping)
         connector = SqlConnector(source(url))
-        rows, cursor = read_all(connector, None, plan)
+        rows, cursor = read_all(connector, plan)
         assert rows[0]["at"] == datetime(2024, 3, 1, tzinfo=UTC)
         assert str(rows[0]["day"]) == "2024-03-01"
         assert [row["size"] for row in rows] == ["NaN", "1.5"]
-        assert read_all(connector, cursor, plan)[0] == []
+        assert read_all(connector, plan, cursor)[0] == []
         connector.close()

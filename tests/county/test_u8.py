@@ -16,6 +16,7 @@ from county.u8 import load
 from kernel.errors import ConfigurationError, DependencyUnavailableError
 from kernel.ids import SourceId
 from pipeline.bodies import encode
+from tests.connectors.reading import mapped
 
 pytestmark = pytest.mark.real_system
 
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.real_system
 def judged(url: str) -> tuple[dict[str, int], dict[str, int], set[tuple[str, str, str]]]:
     """Read everything as an agent does; count rows read and accepted, list what was refused."""
     preset = find("yonyou_u8")
-    connector = open_source(preset, Source(SourceId("u8"), SqlSource(url, page_rows=700)))
+    connector = open_source(Source(SourceId("u8"), preset.id, SqlSource(url, page_rows=700)))
     read: dict[str, int] = {}
     good: dict[str, int] = {}
     refused: set[tuple[str, str, str]] = set()
@@ -34,20 +35,20 @@ def judged(url: str) -> tuple[dict[str, int], dict[str, int], set[tuple[str, str
         while more:
             page = connector.read(plan, cursor)
             cursor, more = page.cursor, page.more
-            if page.rows is None:
+            if (rows := mapped(page, plan)) is None:
                 continue
             # The mapping gives the contract's own columns in its own types.
             promised = {field.name: field.type for field in batch_schema(contract)}
-            mapped = {f.name: f.type for f in page.rows.schema if f.name != "_op"}
-            assert mapped.items() <= promised.items()
-            for body in encode(page.rows, plan.version):
+            given = {f.name: f.type for f in rows.schema if f.name != "_op"}
+            assert given.items() <= promised.items()
+            for body in encode(rows, plan.version):
                 decoded = decode_arrow(body.body, contract)
                 verdict = judge(decoded.rows, contract, decoded.faults)
                 read[plan.contract] += verdict.count
                 good[plan.contract] += len(verdict.accepted())
-                rows = decoded.rows.to_pylist()
+                listed = decoded.rows.to_pylist()
                 for row, reasons in verdict.refused.items():
-                    key = "/".join(str(rows[row][name]) for name in contract.key)
+                    key = "/".join(str(listed[row][name]) for name in contract.key)
                     refused |= {(plan.contract, key, reason.code) for reason in reasons}
     connector.close()
     return read, good, refused
@@ -69,7 +70,7 @@ def test_loading_again_changes_nothing_for_the_reader(postgres) -> None:
     books = make_books(SEED)
     load(url, books)
     preset = find("yonyou_u8")
-    connector = open_source(preset, Source(SourceId("u8"), SqlSource(url)))
+    connector = open_source(Source(SourceId("u8"), preset.id, SqlSource(url)))
     plan = preset.streams[3]
     cursor, more = None, True
     while more:
@@ -82,9 +83,9 @@ def test_loading_again_changes_nothing_for_the_reader(postgres) -> None:
         connection.execute(
             'update "PurBillVouch" set "dmodifysystime" = \'2025-01-02 10:00\' where "PBVID" = 2001'
         )
-    changed = connector.read(plan, again.cursor)
-    assert changed.rows is not None
-    assert {row["invoice_id"] for row in changed.rows.to_pylist()} == {"2001"}
+    changed = mapped(connector.read(plan, again.cursor), plan)
+    assert changed is not None
+    assert {row["invoice_id"] for row in changed.to_pylist()} == {"2001"}
     connector.close()
 
 
@@ -94,14 +95,14 @@ def test_drafts_carry_their_status_and_unapproved_documents_stay(postgres) -> No
     with psycopg.connect(url) as connection:
         connection.execute('update "PurBillVouch" set "cPBVVerifier" = null where "PBVID" = 2001')
     preset = find("yonyou_u8")
-    connector = open_source(preset, Source(SourceId("u8"), SqlSource(url)))
-    orders = connector.read(preset.streams[0], None)
-    assert orders.rows is not None
-    statuses = [row["status"] for row in orders.rows.to_pylist()]
+    connector = open_source(Source(SourceId("u8"), preset.id, SqlSource(url)))
+    orders = mapped(connector.read(preset.streams[0], None), preset.streams[0])
+    assert orders is not None
+    statuses = [row["status"] for row in orders.to_pylist()]
     assert {each: statuses.count(each) for each in set(statuses)}["draft"] == 10
-    invoices = connector.read(preset.streams[3], None)
-    assert invoices.rows is not None
-    assert "2001" not in {row["invoice_id"] for row in invoices.rows.to_pylist()}
+    invoices = mapped(connector.read(preset.streams[3], None), preset.streams[3])
+    assert invoices is not None
+    assert "2001" not in {row["invoice_id"] for row in invoices.to_pylist()}
     connector.close()
 
 

@@ -164,7 +164,7 @@ def report(**changes: object) -> RoundReport:
     known = {name: changes.pop(name) for name in list(changes) if hasattr(stream, name)}
     now = clock.now() - changes.pop("silent", timedelta())
     whole = RoundReport(
-        AGENTS[FACTORY], FACTORY, "books", "e1", KEYS[FACTORY].public.id, now, now,
+        AGENTS[FACTORY], FACTORY, "e1", KEYS[FACTORY].public.id, now, now,
         (replace(stream, **known),),
     )  # fmt: skip
     return replace(whole, **changes)
@@ -180,7 +180,7 @@ def settle_agent(world: World, told: RoundReport | None) -> None:
     path.write_text(
         f'agent:\n  id: agent-1\n  enterprise: "{FACTORY}"\n  key_file: ../keys/agent.key\n'
         "  outbox: ../outbox/agent-1.sqlite\n"
-        "source:\n  id: books\n  preset: yonyou_u8\n  url: sqlite:///none\n"
+        "sources:\n- id: books\n  preset: yonyou_u8\n  url: sqlite:///none\n"
         "  zone: Asia/Shanghai\npoll_seconds: 5\n",
         encoding="utf-8",
     )

@@ -100,8 +100,8 @@ class Site:
   enterprise: {USCC}
   key_file: agent.key
   outbox: outbox.sqlite
-source:
-  id: registry
+sources:
+- id: registry
   preset: nplusx_registry
   url: sqlite:///{self.database}
   zone: UTC

@@ -17,6 +17,7 @@ from county.world import FACTORY, FACTORY_NAME, INDUSTRY, REGION
 from kernel.ids import EnterpriseId, SourceId
 from pipeline.bodies import encode
 from registry import claims, database, people
+from tests.connectors.reading import mapped
 
 AT = datetime(2024, 8, 1, 4, 30, tzinfo=UTC)
 
@@ -55,18 +56,18 @@ def filled(folder: Path) -> str:
 def test_every_row_of_the_dossier_passes_the_gate(tmp_path: Path) -> None:
     preset = find("nplusx_registry")
     # The registry keeps instants in UTC, without saying so on SQLite.
-    source = Source(SourceId("registry"), SqlSource(filled(tmp_path)), zone="UTC")
-    connector = open_source(preset, source)
+    source = Source(SourceId("registry"), preset.id, SqlSource(filled(tmp_path)), zone="UTC")
+    connector = open_source(source)
     counts: dict[str, int] = {}
     for plan in preset.streams:
         contract = find_contract(plan.contract)
-        page = connector.read(plan, None)
-        assert isinstance(page.rows, pa.Table)
+        rows = mapped(connector.read(plan, None), plan, source.zone)
+        assert isinstance(rows, pa.Table)
         promised = {field.name: field.type for field in batch_schema(contract)}
-        assert {f.name: f.type for f in page.rows.schema if f.name != "_op"}.items() <= (
+        assert {f.name: f.type for f in rows.schema if f.name != "_op"}.items() <= (
             promised.items()
         )
-        (body,) = encode(page.rows, plan.version)
+        (body,) = encode(rows, plan.version)
         decoded = decode_arrow(body.body, contract)
         assert judge(decoded.rows, contract, decoded.faults).refused == {}
         counts[plan.contract] = decoded.rows.num_rows

@@ -21,8 +21,8 @@ AGENT = """agent:
   enterprise: 91330523719500014U
   key_file: a1.key
   outbox: a1.sqlite
-source:
-  id: u8
+sources:
+- id: u8
   preset: yonyou_u8
   url: {url}
 """
