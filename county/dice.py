@@ -5,19 +5,26 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 Item = TypeVar("Item")
+_DRAWS = 8
 
 
 class Dice:
     """A stream of numbers; another name gives another stream, so that one part can change alone."""
 
     def __init__(self, seed: int, name: str) -> None:
-        self._start, self._drawn = f"{seed}/{name}", 0
+        self._start, self._made = f"{seed}/{name}/", 0
+        self._left: list[int] = []
 
     def number(self, first: int, last: int) -> int:
         """Draw a whole number, both ends included."""
-        self._drawn += 1
-        digest = hashlib.sha256(f"{self._start}/{self._drawn}".encode()).digest()
-        return first + int.from_bytes(digest[:8], "big") % (last - first + 1)
+        if not self._left:
+            self._made += 1
+            # One digest is good for several draws.
+            drawn = hashlib.sha512(f"{self._start}{self._made}".encode()).digest()
+            self._left = [
+                int.from_bytes(drawn[at : at + 8], "big") for at in range(0, 8 * _DRAWS, 8)
+            ]
+        return first + self._left.pop() % (last - first + 1)
 
     def one_of(self, items: Sequence[Item]) -> Item:
         """Draw one of some things."""

@@ -1,9 +1,10 @@
-"""The nouns of the simulated county: documents of one furniture factory, made up throughout."""
+"""Who and where: the factories of the simulated county, made up throughout, and their time."""
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
+from kernel.clock import SHANGHAI
 from kernel.ids import uscc_check_character
 
 FACTORY = "91330523719500014U"
@@ -12,18 +13,110 @@ REGION = "330523"
 INDUSTRY = "C2130"
 YEAR = 2024
 VAT = Decimal("0.13")
+NIL = Decimal("0.00")
+# A row in the columns of its contract.
+Row = dict[str, object]
+_SHIFT_MINUTES = 480
+_APPROVAL = timedelta(minutes=25)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place with a policy of its own, and the industry that it is known for."""
+
+    region: str
+    name: str
+    industry: str
+
+
+PLACES = (
+    Place(REGION, "安吉", INDUSTRY),
+    Place("330503", "南浔", "C2110"),
+    Place("330411", "秀洲", "C2130"),
+    Place("331125", "云和", "C2110"),
+    Place("330481", "海宁", "C2190"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Factory:
+    """A furniture factory: who it is, how big, and in which product it keeps its books."""
+
+    number: int
+    uscc: str
+    name: str
+    place: Place
+    system: str
+    orders_a_month: int
+    products: int
+    machines: int
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """Whole months, the last of which ends the year."""
+
+    first: date
+    last: date
+
+    @property
+    def days(self) -> int:
+        """Count the days."""
+        return (self.last - self.first).days + 1
+
+    @property
+    def months(self) -> list[date]:
+        """List the first days of its months."""
+        count = (self.last.year - self.first.year) * 12 + self.last.month - self.first.month + 1
+        return [month_after(self.first, each) for each in range(count)]
+
+
+def period(months: int) -> Period:
+    """Give the months that end with the year."""
+    last = date(YEAR, 12, 31)
+    return Period(month_after(last.replace(day=1), 1 - months), last)
+
+
+def month_after(day: date, months: int) -> date:
+    """Give the first day of the month so many months later."""
+    number = day.year * 12 + day.month - 1 + months
+    return date(number // 12, number % 12 + 1, 1)
+
+
+def month_end(day: date) -> date:
+    """Give the last day of a day's month."""
+    return month_after(day, 1) - timedelta(days=1)
+
+
+def factories(count: int, systems: tuple[str, ...]) -> tuple[Factory, ...]:
+    """Give the county's factories: the first is the one of the demo, large and in Anji."""
+    first = Factory(1, FACTORY, FACTORY_NAME, PLACES[0], systems[0], 63, 20, 6)
+    others = (
+        _factory(number, PLACES[(number - 1) % len(PLACES)], systems[(number - 1) % len(systems)])
+        for number in range(2, count + 1)
+    )
+    return (first, *others)
+
+
+def _factory(number: int, place: Place, system: str) -> Factory:
+    name = f"{place.name}演示第{number:02d}家具厂（虚构）"
+    uscc = checked(f"91{place.region}MA7{number:06d}")
+    return Factory(number, uscc, name, place, system, 8 + number % 5 * 2, 8, 2 + number % 3)
+
+
+def checked(first: str) -> str:
+    """Complete a unified social credit code by its check character."""
+    return first + uscc_check_character(first)
 
 
 def authority_uscc() -> str:
     """Give the code of the county's bureau: registered by the staffing office, as an organ."""
-    first = "11330523MB1900001"
-    return first + uscc_check_character(first)
+    return checked("11330523MB1900001")
 
 
 def company_uscc(number: int) -> str:
     """Give the code of a made-up company of the county."""
-    first = f"91330523MA9{number:06d}"
-    return first + uscc_check_character(first)
+    return checked(f"91330523MA9{number:06d}")
 
 
 def invoice_number(year: int, number: int) -> str:
@@ -40,114 +133,17 @@ class Company:
     uscc: str
 
 
-@dataclass(frozen=True, slots=True)
-class Product:
-    """What is sold."""
-
-    code: str
-    name: str
-    price: Decimal
+def at(day: date, minutes: int) -> datetime:
+    """Give a moment of a day in Zhejiang, as an instant."""
+    local = datetime.combine(day, time(), SHANGHAI) + timedelta(minutes=minutes)
+    return local.astimezone(UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class OrderLine:
-    """A line of a sales order; a planted one may lack its day."""
-
-    id: int
-    product: str
-    quantity: Decimal
-    promised_on: date | None
-    net: Decimal
-    is_closed: bool = False
+def entered(day: date, number: int) -> datetime:
+    """Tell when a clerk entered a document."""
+    return at(day, 9 * 60 + number % _SHIFT_MINUTES)
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
-    """A sales order; a draft has not been approved."""
-
-    id: int
-    number: str
-    day: date
-    customer: Company
-    lines: tuple[OrderLine, ...]
-    is_draft: bool = False
-    is_closed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """What left for one order line; negative when it came back."""
-
-    id: int
-    number: str
-    order_line: int
-    day: date
-    quantity: Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class InvoiceLine:
-    """A line of a purchase invoice."""
-
-    item: str
-    net: Decimal
-    tax: Decimal
-    account: str
-
-
-@dataclass(frozen=True, slots=True)
-class Invoice:
-    """A purchase invoice."""
-
-    id: int
-    number: str
-    day: date
-    vendor: Company
-    lines: tuple[InvoiceLine, ...]
-    is_booked: bool = True
-
-    @property
-    def total(self) -> Decimal:
-        """Add up the invoice, with tax."""
-        return sum((line.net + line.tax for line in self.lines), Decimal("0.00"))
-
-
-@dataclass(frozen=True, slots=True)
-class Payment:
-    """Money that left the factory for an invoice."""
-
-    id: int
-    day: date
-    vendor: Company
-    invoice: str
-    amount: Decimal
-    bank_reference: str
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A line of a voucher."""
-
-    id: int
-    voucher: int
-    line: int
-    day: date
-    account: str
-    summary: str
-    invoice: str | None
-    debit: Decimal
-    credit: Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class Books:
-    """Everything that the factory's ERP holds."""
-
-    customers: tuple[Company, ...]
-    vendors: tuple[Company, ...]
-    products: tuple[Product, ...]
-    orders: tuple[Order, ...]
-    deliveries: tuple[Delivery, ...]
-    invoices: tuple[Invoice, ...]
-    payments: tuple[Payment, ...]
-    entries: tuple[Entry, ...]
+def approved(day: date, number: int) -> datetime:
+    """Tell when a document was approved."""
+    return entered(day, number) + _APPROVAL

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from county import books, retrofit, truth, u8
+from county import load, retrofit, shape, truth
 from county import world as simulated
 from kernel import clock
 from kernel.errors import ChecksFailedError
@@ -73,15 +73,19 @@ def demo(
 
 def _play(stack: "Stack", settings: Settings, report: Callable[[str], None]) -> None:
     """Tell the story: the factory's books first, then the claim."""
+    from connectors.registry import find
     from pipeline import story
 
-    made = books.make_books(truth.SEED)
-    loaded = u8.load(stack.source_url, made)
+    made, _ = truth.demo_books()
+    factory = truth.demo_factory()
+    tables = shape.tables(factory, shape.as_arrow(made))
+    loaded = load.into_database(stack.source_url, tables)
     report(f"the factory's ERP holds {sum(loaded.values()):,} rows in {len(loaded)} tables")
     _register(settings)
     _write_agents(stack, settings)
     stack.reload()
-    expected = truth.produced(made)
+    served = [plan.contract for plan in find(factory.system).streams]
+    expected = truth.produced(made, served)
     story.wait(
         "the factory's rows should have landed",
         _LANDING_SECONDS,

@@ -1,89 +1,180 @@
-"""The simulated factory: always the same, balanced, and wrong exactly where it says."""
+"""The simulated factories: always the same, balanced, and as their contracts promise."""
 
 from collections import Counter, defaultdict
 from decimal import Decimal
 
+import pyarrow as pa
 import pytest
 
-from county.books import ACCOUNTS, BAD_VENDOR, LAST_DAY, make_books
+from contracts.gate import judge
+from contracts.loader import all_contracts, find
+from county.books import Books, make_books
+from county.ledger import ACCOUNTS
 from county.retrofit import PURCHASES, dossier
-from county.truth import CLAIM, SEED, bad_rows, landed, on_time, produced
-from county.u8 import tables
-from county.world import YEAR, Books, authority_uscc
+from county.shape import as_arrow
+from county.truth import CLAIM, SEED, demo_books, on_time
+from county.world import YEAR, Row, authority_uscc, factories, period
 from kernel import canonical
 from kernel.ids import is_uscc
 from kernel.money import round_fen
 
+FACTORIES = factories(12, ("yonyou_u8",))
+
 
 @pytest.fixture(scope="module")
-def books() -> Books:
-    return make_books(SEED)
+def demo() -> Books:
+    return demo_books()[0]
 
 
-def test_the_same_seed_gives_the_same_bytes(books: Books) -> None:
+@pytest.fixture(scope="module", params=[FACTORIES[0], FACTORIES[4]], ids=["large", "small"])
+def books(request: pytest.FixtureRequest) -> Books:
+    return make_books(request.param, period(12), SEED)
+
+
+def total(rows: list[Row], column: str) -> Decimal:
+    return sum((Decimal(str(each[column])) for each in rows), Decimal(0))
+
+
+def by(rows: list[Row], key: str, column: str) -> dict[object, Decimal]:
+    found: defaultdict[object, Decimal] = defaultdict(Decimal)
+    for each in rows:
+        found[each[key]] += Decimal(str(each[column]))
+    return found
+
+
+def test_the_same_seed_gives_the_same_bytes() -> None:
     # A changed digest means that every demo, bench and screenshot changes: change it knowingly.
-    digest = canonical.digest(repr(tables(books)).encode())
-    assert digest == canonical.digest(repr(tables(make_books(SEED))).encode())
-    assert digest != canonical.digest(repr(tables(make_books(SEED + 1))).encode())
-    assert digest[:16] == "c77e6eaeeba15bfe"
+    def digest(seed: int) -> str:
+        return canonical.digest(repr(make_books(FACTORIES[0], period(12), seed)).encode())
+
+    assert digest(SEED) == digest(SEED)
+    assert digest(SEED) != digest(SEED + 1)
+    assert digest(SEED)[:16] == "f25f34d7d287de3b"
+
+
+def test_every_row_is_as_its_contract_promises(books: Books) -> None:
+    for name, rows in as_arrow(books).items():
+        told = rows.append_column("_op", pa.repeat("upsert", rows.num_rows)).combine_chunks()
+        assert judge(told, find(name), {}).refused == {}, name
+        assert rows.num_rows > 0, name
+
+
+def test_what_factories_promise_is_simulated(books: Books) -> None:
+    publishers = {each.id for each in all_contracts().values() if each.publisher == "factory"}
+    # Nothing of these yet.
+    left = {"erp.fixed_asset.v1", "erp.purchase_invoice_line.v1", "srm.supplier_evaluation.v1"}
+    assert publishers - set(books) == left
+
+
+def test_every_reference_is_to_something_that_is_there(books: Books) -> None:
+    for name, rows in books.items():
+        for each in find(name).properties:
+            if each.reference is None or each.reference.contract not in books:
+                continue
+            target = {row[each.reference.column] for row in books[each.reference.contract]}
+            said = {row.get(each.name) for row in rows} - {None}
+            assert said <= target, f"{name}.{each.name}"
+
+
+def test_no_warehouse_gives_what_it_does_not_hold(books: Books) -> None:
+    held: defaultdict[object, Decimal] = defaultdict(Decimal)
+    for move in books["erp.stock_move.v1"]:
+        held[move["product_code"]] += Decimal(str(move["moved_qty"]))
+        assert held[move["product_code"]] >= 0, move
+    last = period(12).last
+    counted = [each for each in books["erp.inventory.v1"] if each["counted_on"] == last]
+    assert {each["product_code"]: each["on_hand_qty"] for each in counted} == held
+
+
+def test_what_was_made_is_what_the_reports_and_the_warehouse_say(books: Books) -> None:
+    orders = {each["work_order_id"]: each for each in books["mes.work_order.v1"]}
+    scrap = by(books["mes.operation_report.v1"], "work_order_id", "scrap_qty")
+    last = {
+        each["work_order_id"]: each["good_qty"]
+        for each in books["mes.operation_report.v1"]
+        if each["operation_no"] == 40
+    }
+    for number, order in orders.items():
+        assert order["scrap_qty"] == scrap.get(number, 0)
+        assert order["good_qty"] == last.get(number, 0)
+        if order["status"] == "finished":
+            made = Decimal(str(order["good_qty"])) + Decimal(str(order["scrap_qty"]))
+            assert order["planned_qty"] == made
+    received = [m for m in books["erp.stock_move.v1"] if m["move_kind"] == "production_receipt"]
+    assert total(received, "moved_qty") == total(list(orders.values()), "good_qty")
+    assert Counter(str(each["status"]) for each in orders.values())["finished"] > 0.9 * len(orders)
+
+
+def test_what_left_was_invoiced_and_sold(books: Books) -> None:
+    out = [m for m in books["erp.stock_move.v1"] if str(m["move_kind"]).startswith("sales")]
+    assert -total(out, "moved_qty") == total(books["erp.delivery.v1"], "delivered_qty")
+    revenue = [e for e in books["erp.ledger_entry.v1"] if e["account_code"] == "6001"]
+    sold = total(books["erp.sales_invoice.v1"], "net_amount")
+    assert total(revenue, "credit_amount") == sold
 
 
 def test_every_voucher_balances(books: Books) -> None:
-    sums: defaultdict[int, Decimal] = defaultdict(Decimal)
-    for entry in books.entries:
-        assert entry.account in ACCOUNTS
-        sums[entry.voucher] += entry.debit - entry.credit
-    assert set(sums.values()) == {Decimal(0)}
-    assert len(sums) > 400
+    entries = books["erp.ledger_entry.v1"]
+    debit, credit = (by(entries, "voucher_no", f"{side}_amount") for side in ("debit", "credit"))
+    assert debit == credit
+    assert {each["account_code"] for each in entries} <= set(ACCOUNTS)
 
 
-def test_what_was_paid_and_owed_agrees_with_invoices(books: Books) -> None:
-    paid = sum((each.amount for each in books.payments), Decimal(0))
-    entries = [each for each in books.entries if each.account == "2202"]
-    owed = sum((each.credit - each.debit for each in entries), Decimal(0))
-    booked = sum((each.total for each in books.invoices if each.is_booked), Decimal(0))
-    assert owed == booked - paid
-    assert all(each.day <= LAST_DAY for each in books.payments)
+def test_what_was_bought_came_was_invoiced_paid_and_owed(books: Books) -> None:
+    receipts = [m for m in books["erp.stock_move.v1"] if m["move_kind"] == "purchase_receipt"]
+    assert total(receipts, "moved_qty") == total(books["srm.delivery.v1"], "accepted_qty")
+    invoices = books["erp.purchase_invoice.v1"]
+    gross = by(invoices, "invoice_no", "net_amount"), by(invoices, "invoice_no", "tax_amount")
+    paid = by(books["erp.payment.v1"], "invoice_no", "paid_amount")
+    for number, amount in paid.items():
+        assert amount <= gross[0][number] + gross[1][number]
+    owed = [e for e in books["erp.ledger_entry.v1"] if e["account_code"] == "2202"]
+    booked = {each["invoice_no"] for each in owed if each["credit_amount"]}
+    assert total(owed, "credit_amount") == sum(
+        gross[0][number] + gross[1][number] for number in booked
+    )
+    assert total(owed, "debit_amount") == sum(paid.values())
 
 
-def test_the_year_is_a_factory_year(books: Books) -> None:
-    assert 1_800 <= produced(books)["erp.sales_order_line.v1"] <= 2_200
-    months = on_time(books)
+def test_machines_work_by_day_and_what_they_say_is_in_order(books: Books) -> None:
+    for machine in {each["equipment_code"] for each in books["mes.equipment.v1"]}:
+        states = [e for e in books["mes.equipment_state.v1"] if e["equipment_code"] == machine]
+        starts = [str(each["started_at"]) for each in states]
+        assert starts == sorted(set(starts))
+        readings = [e for e in books["mes.energy_reading.v1"] if e["equipment_code"] == machine]
+        assert total(readings, "used_qty") == readings[-1]["reading_qty"]
+
+
+def test_the_year_is_a_factory_year(demo: Books) -> None:
+    months = on_time(demo)
     assert list(months) == [f"{YEAR}-{month:02d}" for month in range(1, 13)]
-    assert all(0.7 < kept / due < 0.95 for kept, due in months.values())
-    assert Counter(order.is_draft for order in books.orders)[True] == 10
-    assert any(each.quantity < 0 for each in books.deliveries)
-    drafts = {line.id for order in books.orders if order.is_draft for line in order.lines}
-    assert not drafts & {each.order_line for each in books.deliveries}
+    assert all(0.6 < kept / due < 0.97 for kept, due in months.values() if due > 50)
+    assert any(Decimal(str(each["delivered_qty"])) < 0 for each in demo["erp.delivery.v1"])
+    drafts = {o["order_id"] for o in demo["erp.sales_order.v1"] if o["status"] == "draft"}
+    lines = {
+        line["order_line_id"]
+        for line in demo["erp.sales_order_line.v1"]
+        if line["order_id"] in drafts
+    }
+    assert len(drafts) == 10
+    assert not lines & {each["order_line_id"] for each in demo["erp.delivery.v1"]}
 
 
-def test_identities_are_well_formed_but_for_the_planted_one(books: Books) -> None:
-    for company in (*books.customers, *books.vendors):
-        assert is_uscc(company.uscc) == (company != BAD_VENDOR)
+def test_factories_are_made_up_and_apart() -> None:
+    assert len({each.uscc for each in FACTORIES}) == 12
+    assert all(is_uscc(each.uscc) for each in FACTORIES)
+    assert len({each.place.region for each in FACTORIES}) == 5
     assert is_uscc(authority_uscc())
     assert authority_uscc().startswith("11330523")
-    numbers = Counter(len(each.number) for each in books.invoices)
-    assert numbers == {20: len(books.invoices) - 1, 19: 1}
-    assert len({each.number for each in books.invoices}) == len(books.invoices)
+    numbers = [
+        str(row["invoice_no"])
+        for each in FACTORIES
+        for row in make_books(each, period(3), SEED)["erp.purchase_invoice.v1"]
+    ]
+    assert len(set(numbers)) >= len(numbers) - 1
 
 
-def test_the_truth_counts_what_was_planted(books: Books) -> None:
-    rows = bad_rows(books)
-    reasons = {each.reason for each in rows}
-    assert reasons == {
-        "ordered_qty.minimum",
-        "promised_on.required",
-        "seller_uscc.format",
-        "payee_uscc.format",
-        "invoice_no.pattern",
-    }
-    assert sum(produced(books).values()) - sum(landed(books).values()) == len(rows)
-    named = {each.number for each in PURCHASES}
-    bad_invoices = {each.key.split("/")[0] for each in rows if "invoice" in each.contract}
-    assert not {str(i.id) for i in books.invoices if i.number in named} & bad_invoices
-
-
-def test_the_claim_is_what_the_purchases_say_but_where_it_cheats(books: Books) -> None:
+def test_the_claim_is_what_the_purchases_say_but_where_it_cheats(demo: Books) -> None:
     told = dossier()
     assert [each.line_no for each in told.lines] == [each.line_no for each in CLAIM.lines]
     bought = {(each.number, n): item for each in PURCHASES for n, item in enumerate(each.items, 1)}
@@ -97,9 +188,9 @@ def test_the_claim_is_what_the_purchases_say_but_where_it_cheats(books: Books) -
         )
     ]
     assert different == [8]
-    in_books = {each.number: each for each in books.invoices}
+    net = by(demo["erp.purchase_invoice.v1"], "invoice_no", "net_amount")
     for purchase in PURCHASES:
-        assert in_books[purchase.number].total == sum(i.net + i.tax for i in purchase.items)
+        assert net[purchase.number] == sum(i.net for i in purchase.items)
 
 
 def test_the_award_is_the_hand_worked_sum() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from county import books, truth, u8, world
+from county import load, shape, truth, world
 from pipeline.doctor import examine
 from pipeline.settings import ROOT
 from pipeline.stack.embedded import Stack
@@ -65,7 +65,8 @@ def test_a_county_and_a_factory_start_from_nothing_by_the_page(county: Demo) -> 
             assert done.returncode == 0, f"{script}{done.stdout}{done.stderr}"
             if script is SCRIPTS[0]:
                 url = Stack(settings).source_url
-                u8.load(url, books.make_books(truth.SEED))
+                rows = shape.as_arrow(truth.demo_books()[0])
+                load.into_database(url, shape.tables(truth.demo_factory(), rows))
                 login, place = url.partition("://")[2].split("@")
                 user, environment["NPLUSX_U8_PASSWORD"] = login.split(":")
                 environment["NPLUSX_KAFKA_BOOTSTRAP_SERVERS"] = settings.bootstrap_servers

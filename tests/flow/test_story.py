@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from connectors import registry
 from contracts.loader import find
-from county import books, truth
+from county import truth
 from pipeline import wiring
 from pipeline.audit import docs_folder
 from tests.browser import launched, opened
@@ -24,7 +25,8 @@ from warehouse import attempts, quarantine
 from warehouse.rebuild import newest_facts
 
 pytestmark = [pytest.mark.kafka, pytest.mark.airflow, pytest.mark.real_system]
-BOOKS = books.make_books(truth.SEED)
+BOOKS, PLANTED = truth.demo_books()
+SERVED = [plan.contract for plan in registry.find("yonyou_u8").streams]
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +77,7 @@ def test_the_bad_rows_and_no_others_are_in_quarantine_with_their_reasons(demo: D
     store = wiring.store(demo.settings())
     held = attempts.visible(store, quarantine.QUARANTINE, quarantine.SCHEMA).to_pylist()
     found = Counter((row["contract"], code) for row in held for code in row["reasons"])
-    assert found == Counter((each.contract, each.reason) for each in truth.bad_rows(BOOKS))
+    assert found == Counter((each.contract, each.reason) for each in PLANTED)
 
 
 def test_on_time_delivery_is_what_the_books_say(demo: Demo) -> None:
@@ -91,9 +93,13 @@ def test_every_row_is_accounted_for(demo: Demo) -> None:
     report = json.loads(done.stdout)
     assert report["ok"] is True
     produced = {s["contract"]: s["produced"] for s in report["streams"]}
-    assert {k: v for k, v in produced.items() if k.startswith("erp.")} == truth.produced(BOOKS)
+    assert {k: v for k, v in produced.items() if k.startswith("erp.")} == truth.produced(
+        BOOKS, SERVED
+    )
     landed = {s["contract"]: s["landed"] for s in report["streams"]}
-    assert {k: v for k, v in landed.items() if k.startswith("erp.")} == truth.landed(BOOKS)
+    assert {k: v for k, v in landed.items() if k.startswith("erp.")} == truth.landed(
+        BOOKS, PLANTED, SERVED
+    )
     assert all(s["lag"] == 0 and not s["holes"] for s in report["streams"])
 
 
@@ -126,7 +132,7 @@ def test_what_is_landed_beside_airflow_wakes_refine(demo: Demo) -> None:
 
 
 def test_the_second_opinion_is_published(demo: Demo) -> None:
-    for contract in truth.produced(BOOKS):
+    for contract in SERVED:
         page = docs_folder(demo.settings()) / contract / "index.html"
         assert page.is_file(), f"no Data Docs of {contract}"
     findings = wiring.store(demo.settings()).open("audit_finding").dataset()

@@ -1,36 +1,47 @@
-"""The county's ERP in a real database, read by the connector, judged by the gate."""
+"""Factories in real databases: what an agent reads there is what the truth says, row by row."""
 
 import psycopg
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
-from connectors.base import Source
+from connectors.base import Preset, Source
 from connectors.kinds.sql import SqlSource
 from connectors.registry import find, open_source
 from contracts import loader
 from contracts.decode import decode_arrow
 from contracts.gate import judge
 from contracts.schema import batch_schema
-from county.books import make_books
-from county.truth import SEED, bad_rows, landed, produced
-from county.u8 import load
+from county.load import into_database
+from county.shape import as_arrow, tables
+from county.truth import demo_books, demo_factory, landed
 from kernel.errors import ConfigurationError, DependencyUnavailableError
 from kernel.ids import SourceId
 from pipeline.bodies import encode
 from tests.connectors.reading import mapped
 
 pytestmark = pytest.mark.real_system
+BOOKS, PLANTED = demo_books()
+FACTORY = demo_factory()
+Refused = set[tuple[str, str, str]]
 
 
-def judged(url: str) -> tuple[dict[str, int], dict[str, int], set[tuple[str, str, str]]]:
-    """Read everything as an agent does; count rows read and accepted, list what was refused."""
-    preset = find("yonyou_u8")
-    connector = open_source(Source(SourceId("u8"), preset.id, SqlSource(url, page_rows=700)))
-    read: dict[str, int] = {}
-    good: dict[str, int] = {}
-    refused: set[tuple[str, str, str]] = set()
+def load(url: str) -> dict[str, int]:
+    return into_database(url, tables(FACTORY, as_arrow(BOOKS)))
+
+
+def source(preset: Preset, url: str, **options: int) -> Source[object]:
+    return Source(SourceId("s"), preset.id, SqlSource(url, **options))
+
+
+def judged(preset: Preset, url: str) -> tuple[dict[str, pa.Table], Refused]:
+    """Read everything as an agent does; give what is accepted, and what is refused and why."""
+    connector = open_source(source(preset, url, page_rows=700))
+    good: dict[str, pa.Table] = {}
+    refused: Refused = set()
     for plan in preset.streams:
         contract = loader.find(plan.contract)
-        read[plan.contract] = good[plan.contract] = 0
+        kept: list[pa.Table] = []
         cursor, more = None, True
         while more:
             page = connector.read(plan, cursor)
@@ -44,39 +55,59 @@ def judged(url: str) -> tuple[dict[str, int], dict[str, int], set[tuple[str, str
             for body in encode(rows, plan.version):
                 decoded = decode_arrow(body.body, contract)
                 verdict = judge(decoded.rows, contract, decoded.faults)
-                read[plan.contract] += verdict.count
-                good[plan.contract] += len(verdict.accepted())
+                kept.append(decoded.rows.take(verdict.accepted()).select(list(given)))
                 listed = decoded.rows.to_pylist()
                 for row, reasons in verdict.refused.items():
                     key = "/".join(str(listed[row][name]) for name in contract.key)
                     refused |= {(plan.contract, key, reason.code) for reason in reasons}
+        good[plan.contract] = pa.concat_tables(kept)
     connector.close()
-    return read, good, refused
+    return good, refused
 
 
-def test_the_gate_refuses_exactly_what_was_planted(postgres) -> None:
+def truth_of(contract: str, columns: list[str]) -> pa.Table:
+    """Give the rows that must land, in the columns that a preset gives."""
+    key = loader.find(contract).key
+    rows = as_arrow({contract: BOOKS[contract]})[contract]
+    bad = {each.key for each in PLANTED if each.contract == contract and each.reason}
+    names = [
+        "/".join(map(str, row)) for row in zip(*(rows[k].to_pylist() for k in key), strict=True)
+    ]
+    keep = rows.filter(pa.array([name not in bad for name in names]))
+    return keep.select(columns).sort_by([(name, "ascending") for name in key])
+
+
+def test_what_is_read_is_the_truth_row_by_row(postgres) -> None:
     url = postgres.fresh()
-    books = make_books(SEED)
-    counts = load(url, books)
-    assert counts["SO_SODetails"] == produced(books)["erp.sales_order_line.v1"]
-    read, good, refused = judged(url)
-    assert read == produced(books)
-    assert good == landed(books)
-    assert refused == {(each.contract, each.key, each.reason) for each in bad_rows(books)}
+    load(url)
+    preset = find(FACTORY.system)
+    good, refused = judged(preset, url)
+    assert refused == {(e.contract, e.key, e.reason) for e in PLANTED if e.reason}
+    assert {name: rows.num_rows for name, rows in good.items()} == landed(BOOKS, PLANTED, good)
+    for contract, rows in good.items():
+        key = [(name, "ascending") for name in loader.find(contract).key]
+        found, told = rows.sort_by(key), truth_of(contract, rows.column_names)
+        for name in rows.column_names:
+            assert pc.all(same(found[name], told[name])).as_py() is not False, (contract, name)
+
+
+def same(left: pa.ChunkedArray, right: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Compare values; nothing is like nothing."""
+    both = pc.and_(pc.is_null(left), pc.is_null(right))
+    return pc.or_kleene(both, pc.fill_null(pc.equal(left, right), False))
 
 
 def test_loading_again_changes_nothing_for_the_reader(postgres) -> None:
     url = postgres.fresh()
-    books = make_books(SEED)
-    load(url, books)
+    load(url)
     preset = find("yonyou_u8")
-    connector = open_source(Source(SourceId("u8"), preset.id, SqlSource(url)))
+    connector = open_source(source(preset, url))
     plan = preset.streams[3]
     cursor, more = None, True
     while more:
         page = connector.read(plan, cursor)
         cursor, more = page.cursor, page.more
-    load(url.replace("postgresql://", "postgresql+psycopg://"), books)
+    load(url.replace("postgresql://", "postgresql+psycopg://"))
     again = connector.read(plan, cursor)
     assert (again.rows, again.more) == (None, False)
     with psycopg.connect(url) as connection:
@@ -91,11 +122,11 @@ def test_loading_again_changes_nothing_for_the_reader(postgres) -> None:
 
 def test_drafts_carry_their_status_and_unapproved_documents_stay(postgres) -> None:
     url = postgres.fresh()
-    load(url, make_books(SEED))
+    load(url)
     with psycopg.connect(url) as connection:
         connection.execute('update "PurBillVouch" set "cPBVVerifier" = null where "PBVID" = 2001')
     preset = find("yonyou_u8")
-    connector = open_source(Source(SourceId("u8"), preset.id, SqlSource(url)))
+    connector = open_source(source(preset, url))
     orders = mapped(connector.read(preset.streams[0], None), preset.streams[0])
     assert orders is not None
     statuses = [row["status"] for row in orders.to_pylist()]
@@ -107,8 +138,7 @@ def test_drafts_carry_their_status_and_unapproved_documents_stay(postgres) -> No
 
 
 def test_a_silent_or_foreign_database_is_named() -> None:
-    books = make_books(SEED)
     with pytest.raises(DependencyUnavailableError, match="does not answer"):
-        load("postgresql://u@127.0.0.1:9/db", books)
+        load("postgresql://nobody@127.0.0.1:9/none")
     with pytest.raises(ConfigurationError, match="PostgreSQL"):
-        load("sqlite:///x", books)
+        load("sqlite:///none")
