@@ -1,7 +1,7 @@
 """How far a source was read: a place, and what was seen of the rows that may still come late."""
 
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -10,22 +10,13 @@ from kernel import canonical
 from kernel.errors import ConfigurationError
 
 # Rows remembered for the look-back; beyond it the window is closed instead of growing for ever.
-_REMEMBERED = 20_000
+REMEMBERED = 20_000
 _LEAST = date(1, 1, 2)
 
 Moment = datetime | date | Decimal | int | str
 """A value of the column that says when a row last changed."""
 Place = tuple[Moment | str, ...]
 """Of a row: when it changed, then its keys as texts; the first part alone: that moment on."""
-
-
-@dataclass(frozen=True, slots=True)
-class SeenRow:
-    """What the cursor needs of a row: its digest and its place; no moment: the source has none."""
-
-    digest: str
-    moment: Moment | None
-    place: Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,24 +28,47 @@ class Cursor:
     newest: Moment | None = None
     # Digest of each row that the next pass will meet again, with its moment.
     seen: Mapping[str, Moment | None] = field(default_factory=dict)
+    # Up to here more rows came than are remembered.
+    crowded: Moment | None = None
 
-    def advance(self, rows: Sequence[SeenRow], *, more: bool, window: "Window") -> "Cursor":
-        """Move behind the rows of a page; without more of them, begin the next pass."""
-        seen = dict(self.seen) | {each.digest: each.moment for each in rows}
-        dated = [each for each in rows if each.moment is not None]
-        newest = dated[-1].moment if dated else self.newest
+    def starts(self, newest: Moment, window: "Window") -> Moment:
+        """Tell from which moment on rows are met again, if rows up to another one were read."""
+        if self.newest is not None and type(self.newest) is type(newest):
+            newest = max(newest, self.newest)
+        return window.start(newest)
+
+    def advance(
+        self,
+        place: Place,
+        seen: Mapping[str, Moment | None],
+        *,
+        more: bool,
+        window: "Window",
+    ) -> "Cursor":
+        """Move behind the rows of a page; without more of them, begin the next pass.
+
+        Of the rows only those are told that will be met again, or that have no moment.
+        """
+        newest = place[0] if place else self.newest
         if newest is None:
-            return Cursor(seen=seen)
+            return Cursor(seen={**self.seen, **seen})
         if self.newest is not None and type(self.newest) is type(newest):
             newest = max(newest, self.newest)
         start = window.start(newest)
-        kept = {name: at for name, at in seen.items() if at is None or not _before(at, start)}
-        place = dated[-1].place if dated else self.place
+        both = {**self.seen, **seen}
+        kept = {name: at for name, at in both.items() if at is None or not before(at, start)}
+        place, crowded = place or self.place, self.crowded
+        if crowded is not None and before(crowded, start):
+            crowded = None
+        if len(kept) > REMEMBERED:
+            crowded = newest
+        if crowded is not None:
+            # Instead of remembering for ever, what is late is looked for from here on.
+            kept = {name: at for name, at in kept.items() if at is None}
         if more:
-            return Cursor(place, fresh=False, newest=newest, seen=kept)
-        if len(kept) > _REMEMBERED:
-            nameless = {name: at for name, at in kept.items() if at is None}
-            return Cursor(place, newest=newest, seen=nameless)
+            return Cursor(place, fresh=False, newest=newest, seen=kept, crowded=crowded)
+        if crowded is not None:
+            return Cursor(place, newest=newest, seen=kept, crowded=crowded)
         return Cursor((start,), newest=newest, seen=kept)
 
 
@@ -89,7 +103,18 @@ class Window:
         return start.isoformat(separator) if isinstance(start, datetime) else newest
 
 
-def _before(moment: Moment, start: Moment) -> bool:
+def moment(value: object, column: str) -> Moment:
+    """Take a value of a column for the time of a change."""
+    if isinstance(value, datetime | date | Decimal | int | str):
+        return value
+    raise ConfigurationError(
+        f"{column} holds a {type(value).__name__}, which is not a moment.",
+        where="the preset's stream",
+        cure="name a column of dates, times, numbers or texts as the stream's `updated`.",
+    )
+
+
+def before(moment: Moment, start: Moment) -> bool:
     """Compare moments; what cannot be compared is kept."""
     try:
         return bool(operator.lt(moment, start))
@@ -105,6 +130,7 @@ def dumps(cursor: Cursor) -> str:
             "fresh": cursor.fresh,
             "newest": _tag(cursor.newest),
             "seen": {name: _tag(at) for name, at in cursor.seen.items()},
+            "crowded": _tag(cursor.crowded),
         }
     ).decode()
 
@@ -120,6 +146,7 @@ def loads(text: str | None) -> Cursor:
             fresh=bool(loaded["fresh"]),
             newest=_untag(loaded["newest"]),
             seen={str(name): _untag(at) for name, at in _fields(loaded["seen"]).items()},
+            crowded=_untag(loaded.get("crowded")),
         )
     except (KeyError, TypeError, ValueError) as broken:
         raise ConfigurationError(

@@ -8,10 +8,13 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import sqlalchemy as sa
 
 from connectors.base import ZONE, Source, StreamPlan
 from connectors.check import Finding, check
 from connectors.kinds.sql import SqlConnector, SqlSource, SqlStream
+from connectors.sql.query import select_all
+from connectors.sql.streams import NativeError
 from kernel import clock
 from kernel.errors import ConfigurationError, DependencyUnavailableError
 from kernel.ids import ContractId, SourceId
@@ -136,7 +139,8 @@ def test_a_row_that_changes_while_pages_are_read_is_not_lost(database: Database)
     # One already read, one not yet read; both move to the end.
     database.put("0", "second", EARLY + timedelta(hours=20))
     database.put("7", "second", EARLY + timedelta(hours=21))
-    rest, _ = read_all(connector, PLAN, first.cursor)
+    rest, cursor = read_all(connector, PLAN, first.cursor)
+    rest += read_all(connector, PLAN, cursor)[0]
     notes = {str(row["key"]): row["note"] for row in [*early.to_pylist(), *rest]}
     assert set(notes) == {str(n) for n in range(9)}
     assert notes["0"] == notes["7"] == "second"
@@ -180,7 +184,7 @@ def test_nulls_in_key_and_time_reach_the_gate_once(database: Database) -> None:
 def test_a_crowded_look_back_is_closed_instead_of_remembered(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("connectors.cursor._REMEMBERED", 10)
+    monkeypatch.setattr("connectors.cursor.REMEMBERED", 10)
     for n in range(30):
         database.put(f"{n:03}", "x", EARLY)
     connector = database.connector(page_rows=8)
@@ -241,10 +245,15 @@ def test_the_source_cannot_be_written(database: Database) -> None:
     database.put("a", "x", EARLY)
     connector = database.connector()
     with (
-        pytest.raises((ConfigurationError, DependencyUnavailableError)),
-        connector._asking(PLAN.contract) as connection,
+        pytest.raises((sa.exc.SQLAlchemyError, psycopg.Error), match=r"read-?only"),
+        connector._database.engine.connect() as connection,
     ):
         connection.exec_driver_sql("delete from thing")
+    if connector._database.is_native:
+        harm = "with gone as (delete from thing returning *) select * from gone"
+        asked = connector._database.stream(select_all(harm, ["id"]), 1)
+        with pytest.raises(NativeError):
+            next(asked)
     assert len(read_all(connector, PLAN)[0]) == 1
     connector.close()
 
@@ -352,6 +361,7 @@ class TestPostgres:
         rows, cursor = read_all(connector, plan)
         assert rows[0]["at"] == datetime(2024, 3, 1, tzinfo=UTC)
         assert str(rows[0]["day"]) == "2024-03-01"
-        assert [row["size"] for row in rows] == ["NaN", "1.5"]
+        assert [row["size"] for row in rows] == ["nan", "1.5"]
+        assert rows[0]["note"] == "00000000-0000-0000-0000-000000000001"
         assert read_all(connector, plan, cursor)[0] == []
         connector.close()

@@ -1,0 +1,1 @@
+"""What reading a SQL database takes: queries, streams of Arrow tables, and its complaints."""

@@ -1,0 +1,85 @@
+"""What databases complain of, in plain words with a cure."""
+
+import re
+
+from kernel.errors import ConfigurationError, DependencyUnavailableError, NplusxError
+
+# What databases say, what is wrong, what to do; the address itself is added by the caller.
+_COMPLAINTS: tuple[tuple[str, type[NplusxError], str, str], ...] = (
+    (
+        (
+            r"password authentication failed|login failed|no password supplied"
+            r"|role .* does not exist|access denied for user"
+        ),
+        ConfigurationError,
+        "The source refuses the user or the password.",
+        "correct the user in the source's url, and the password in its environment variable.",
+    ),
+    (
+        (
+            r"no such table|relation .* does not exist|invalid object name|table .* doesn't exist"
+            r"|table with name .* does not exist"
+        ),
+        ConfigurationError,
+        "The source has no such table.",
+        "check the product's version, and that the source's url names its business database.",
+    ),
+    (
+        (
+            r"no such column|column .* does not exist|invalid column name|unknown column"
+            r"|referenced column .* not found"
+        ),
+        ConfigurationError,
+        "A table of the source has no such column.",
+        "check that the preset fits the product's version.",
+    ),
+    (
+        r"permission denied|command denied",
+        ConfigurationError,
+        "The source does not let this user read.",
+        "grant the user SELECT on the tables that the preset names.",
+    ),
+    (
+        r"database .* does not exist|unknown database|cannot open database",
+        ConfigurationError,
+        "The source has no such database.",
+        "correct the database in the source's url.",
+    ),
+    (
+        r"ambiguous",
+        ConfigurationError,
+        "The query gives two columns one name.",
+        "rename one of them with `as`.",
+    ),
+    (
+        r"syntax error|error in your sql syntax",
+        ConfigurationError,
+        "The source does not understand the preset's query.",
+        "check that the preset is written for this kind of database.",
+    ),
+    (
+        r"certificate",
+        ConfigurationError,
+        "The source's certificate is not trusted, or has expired.",
+        "renew it, or name its authority in the source's url (sslrootcert=…).",
+    ),
+    (
+        r"statement timeout|canceling statement|max_statement_time|execution was interrupted",
+        DependencyUnavailableError,
+        "The source took too long to answer.",
+        "give the table an index on its time of change, or read when the system is less busy.",
+    ),
+)
+
+
+def plain(said: str, where: str) -> NplusxError:
+    """Say what a database complains of, and what to do."""
+    first = said.strip().splitlines()[0] if said.strip() else "no reason given"
+    for pattern, kind, what, cure in _COMPLAINTS:
+        if re.search(pattern, said, re.IGNORECASE):
+            return kind(f"{what} ({first})", where=where, cure=cure)
+    return DependencyUnavailableError(
+        f"The source cannot be read: {first}.",
+        where=where,
+        cure="check that the database runs, that this machine may reach it, and the source's url.",
+    )

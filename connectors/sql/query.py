@@ -1,0 +1,61 @@
+"""The queries of a stream: its rows behind a place, in the order of their last change."""
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+from connectors.cursor import Place
+
+Query = sa.Select[*tuple[object, ...]]
+_KEY = "nplusx_key_{}"
+
+
+def key_names(keys: Sequence[str]) -> list[str]:
+    """Name the columns that hold a row's keys as texts, which compare the same everywhere."""
+    return [_KEY.format(at) for at in range(len(keys))]
+
+
+def select_all(query: str, keys: Sequence[str]) -> Query:
+    """Select a query's rows with their keys as texts."""
+    named = [text.label(name) for text, name in zip(key_texts(keys), key_names(keys), strict=True)]
+    # A colon in the preset's query is the database's, never a parameter of ours.
+    inner = query.strip().rstrip(";").replace(":", "\\:")
+    source = sa.text(f"({inner}) as source")
+    return sa.select(sa.literal_column("source.*")).add_columns(*named).select_from(source)
+
+
+def select_behind(query: str, updated: str, keys: Sequence[str], place: Place) -> Query:
+    """Select the rows that have a time of change, behind a place, in order."""
+    order = [sa.column(updated), *key_texts(keys)]
+    select = select_all(query, keys).where(sa.column(updated).is_not(None)).order_by(*order)
+    return select.where(_behind(order, place)) if place else select
+
+
+def select_undated(query: str, updated: str, keys: Sequence[str]) -> Query:
+    """Select rows that no cursor would ever reach; the gate must see them too."""
+    select = select_all(query, keys).where(sa.column(updated).is_(None))
+    return select.order_by(*key_texts(keys))
+
+
+def select_by_key(query: str, keys: Sequence[str]) -> Query:
+    """Select all rows in the order of their keys."""
+    return select_all(query, keys).order_by(*key_texts(keys))
+
+
+def key_texts(keys: Sequence[str]) -> "list[sa.ColumnElement[str]]":
+    """Give keys as texts; nothing is an empty one."""
+    return [sa.func.coalesce(sa.cast(sa.column(key), sa.String(255)), "") for key in keys]
+
+
+def _behind(
+    order: "Sequence[sa.ColumnElement[object] | sa.ColumnElement[str]]", place: Place
+) -> "sa.ColumnElement[bool]":
+    """Compare places column by column: not every database compares tuples."""
+    if len(place) == 1:
+        return order[0] >= place[0]
+    choices = []
+    for at, (column, value) in enumerate(zip(order, place, strict=True)):
+        same = [order[before] == place[before] for before in range(at)]
+        choices.append(sa.and_(*same, column > value))
+    # That the first part is not before lets a database use its index.
+    return sa.and_(order[0] >= place[0], sa.or_(*choices))
