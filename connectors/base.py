@@ -1,7 +1,8 @@
 """What any source offers: pages of rows as it has them, each with the cursor behind it."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
 import pyarrow as pa
@@ -46,6 +47,8 @@ class Source(Generic[Way]):
     preset: str
     way: Way
     zone: str = ZONE
+    # Where a kind may keep what it remembers of the source, beside the outbox.
+    memory: Path = field(default=Path("memory"))
 
 
 @dataclass(frozen=True, slots=True)

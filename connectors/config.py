@@ -59,13 +59,14 @@ def load_agent(path: Path, variables: Mapping[str, str] | None = None) -> AgentC
         said = {**said, "sources": filled}
     top = Fields(said, path)
     agent, folder = top.section("agent"), path.absolute().parent
-    sources = tuple(_source(each, path) for each in top.sections("sources"))
+    outbox = folder / agent.text("outbox")
+    sources = tuple(_source(each, path, outbox) for each in top.sections("sources"))
     config = AgentConfig(
         path=path,
         id=AgentId(agent.text("id")),
         enterprise=enterprise_id(agent.text("enterprise"), f"{path}, agent.enterprise"),
         key_file=folder / agent.text("key_file"),
-        outbox=folder / agent.text("outbox"),
+        outbox=outbox,
         outbox_bytes=agent.whole("outbox_bytes", _OUTBOX_BYTES),
         sources=sources,
         poll_seconds=top.whole("poll_seconds", _POLL_SECONDS),
@@ -81,13 +82,14 @@ def load_agent(path: Path, variables: Mapping[str, str] | None = None) -> AgentC
     return config
 
 
-def _source(fields: Fields, path: Path) -> Source[object]:
-    preset = fields.text("preset")
+def _source(fields: Fields, path: Path, outbox: Path) -> Source[object]:
+    preset, name = fields.text("preset"), fields.text("id")
     source = Source(
-        id=SourceId(fields.text("id")),
+        id=SourceId(name),
         preset=preset,
         way=kind_of(find(preset)).way_of(fields),
         zone=_zone(fields.text("zone", ZONE), path),
+        memory=outbox.with_name(f"{outbox.name}.memory") / name,
     )
     fields.done()
     return source

@@ -30,6 +30,11 @@ class Cursor:
     seen: Mapping[str, Moment | None] = field(default_factory=dict)
     # Up to here more rows came than are remembered.
     crowded: Moment | None = None
+    # What is kept of the rows that the source was last seen to hold, and of this pass so far.
+    known: tuple[str, ...] = ()
+    now: tuple[str, ...] = ()
+    # When the source was last asked for all its keys.
+    swept: Moment | None = None
 
     def starts(self, newest: Moment, window: "Window") -> Moment:
         """Tell from which moment on rows are met again, if rows up to another one were read."""
@@ -131,6 +136,9 @@ def dumps(cursor: Cursor) -> str:
             "newest": _tag(cursor.newest),
             "seen": {name: _tag(at) for name, at in cursor.seen.items()},
             "crowded": _tag(cursor.crowded),
+            "known": list(cursor.known),
+            "now": list(cursor.now),
+            "swept": _tag(cursor.swept),
         }
     ).decode()
 
@@ -147,6 +155,9 @@ def loads(text: str | None) -> Cursor:
             newest=_untag(loaded["newest"]),
             seen={str(name): _untag(at) for name, at in _fields(loaded["seen"]).items()},
             crowded=_untag(loaded.get("crowded")),
+            known=tuple(map(str, _items(loaded.get("known", [])))),
+            now=tuple(map(str, _items(loaded.get("now", [])))),
+            swept=_untag(loaded.get("swept")),
         )
     except (KeyError, TypeError, ValueError) as broken:
         raise ConfigurationError(

@@ -53,6 +53,16 @@ class Fields:
             raise self._wrong(key, "whole number from 1")
         return value
 
+    def flag(self, key: str, *, default: bool) -> bool:
+        """Read true or false."""
+        if key not in self._values:
+            self._asked.add(key)
+            return default
+        value = self._take(key, "true or false")
+        if not isinstance(value, bool):
+            raise self._wrong(key, "true or false")
+        return value
+
     def texts(self, key: str) -> tuple[str, ...]:
         """Read a list of texts."""
         value = self._take(key, "list of texts")

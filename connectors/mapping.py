@@ -2,6 +2,7 @@
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from connectors.base import StreamPlan
 from kernel.errors import ConfigurationError
@@ -17,6 +18,8 @@ def map_rows(rows: pa.Table, plan: StreamPlan[object], zone: str) -> pa.Table:
     """
     if _OP not in rows.column_names:
         rows = rows.append_column(_OP, pa.repeat(_UPSERT, rows.num_rows))
+    done = pc.fill_null(rows.column(_OP), _UPSERT)
+    rows = rows.set_column(rows.column_names.index(_OP), _OP, done)
     connection = duckdb.connect(
         config={"enable_external_access": "false", "python_enable_replacements": "false"}
     )

@@ -1,13 +1,13 @@
 """Any SQL database: read by keyset pages in the order of change, without writing to it."""
 
 import re
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import ReflectedPrimaryKeyConstraint
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
@@ -17,24 +17,33 @@ from connectors.base import Connector, Offer, Page, Sample, Source, StreamPlan
 from connectors.cursor import Cursor, Moment, Place, Window, dumps, loads, moment
 from connectors.fields import Fields
 from connectors.look_back import news
+from connectors.memory import Memory
+from connectors.sql import comparing
 from connectors.sql import query as queries
 from connectors.sql.complaints import plain
+from connectors.sql.pages import cut, end_of
 from connectors.sql.streams import Database, NativeError
 from kernel import clock
-from kernel.errors import ConfigurationError
+from kernel.errors import ConfigurationError, DependencyUnavailableError
 
 PAGE_ROWS = 20_000
 LOOKBACK_SECONDS = 300
+SWEEP_SECONDS = 3600
 _FEW, _WIDER = 3, 4
 
 
 @dataclass(frozen=True, slots=True)
 class SqlStream:
-    """A query, the column that tells when a row last changed, and those that tell rows apart."""
+    """A query, the column that tells when a row last changed, and those that tell rows apart.
+
+    Without such a column all rows are read each time, and compared with what they were.
+    """
 
     query: str
     updated: str
     keys: tuple[str, ...]
+    # Whether rows can vanish: then all keys are asked for now and then.
+    deletes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +53,7 @@ class SqlSource:
     url: str
     page_rows: int = PAGE_ROWS
     lookback_seconds: int = LOOKBACK_SECONDS
+    sweep_seconds: int = SWEEP_SECONDS
 
 
 _Plan = StreamPlan[SqlStream]
@@ -51,7 +61,12 @@ _Plan = StreamPlan[SqlStream]
 
 def stream_of(fields: Fields) -> SqlStream:
     """Read what a preset says of a stream."""
-    return SqlStream(fields.text("query"), fields.text("updated"), fields.texts("keys"))
+    return SqlStream(
+        fields.text("query"),
+        fields.text("updated", ""),
+        fields.texts("keys"),
+        deletes=fields.flag("deletes", default=False),
+    )
 
 
 def way_of(fields: Fields) -> SqlSource:
@@ -60,6 +75,7 @@ def way_of(fields: Fields) -> SqlSource:
         fields.text("url"),
         fields.whole("page_rows", PAGE_ROWS),
         fields.whole("lookback_seconds", LOOKBACK_SECONDS),
+        fields.whole("sweep_seconds", SWEEP_SECONDS),
     )
 
 
@@ -69,7 +85,7 @@ def open_source(source: Source[SqlSource]) -> "SqlConnector":
 
 
 class SqlConnector(Connector[SqlStream]):
-    """Reads rows in the order of their last change; those changed again come again."""
+    """Reads rows in the order of their last change, or all; those changed again come again."""
 
     def __init__(self, source: Source[SqlSource]) -> None:
         self._source, self._way = source, source.way
@@ -103,36 +119,36 @@ class SqlConnector(Connector[SqlStream]):
 
     def _pass(self, plan: _Plan, at: Cursor) -> Generator[Page]:
         """Read from a place to the end, a page at a time."""
-        how, size = plan.how, self._way.page_rows
-        with self._asking(plan.contract):
-            late: list[pa.Table] = []
-            if at.fresh:
-                undated = queries.select_undated(how.query, how.updated, how.keys).limit(size)
-                late = list(self._database.stream(undated, size))
-            with closing(self._behind(plan, at.place)) as pages:
-                for table, more in pages:
-                    page, at = self._page(plan, at, late, table, more=more)
-                    late = []
-                    yield page
+        how, memory = plan.how, self._memory(plan)
+        memory.forget_all_but((*at.known, *at.now))
+        read = self._by_change if how.updated else self._by_content
+        with self._asking(plan.contract), closing(self._behind(plan, at.place)) as pages:
+            for table, more in pages:
+                rows, at = read(plan, at, table, more=more)
+                found = [each for each in rows if each.num_rows]
+                told = pa.concat_tables(found, promote_options="permissive") if found else None
+                yield Page(told, dumps(at), more)
+
+    def _memory(self, plan: _Plan) -> Memory:
+        return Memory(self._source.memory / plan.contract)
 
     def _behind(self, plan: _Plan, place: Place) -> Generator[tuple[pa.Table, bool]]:
         """Read what is behind a place in pages, with whether more come."""
         how, size = plan.how, self._way.page_rows
-        ordered = [how.updated, *queries.key_names(how.keys)]
+        ordered = [*filter(None, [how.updated]), *queries.key_names(how.keys)]
         if self._database.keeps_readers_apart:
             behind = queries.select_behind(how.query, how.updated, how.keys, place)
             with closing(self._database.stream(behind, size)) as asked:
-                yield from _cut(asked, ordered, size)
+                yield from cut(asked, ordered, size)
             return
         limit = size
         while True:
             behind = queries.select_behind(how.query, how.updated, how.keys, place)
-            asked = self._database.stream(behind.limit(limit + 1), limit + 1)
-            table = pa.concat_tables([pa.table({}), *asked], promote_options="permissive")
+            table = self._all(behind.limit(limit + 1))
             if table.num_rows <= limit:
                 yield table, False
                 return
-            if end := _end(table, ordered, limit):
+            if end := end_of(table, ordered, limit):
                 page, limit = table.slice(0, end), size
                 yield page, True
                 place = _place(page, plan)
@@ -140,30 +156,92 @@ class SqlConnector(Connector[SqlStream]):
                 # More rows share one place than a page holds: nulls in the keys.
                 limit *= _WIDER
 
-    def _page(
-        self, plan: _Plan, at: Cursor, late: list[pa.Table], table: pa.Table, *, more: bool
-    ) -> tuple[Page, Cursor]:
+    def _all(self, select: queries.Query) -> pa.Table:
+        asked = self._database.stream(select, self._way.page_rows)
+        return pa.concat_tables([pa.table({}), *asked], promote_options="permissive")
+
+    def _by_change(
+        self, plan: _Plan, at: Cursor, table: pa.Table, *, more: bool
+    ) -> tuple[list[pa.Table], Cursor]:
         """Leave out what was seen in the pass before, and note what the next one will see."""
-        window = Window(self._way.lookback_seconds, clock.now().astimezone(self._zone))
+        how, now = plan.how, clock.now()
+        window = Window(self._way.lookback_seconds, now.astimezone(self._zone))
         seen: dict[str, Moment | None] = {}
-        found: list[pa.Table] = []
+        rows: list[pa.Table] = []
+        late = []
+        if at.fresh:
+            undated = queries.select_undated(how.query, how.updated, how.keys)
+            late = [self._all(undated.limit(self._way.page_rows))]
         for each in (*late, table):
-            rows, noted = news(each, plan.how.updated, at, window)
+            told, noted = news(each, how.updated, at, window)
             seen |= noted
-            if rows.num_rows:
-                found.append(rows.drop_columns(queries.key_names(plan.how.keys)))
+            if told.num_rows:
+                rows.append(told.drop_columns(queries.key_names(how.keys)))
         place = _place(table, plan) if table.num_rows else ()
         after = at.advance(place, seen, more=more, window=window)
-        told = pa.concat_tables(found, promote_options="permissive") if found else None
-        return Page(told, dumps(after), more), after
+        after = replace(after, known=at.known, swept=at.swept)
+        if not how.deletes:
+            return rows, after
+        memory = self._memory(plan)
+        kept = [memory.keep(comparing.view_of(each, how.keys)) for each in rows]
+        after = replace(after, known=(*after.known, *kept))
+        if more or not _is_due(at.swept, now, self._way.sweep_seconds):
+            return rows, after
+        return self._swept(plan, rows, replace(after, swept=now))
+
+    def _swept(
+        self, plan: _Plan, rows: list[pa.Table], at: Cursor
+    ) -> tuple[list[pa.Table], Cursor]:
+        """Ask for all keys; those that were known and are no more are deletes."""
+        memory, keys = self._memory(plan), plan.how.keys
+        known = memory.recall(at.known)
+        if known is None:
+            return rows, at
+        present = self._all(queries.select_keys(plan.how.query, keys))
+        deletes = self._gone(plan, known, present)
+        present = present.replace_schema_metadata(known.schema.metadata)
+        return [*rows, *deletes], replace(at, known=(memory.keep(present),))
+
+    def _by_content(
+        self, plan: _Plan, at: Cursor, table: pa.Table, *, more: bool
+    ) -> tuple[list[pa.Table], Cursor]:
+        """Leave out what is as it was when the table was last read."""
+        keys, memory = plan.how.keys, self._memory(plan)
+        known, now, rows = memory.recall(at.known), at.now, []
+        place = _place(table, plan) if table.num_rows else at.place
+        if table.num_rows:
+            told = table.drop_columns(queries.key_names(keys))
+            view = comparing.view_of(told, keys)
+            rows = [comparing.changed(told, view, known)]
+            now = (*now, memory.keep(view))
+        if more:
+            return rows, Cursor(place, fresh=False, known=at.known, now=now)
+        present = memory.recall(now)
+        deletes = self._gone(plan, known, pa.table({}) if present is None else present)
+        return [*rows, *deletes], Cursor(known=now)
+
+    def _gone(self, plan: _Plan, known: pa.Table | None, present: pa.Table) -> list[pa.Table]:
+        if known is None:
+            return []
+        if not present.num_rows:
+            # A source in maintenance looks so too.
+            raise DependencyUnavailableError(
+                f"The source has no rows, and had {known.num_rows}: nothing is deleted for that.",
+                where=f"{self._where}, stream {plan.contract}",
+                cure="wait until the source is filled again; if the rows are meant to be gone,"
+                f" remove the folder {self._source.memory / plan.contract}.",
+            )
+        found = comparing.gone(known, present, plan.how.keys)
+        return [] if found is None else [found]
 
     @override
     def sample(self, plan: _Plan) -> Sample:
         how = plan.how
         behind = queries.select_behind(how.query, how.updated, how.keys, ())
         with self._asking(plan.contract):
-            rows = self._few(behind)
-            undated = self._few(queries.select_undated(how.query, how.updated, how.keys))
+            rows, undated = self._few(behind), None
+            if how.updated:
+                undated = self._few(queries.select_undated(how.query, how.updated, how.keys))
         table = rows and rows.drop_columns(queries.key_names(how.keys))
         if not undated:
             return Sample(table)
@@ -240,40 +318,13 @@ def _parse(source: Source[SqlSource]) -> sa.URL:
     return url.set(drivername="postgresql+psycopg") if url.drivername == "postgresql" else url
 
 
-def _cut(
-    asked: Iterator[pa.Table], ordered: Sequence[str], size: int
-) -> Iterator[tuple[pa.Table, bool]]:
-    """Cut an answer into pages, with whether more come; all but the last end between two places."""
-    held = pa.table({})
-    for table in asked:
-        held = pa.concat_tables([held, table], promote_options="permissive")
-        while held.num_rows > size and (end := _end(held, ordered, size)):
-            yield held.slice(0, end), True
-            held = held.slice(end)
-    yield held, False
-
-
-def _end(table: pa.Table, ordered: Sequence[str], size: int) -> int:
-    """Find the last row, of so many, behind which another place begins; else the first one."""
-    ends = _ends(table.slice(0, size + 1), ordered)
-    if len(ends):
-        return int(ends[-1].as_py())
-    # More rows share one place than a page holds: nulls in the keys.
-    ends = _ends(table, ordered)
-    return int(ends[0].as_py()) if len(ends) else 0
-
-
-def _ends(table: pa.Table, ordered: Sequence[str]) -> pa.Array:
-    """List how many rows there are before each change of place."""
-    changes = pa.array([False] * (table.num_rows - 1))
-    for name in ordered:
-        column = pc.fill_null(table.column(name).cast(pa.string()), "").combine_chunks()
-        changes = pc.or_(changes, pc.not_equal(column.slice(1), column.slice(0, len(column) - 1)))
-    return pc.add(pc.indices_nonzero(changes), 1)
-
-
 def _place(table: pa.Table, plan: _Plan) -> Place:
     """Give the place of the last row."""
     last = table.slice(table.num_rows - 1).to_pylist()[0]
-    keys = (str(last[name]) for name in queries.key_names(plan.how.keys))
-    return (moment(last[plan.how.updated], plan.how.updated), *keys)
+    keys = tuple(str(last[name]) for name in queries.key_names(plan.how.keys))
+    updated = plan.how.updated
+    return (moment(last[updated], updated), *keys) if updated else keys
+
+
+def _is_due(last: Moment | None, now: datetime, seconds: int) -> bool:
+    return not isinstance(last, datetime) or now - last >= timedelta(seconds=seconds)

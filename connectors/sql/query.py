@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from connectors.cursor import Place
 
 Query = sa.Select[*tuple[object, ...]]
+_Ordered = sa.ColumnElement[object] | sa.ColumnElement[str]
 _KEY = "nplusx_key_{}"
 
 
@@ -18,16 +19,23 @@ def key_names(keys: Sequence[str]) -> list[str]:
 def select_all(query: str, keys: Sequence[str]) -> Query:
     """Select a query's rows with their keys as texts."""
     named = [text.label(name) for text, name in zip(key_texts(keys), key_names(keys), strict=True)]
+    return sa.select(sa.literal_column("source.*")).add_columns(*named).select_from(_source(query))
+
+
+def _source(query: str) -> sa.TextClause:
     # A colon in the preset's query is the database's, never a parameter of ours.
     inner = query.strip().rstrip(";").replace(":", "\\:")
-    source = sa.text(f"({inner}) as source")
-    return sa.select(sa.literal_column("source.*")).add_columns(*named).select_from(source)
+    return sa.text(f"({inner}) as source")
 
 
 def select_behind(query: str, updated: str, keys: Sequence[str], place: Place) -> Query:
-    """Select the rows that have a time of change, behind a place, in order."""
-    order = [sa.column(updated), *key_texts(keys)]
-    select = select_all(query, keys).where(sa.column(updated).is_not(None)).order_by(*order)
+    """Select the rows that have a time of change, or all where none tells that, behind a place."""
+    order: list[_Ordered] = [*key_texts(keys)]
+    select = select_all(query, keys)
+    if updated:
+        order = [sa.column(updated), *order]
+        select = select.where(sa.column(updated).is_not(None))
+    select = select.order_by(*order)
     return select.where(_behind(order, place)) if place else select
 
 
@@ -37,9 +45,10 @@ def select_undated(query: str, updated: str, keys: Sequence[str]) -> Query:
     return select.order_by(*key_texts(keys))
 
 
-def select_by_key(query: str, keys: Sequence[str]) -> Query:
-    """Select all rows in the order of their keys."""
-    return select_all(query, keys).order_by(*key_texts(keys))
+def select_keys(query: str, keys: Sequence[str]) -> Query:
+    """Select the keys of all rows, as they are."""
+    named: list[sa.ColumnClause[object]] = [sa.column(name) for name in dict.fromkeys(keys)]
+    return sa.select(*named).select_from(_source(query))
 
 
 def key_texts(keys: Sequence[str]) -> "list[sa.ColumnElement[str]]":
@@ -47,11 +56,9 @@ def key_texts(keys: Sequence[str]) -> "list[sa.ColumnElement[str]]":
     return [sa.func.coalesce(sa.cast(sa.column(key), sa.String(255)), "") for key in keys]
 
 
-def _behind(
-    order: "Sequence[sa.ColumnElement[object] | sa.ColumnElement[str]]", place: Place
-) -> "sa.ColumnElement[bool]":
+def _behind(order: "Sequence[_Ordered]", place: Place) -> "sa.ColumnElement[bool]":
     """Compare places column by column: not every database compares tuples."""
-    if len(place) == 1:
+    if len(place) < len(order):
         return order[0] >= place[0]
     choices = []
     for at, (column, value) in enumerate(zip(order, place, strict=True)):

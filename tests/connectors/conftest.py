@@ -1,9 +1,14 @@
 """One real database server for the connector tests."""
 
+import sqlite3
 from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
 
+import psycopg
 import pytest
 
+from tests.connectors.databases import Database
 from tests.postgres import Server, running_server
 
 
@@ -12,3 +17,45 @@ def postgres() -> Iterator[Server]:
     """Start a server once."""
     with running_server() as started:
         yield started
+
+
+@pytest.fixture
+def sqlite_database(tmp_path: Path) -> Database:
+    """Make the table in a file."""
+    path = tmp_path / "source 一.sqlite"
+    with sqlite3.connect(path) as db:
+        db.execute("create table thing (id text, note text, changed text)")
+    db.close()
+
+    def run(key: str | None, note: str | None, changed: datetime | None) -> None:
+        text = None if changed is None else changed.isoformat(" ", "microseconds")
+        with sqlite3.connect(path) as db:
+            db.execute("delete from thing where id = ?", (key,))
+            if note is not None:
+                db.execute("insert into thing values (?, ?, ?)", (key, note, text))
+        db.close()
+
+    return Database(f"sqlite:///{path}", run, tmp_path / "memory")
+
+
+@pytest.fixture
+def postgres_database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
+    """Make the table on a server."""
+    url = request.getfixturevalue("postgres").fresh()
+    with psycopg.connect(url) as db:
+        db.execute("create table thing (id text, note text, changed timestamp)")
+
+    def run(key: str | None, note: str | None, changed: datetime | None) -> None:
+        with psycopg.connect(url) as db:
+            db.execute("delete from thing where id = %s", (key,))
+            if note is not None:
+                db.execute("insert into thing values (%s, %s, %s)", (key, note, changed))
+
+    return Database(url, run, tmp_path / "memory")
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.real_system)])
+def database(request: pytest.FixtureRequest) -> Database:
+    """Give the table in each kind of database."""
+    found: Database = request.getfixturevalue(f"{request.param}_database")
+    return found

@@ -1,7 +1,5 @@
 """The sql connector reads everything once, again when it changed, and says what is wrong."""
 
-import sqlite3
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,80 +8,15 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from connectors.base import ZONE, Source, StreamPlan
+from connectors.base import ZONE
 from connectors.check import Finding, check
-from connectors.kinds.sql import SqlConnector, SqlSource, SqlStream
+from connectors.kinds.sql import SqlConnector, SqlStream
 from connectors.sql.query import select_all
 from connectors.sql.streams import NativeError
 from kernel import clock
 from kernel.errors import ConfigurationError, DependencyUnavailableError
-from kernel.ids import ContractId, SourceId
+from tests.connectors.databases import EARLY, HOW, PLAN, Database, keys, source
 from tests.connectors.reading import mapped, read_all
-
-MAPPING = "select id as key, note, cast(changed as timestamptz) as at, 'upsert' as _op from rows"
-HOW = SqlStream("select id, note, changed from thing", "changed", ("id",))
-PLAN = StreamPlan(ContractId("test.row.v1"), "1.0.0", MAPPING, HOW)
-# As a source writes it: without a zone.
-EARLY = datetime.fromisoformat("2024-03-01 08:00")
-Run = Callable[..., None]
-
-
-def source(url: str) -> Source[SqlSource]:
-    return Source(SourceId("s"), "none", SqlSource(url))
-
-
-class Database:
-    """A table `thing` in a real database, and how to change it."""
-
-    def __init__(self, url: str, run: Run) -> None:
-        self.url, self._run = url, run
-
-    def connector(self, **options: int) -> SqlConnector:
-        return SqlConnector(Source(SourceId("s"), "none", SqlSource(self.url, **options)))
-
-    def put(self, key: str | None, note: str, changed: datetime | None) -> None:
-        self._run(key, note, changed)
-
-
-@pytest.fixture
-def sqlite_database(tmp_path: Path) -> Database:
-    path = tmp_path / "source 一.sqlite"
-    with sqlite3.connect(path) as db:
-        db.execute("create table thing (id text, note text, changed text)")
-    db.close()
-
-    def run(key: str | None, note: str, changed: datetime | None) -> None:
-        text = None if changed is None else changed.isoformat(" ", "microseconds")
-        with sqlite3.connect(path) as db:
-            db.execute("delete from thing where id = ?", (key,))
-            db.execute("insert into thing values (?, ?, ?)", (key, note, text))
-        db.close()
-
-    return Database(f"sqlite:///{path}", run)
-
-
-@pytest.fixture
-def postgres_database(request: pytest.FixtureRequest) -> Database:
-    url = request.getfixturevalue("postgres").fresh()
-    with psycopg.connect(url) as db:
-        db.execute("create table thing (id text, note text, changed timestamp)")
-
-    def run(key: str | None, note: str, changed: datetime | None) -> None:
-        with psycopg.connect(url) as db:
-            db.execute("delete from thing where id = %s", (key,))
-            db.execute("insert into thing values (%s, %s, %s)", (key, note, changed))
-
-    return Database(url, run)
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.real_system)])
-def database(request: pytest.FixtureRequest) -> Database:
-    found: Database = request.getfixturevalue(f"{request.param}_database")
-    return found
-
-
-def keys(rows: list[dict[str, object]]) -> list[object]:
-    return [row["key"] for row in rows]
 
 
 def test_pages_give_every_row_once_in_order_of_change(database: Database) -> None:

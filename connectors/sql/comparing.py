@@ -1,0 +1,57 @@
+"""What changed since a view of a table was kept: rows by their content, deletes by their keys."""
+
+from collections.abc import Sequence
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+DIGEST = "nplusx_digest"
+_SCHEMA = b"nplusx_schema"
+
+
+def view_of(rows: pa.Table, keys: Sequence[str]) -> pa.Table:
+    """Give what is kept of rows: their keys, a digest of each, and what columns they have."""
+    with duckdb.connect() as database:
+        database.register("source", rows)
+        # By their text, so that another release of the engine says the same.
+        told = database.sql("select md5(source::varchar) as digest from source").to_arrow_table()
+    view = rows.select(list(dict.fromkeys(keys)))
+    view = view.append_column(DIGEST, told.column("digest"))
+    return view.replace_schema_metadata({_SCHEMA: rows.schema.serialize().to_pybytes()})
+
+
+def changed(rows: pa.Table, view: pa.Table, known: pa.Table | None) -> pa.Table:
+    """Give the rows that are not as they were."""
+    if known is None:
+        return rows
+    same = pc.is_in(view.column(DIGEST), value_set=known.column(DIGEST).combine_chunks())
+    return rows.filter(pc.invert(same))
+
+
+def gone(known: pa.Table | None, present: pa.Table, keys: Sequence[str]) -> pa.Table | None:
+    """Give deletes for the keys that were known and are no more, with the columns of rows."""
+    if known is None:
+        return None
+    names = list(dict.fromkeys(keys))
+    with duckdb.connect() as database:
+        here, there = (database.from_arrow(each.select(names)) for each in (known, present))
+        same = " and ".join(
+            f"here.{_quoted(n)} is not distinct from there.{_quoted(n)}" for n in names
+        )
+        lost = here.set_alias("here").join(there.set_alias("there"), same, "anti")
+        lost = lost.distinct().to_arrow_table()
+    if not lost.num_rows:
+        return None
+    schema = pa.ipc.read_schema(pa.py_buffer((known.schema.metadata or {})[_SCHEMA]))
+    columns = {
+        field.name: lost.column(field.name).cast(field.type)
+        if field.name in names
+        else pa.nulls(lost.num_rows, field.type)
+        for field in schema
+    }
+    return pa.table({**columns, "_op": pa.repeat("delete", lost.num_rows)})
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
