@@ -1,44 +1,79 @@
 """Puts tables into real databases, in place of what they held."""
 
 import io
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from urllib.parse import unquote, urlsplit
 
 import psycopg
 import pyarrow.csv as pc
+import pymysql
 from psycopg import sql
 
 from county.shape import Table
 from kernel.errors import ConfigurationError, DependencyUnavailableError
 
+_MYSQL_PORT = 3306
+
 
 def into_database(url: str, tables: Iterable[Table]) -> dict[str, int]:
     """Load tables into the database of a URL; give rows by table."""
-    counts: dict[str, int] = {}
+    scheme, found, _ = url.partition("://")
+    kind = scheme.partition("+")[0] if found else ""
+    if kind not in _LOADERS:
+        raise ConfigurationError(
+            "A simulated factory's books go into PostgreSQL or MariaDB.",
+            where="county/load.py",
+            cure="give postgresql://user@host:port/database or mysql://….",
+        )
     try:
-        with psycopg.connect(_plain(url)) as connection:
-            # One transaction: a reader sees the old books or the new ones, never half.
-            for table in tables:
-                _replace(connection, table)
-                counts[table.name] = table.rows.num_rows
-    except psycopg.OperationalError as down:
+        return _LOADERS[kind](url, tables)
+    except (psycopg.OperationalError, pymysql.OperationalError) as down:
         raise DependencyUnavailableError(
             f"The simulated factory's database does not answer: {str(down).strip()}.",
             where="county/load.py",
             cure="start it with `nplusx up`, or correct its address.",
         ) from down
+
+
+def _into_postgres(url: str, tables: Iterable[Table]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    with psycopg.connect(f"postgresql://{url.partition('://')[2]}") as connection:
+        # One transaction: a reader sees the old books or the new ones, never half.
+        for table in tables:
+            _replace(connection, table)
+            counts[table.name] = table.rows.num_rows
     return counts
 
 
-def _plain(url: str) -> str:
-    """Take the address as SQLAlchemy or as libpq writes it."""
-    scheme, found, rest = url.partition("://")
-    if not found or scheme.partition("+")[0] not in ("postgresql", "postgres"):
-        raise ConfigurationError(
-            "A simulated factory of this product needs a PostgreSQL address.",
-            where="county/load.py",
-            cure="give postgresql://user@host:port/database.",
-        )
-    return f"postgresql://{rest}"
+def _into_mysql(url: str, tables: Iterable[Table]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    told = urlsplit(url)
+    with (
+        pymysql.connect(
+            host=told.hostname, port=told.port or _MYSQL_PORT, user=unquote(told.username or ""),
+            password=unquote(told.password or ""), database=told.path.lstrip("/"),
+        ) as connection,
+        connection.cursor() as cursor,
+    ):  # fmt: skip
+        for table in tables:
+            cursor.execute(f"drop table if exists {table.name}")
+            cursor.execute(f"create table {table.name} {table.columns}")
+            places = ", ".join(["%s"] * table.rows.num_columns)
+            insert = " ".join(("insert into", table.name, "values", f"({places})"))
+            rows = list(zip(*(each.to_pylist() for each in table.rows.columns), strict=True))
+            if rows:
+                cursor.executemany(insert, rows)
+            counts[table.name] = len(rows)
+        connection.commit()
+    return counts
+
+
+_LOADERS: Mapping[str, Callable[[str, Iterable[Table]], dict[str, int]]] = {
+    "postgresql": _into_postgres,
+    "postgres": _into_postgres,
+    "mysql": _into_mysql,
+    "mariadb": _into_mysql,
+}
 
 
 def _replace(connection: "psycopg.Connection[tuple[object, ...]]", table: Table) -> None:

@@ -34,6 +34,7 @@ has_postgres() {
     for found in /usr/lib/postgresql/*/bin/initdb; do [ -x "$found" ] && return; done
     return 1
 }
+has_mariadb() { command -v mariadbd >/dev/null || [ -x /usr/sbin/mariadbd ]; }
 # The browser tests' driver is linked to it, and a small system does not have it.
 has_atomic() { "$PYTHON" -c 'import ctypes; ctypes.CDLL("libatomic.so.1")' 2>/dev/null; }
 has_fonts() { [ -n "$(fc-list :lang=zh family 2>/dev/null | head -n 1)" ]; }
@@ -43,6 +44,7 @@ missing_packages() {
     has_java || echo "openjdk-17-jre-headless"
     command -v mvn >/dev/null || echo "maven"
     has_postgres || echo "postgresql"
+    has_mariadb || echo "mariadb-server"
     command -v chromium >/dev/null || command -v chromium-browser >/dev/null || echo "chromium"
     command -v fc-list >/dev/null || echo "fontconfig"
     has_fonts || echo "fonts-noto-cjk"
@@ -70,7 +72,7 @@ install_packages() { # names
         "Cure: install one (Debian: apt-get install python3 python3-venv) or name it: make PYTHON=/path/to/python3.12 …"
 
 SYSTEM=$VENV/.system
-if [ ! -e "$SYSTEM" ] || ! has_java || ! command -v mvn >/dev/null || ! has_postgres || ! has_atomic; then
+if [ ! -e "$SYSTEM" ] || ! has_java || ! command -v mvn >/dev/null || ! has_postgres || ! has_mariadb || ! has_atomic; then
     packages=$(missing_packages | tr '\n' ' ')
     if [ -n "$packages" ]; then
         # shellcheck disable=SC2086
@@ -82,7 +84,7 @@ if [ ! -e "$SYSTEM" ] || ! has_java || ! command -v mvn >/dev/null || ! has_post
         fi
         [ -z "$left" ] ||
             fail 4 "These are missing and could not be installed: ${left}(on other systems: Java 17 or newer first on the" \
-                "PATH, Maven, a PostgreSQL server, Chromium, Noto CJK fonts, libatomic). Cure: apt-get install --no-install-recommends ${left}"
+                "PATH, Maven, PostgreSQL and MariaDB servers, Chromium, Noto CJK fonts, libatomic). Cure: apt-get install --no-install-recommends ${left}"
     fi
 fi
 

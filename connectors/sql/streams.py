@@ -10,6 +10,7 @@ from urllib.parse import quote
 import pyarrow as pa
 import sqlalchemy as sa
 from adbc_driver_postgresql import dbapi
+from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from connectors.sql.query import Query
 from kernel.errors import ConfigurationError
@@ -96,7 +97,24 @@ def _engine(url: sa.URL, zone: str) -> sa.Engine:
         )
     if dialect == "postgresql":
         return sa.create_engine(_with_session(url, zone), pool_pre_ping=True, pool_size=1)
+    if dialect in ("mysql", "mariadb"):
+        engine = sa.create_engine(url, pool_pre_ping=True, pool_size=1)
+        sa.event.listen(engine, "connect", _settle_mysql)
+        return engine
     return sa.create_engine(url, pool_pre_ping=True, pool_size=1)
+
+
+def _settle_mysql(connection: DBAPIConnection, _record: object) -> None:
+    """Let a session read only, and no question last for ever."""
+    cursor = connection.cursor()
+    cursor.execute("set session transaction read only")
+    cursor.execute("select version()")
+    (version,) = cursor.fetchone() or ("",)
+    # Each of the two products has its own name for the limit, and its own unit.
+    is_mariadb = "mariadb" in str(version).lower()
+    name = "max_statement_time" if is_mariadb else "max_execution_time"
+    cursor.execute(f"set session {name} = {_STATEMENT_SECONDS * (1 if is_mariadb else 1000)}")
+    cursor.close()
 
 
 def _with_session(url: sa.URL, zone: str) -> sa.URL:

@@ -8,6 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tests import mariadb as mariadb_server
 from tests.connectors.databases import Database
 from tests.postgres import Server, running_server
 
@@ -54,7 +55,39 @@ def postgres_database(request: pytest.FixtureRequest, tmp_path: Path) -> Databas
     return Database(url, run, tmp_path / "memory")
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.real_system)])
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[mariadb_server.Server]:
+    """Start a server once."""
+    with mariadb_server.running_server() as started:
+        yield started
+
+
+@pytest.fixture
+def mariadb_database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
+    """Make the table on a server of another kind."""
+    server = request.getfixturevalue("mariadb")
+    url = server.fresh()
+    name = url.rpartition("/")[2]
+    with server.root() as db, db.cursor() as cursor:
+        cursor.execute(f"create table {name}.thing (id text, note text, changed datetime(6))")
+
+    def run(key: str | None, note: str | None, changed: datetime | None) -> None:
+        with server.root() as db, db.cursor() as cursor:
+            cursor.execute(f"use {name}")
+            cursor.execute("delete from thing where id = %s", (key,))
+            if note is not None:
+                cursor.execute("insert into thing values (%s, %s, %s)", (key, note, changed))
+            db.commit()
+
+    return Database(url, run, tmp_path / "memory")
+
+
+_SERVERS = ("postgres", "mariadb")
+
+
+@pytest.fixture(
+    params=["sqlite", *(pytest.param(each, marks=pytest.mark.real_system) for each in _SERVERS)]
+)
 def database(request: pytest.FixtureRequest) -> Database:
     """Give the table in each kind of database."""
     found: Database = request.getfixturevalue(f"{request.param}_database")
