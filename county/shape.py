@@ -1,7 +1,7 @@
 """Books as a product keeps them: one SQL file of the folder `shapes` for each product."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,7 +39,7 @@ def _typed(name: str, rows: list[dict[str, object]]) -> pa.Table:
     )
 
 
-def tables(factory: Factory, books: dict[str, pa.Table]) -> Iterator[Table]:
+def tables(factory: Factory, books: Mapping[str, pa.Table]) -> Iterator[Table]:
     """Write books as the factory's product keeps them; equal books give equal tables."""
     text = (FOLDER / f"{factory.system}.sql").read_text("utf-8")
     _, *sections = _SECTION.split(text)

@@ -1,6 +1,5 @@
 """Faults are planted by name, and the gate refuses exactly what the truth says."""
 
-import pyarrow as pa
 import pytest
 
 from contracts.gate import judge
@@ -11,6 +10,7 @@ from county.shape import as_arrow
 from county.truth import SEED
 from county.world import factories, period
 from kernel.errors import ConfigurationError
+from tests.county.test_books import as_sent
 
 SMALL = factories(2, ("yonyou_u8",))[1]
 
@@ -22,8 +22,7 @@ def test_the_gate_refuses_exactly_what_was_planted(times: int) -> None:
     found = set()
     for name, rows in as_arrow(books).items():
         contract = find(name)
-        told = rows.append_column("_op", pa.repeat("upsert", rows.num_rows)).combine_chunks()
-        for at, reasons in judge(told, contract, {}).refused.items():
+        for at, reasons in judge(as_sent(rows), contract, {}).refused.items():
             row = rows.slice(at, 1).to_pylist()[0]
             key = "/".join(str(row[column]) for column in contract.key)
             found |= {(name, key, each.code) for each in reasons}

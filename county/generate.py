@@ -1,0 +1,89 @@
+"""A whole county from a seed: factories in their products, feeds of the places, the truth apart."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+
+from county import faults, government, shape
+from county.books import Books, make_books
+from county.faults import Planted
+from county.world import Factory, Row, factories, period
+from kernel import canonical
+from kernel.errors import ConfigurationError
+
+# In which products factories keep their books, in turns.
+SYSTEMS = ("yonyou_u8", "kingdee_k3cloud_db")
+MOST_FACTORIES, MOST_MONTHS = 999, 60
+
+
+@dataclass(frozen=True, slots=True)
+class County:
+    """What there is, and what is wrong in it."""
+
+    held: Mapping[Factory, Books]
+    planted: Mapping[Factory, tuple[Planted, ...]]
+    # By region and contract.
+    feeds: Mapping[str, Mapping[str, list[Row]]]
+
+
+def make_county(count: int, months: int, seed: int, wanted: Mapping[str, int]) -> County:
+    """Make factories, plant faults in each, and let the places report of what is right."""
+    if not (1 <= count <= MOST_FACTORIES and 1 <= months <= MOST_MONTHS):
+        raise ConfigurationError(
+            f"A county of {count} factories over {months} months is not to be had.",
+            where="nplusx county generate",
+            cure=f"ask for 1 to {MOST_FACTORIES} factories and 1 to {MOST_MONTHS} months.",
+        )
+    within = period(months)
+    held = {each: make_books(each, within, seed) for each in factories(count, SYSTEMS)}
+    feeds = government.make_feeds(held, within, seed)
+    planted = {each: faults.plant(books, each, wanted, seed) for each, books in held.items()}
+    return County(held, planted, feeds)
+
+
+def write(county: County, folder: Path) -> Iterator[tuple[Factory, int]]:
+    """Write a county into a new folder, factory by factory; give the rows of each."""
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError as there:
+        raise ConfigurationError(
+            "There is something already.",
+            where=str(folder),
+            cure="name a folder that does not exist yet; a county is never mixed with another.",
+        ) from there
+    for factory, books in county.held.items():
+        rows = shape.as_arrow(books)
+        _write_factory(folder / "factories" / f"{factory.number:03d}", factory, rows)
+        truth = folder / "truth" / f"{factory.number:03d}"
+        for contract, table in rows.items():
+            _parquet(truth / f"{contract}.parquet", table)
+        _json(truth / "planted.json", [asdict(each) for each in county.planted[factory]])
+        yield factory, sum(each.num_rows for each in rows.values())
+    for region, feeds in county.feeds.items():
+        for contract, table in shape.as_arrow(feeds).items():
+            path = folder / "government" / region / f"{contract}.csv"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            pa.csv.write_csv(table, path)
+    _json(folder / "county.json", [asdict(each) for each in county.held])
+
+
+def _write_factory(folder: Path, factory: Factory, rows: Mapping[str, pa.Table]) -> None:
+    columns = {}
+    for table in shape.tables(factory, rows):
+        _parquet(folder / factory.system / f"{table.name}.parquet", table.rows)
+        columns[table.name] = table.columns
+    _json(folder / factory.system / "tables.json", columns)
+
+
+def _parquet(path: Path, table: pa.Table) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pa.parquet.write_table(table, path, compression="zstd")
+
+
+def _json(path: Path, value: object) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(canonical.dumps(value) + b"\n")
