@@ -55,12 +55,14 @@ class Source(Generic[Way]):
 class Page:
     """Rows as the source has them, if any are new, and where to read on.
 
-    A column `_op` tells upsert from delete; a source that never deletes leaves it out.
+    A column `_op` tells upsert from delete; a source that never deletes leaves it out. Holes say in
+    words what the source had and will never give, since when, until when.
     """
 
     rows: pa.Table | None
     cursor: str
     more: bool
+    holes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

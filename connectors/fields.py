@@ -1,6 +1,7 @@
 """Reads a YAML mapping key by key: unknown, missing and mistyped keys are named with the cure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 from kernel.errors import ConfigurationError
@@ -43,14 +44,35 @@ class Fields:
             raise self._wrong(key, "text (in quotes, if it looks like a number)")
         return value
 
-    def whole(self, key: str, default: int) -> int:
-        """Read a whole number above zero."""
+    def choice(self, key: str, choices: Sequence[str], default: str | None = None) -> str:
+        """Read one of some texts."""
+        value = self.text(key, default)
+        if value not in choices:
+            raise self._wrong(key, f"text out of {', '.join(choices)}")
+        return value
+
+    def decimal(self, key: str, default: Decimal) -> Decimal:
+        """Read an exact number, which stands in quotes or is whole."""
         if key not in self._values:
             self._asked.add(key)
             return default
+        value = self._take(key, "number in quotes")
+        try:
+            number = Decimal(value) if isinstance(value, str | int) else Decimal("NaN")
+        except InvalidOperation:
+            number = Decimal("NaN")
+        if not number.is_finite():
+            raise self._wrong(key, "number in quotes")
+        return number
+
+    def whole(self, key: str, default: int | None = None, least: int = 1) -> int:
+        """Read a whole number; mostly one above zero."""
+        if default is not None and key not in self._values:
+            self._asked.add(key)
+            return default
         value = self._take(key, "whole number")
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise self._wrong(key, "whole number from 1")
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise self._wrong(key, f"whole number from {least}")
         return value
 
     def flag(self, key: str, *, default: bool) -> bool:
@@ -63,8 +85,11 @@ class Fields:
             raise self._wrong(key, "true or false")
         return value
 
-    def texts(self, key: str) -> tuple[str, ...]:
+    def texts(self, key: str, default: tuple[str, ...] | None = None) -> tuple[str, ...]:
         """Read a list of texts."""
+        if default is not None and key not in self._values:
+            self._asked.add(key)
+            return default
         value = self._take(key, "list of texts")
         if isinstance(value, list):
             found = tuple(each for each in value if isinstance(each, str) and each)

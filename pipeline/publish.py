@@ -47,6 +47,8 @@ class StreamReport:
     batches_ever: int
     pending: int
     error: str = ""
+    # What the source had and will never give: machines remember little.
+    holes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,7 @@ class Agent:
         # What went wrong with sending in this round: with the bus, and with single streams.
         self._silent = ""
         self._unsent: dict[str, str] = {}
+        self._holes: dict[str, tuple[str, ...]] = {}
 
     def close(self) -> None:
         """Let go of outbox, sources and bus."""
@@ -110,6 +113,7 @@ class Agent:
         started_at = clock.now()
         self._silent = ""
         self._unsent.clear()
+        self._holes.clear()
         read: dict[str, int] = {}
         errors: dict[str, str] = {}
         self._drain()
@@ -161,6 +165,7 @@ class Agent:
                 self._outbox.put(stream, bodies, page.cursor)
                 crash_here(self._crash, "publish.after_put")
             read[stream.id] = read.get(stream.id, 0) + sum(each.rows for each in bodies)
+            self._holes[stream.id] = self._holes.get(stream.id, ()) + page.holes
             cursor, more = page.cursor, page.more
             if bodies:
                 self._drain()
@@ -216,6 +221,7 @@ class Agent:
                     batches_ever=state.batches if state else 0,
                     pending=state.pending if state else 0,
                     error=errors.get(name, ""),
+                    holes=self._holes.get(name, ()),
                 )
             )
         return RoundReport(
@@ -254,6 +260,9 @@ def run_agent(path: Path, stop: Event, bus: Bus | None = None) -> None:
             troubles = 0 if report.is_clean else troubles + 1
             for text in _complaints(report) if troubles == 1 else ():
                 log.warning("in trouble, will try again", agent=config.id, why=text)
+            for stream in report.streams:
+                for hole in stream.holes:
+                    log.warning("data are missing", agent=config.id, stream=stream.stream, why=hole)
             _wait(_pause(config.poll_seconds, troubles), config.nudge_file, stop)
     finally:
         agent.close()

@@ -1,0 +1,1 @@
+"""What speaks with machines: each module the one door to its library, loaded when it is needed."""
