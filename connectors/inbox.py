@@ -1,0 +1,129 @@
+"""What a source pushed, kept until the outbox has it."""
+
+import secrets
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from threading import Lock
+
+import pyarrow as pa
+from pydantic import TypeAdapter
+
+from connectors.base import Page
+from kernel import canonical
+from kernel.errors import ConfigurationError
+
+MOMENT = pa.timestamp("us", tz="UTC")
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+Value = str | int | float | bool | None
+Row = tuple[str, int | None, str | None, *tuple[Value, ...]]
+"""The key of what was measured, when in microseconds, the value as text; then the other columns."""
+_Last = tuple[int | None, str | None]
+_BEFORE = (("time_before", MOMENT), ("value_before", pa.string()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """How far the outbox is: rows taken from one inbox, and the last row of each key."""
+
+    run: str
+    at: int
+    last: dict[str, _Last]
+
+
+_PLACE = TypeAdapter(_Place)
+
+
+def micros(moment: datetime) -> int:
+    """Count the microseconds since 1970."""
+    return (moment - EPOCH) // _MICROSECOND
+
+
+class Inbox:
+    """Rows and holes in the order in which they came; the same ones until their cursor returns.
+
+    One thread puts, another takes. Each row learns what its key's row before it said.
+    """
+
+    def __init__(self, columns: pa.Schema, room: int, cursor: str | None) -> None:
+        self._columns = pa.schema([*columns, *_BEFORE])
+        self._room, self._lock = room, Lock()
+        self._run = secrets.token_hex(4)
+        begun = _loads(cursor)
+        self._safe = _Place(self._run, 0, begun.last if begun else {})
+        self._given = self._safe
+        self._newest = dict(self._safe.last)
+        self._waiting: deque[Row | str] = deque()
+
+    @property
+    def is_full(self) -> bool:
+        """Tell whether what comes now should wait where it is."""
+        return len(self._waiting) >= self._room
+
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether there is nothing to take."""
+        return not self._waiting
+
+    def last_time(self, key: str) -> int | None:
+        """Tell when a key was measured last, if it ever was."""
+        return self._newest.get(key, (None, None))[0]
+
+    def put(self, rows: Iterable[Row]) -> None:
+        """Add rows."""
+        with self._lock:
+            for row in rows:
+                before = self._newest.get(row[0], (None, None))
+                self._newest[row[0]] = (row[1], row[2])
+                self._waiting.append((*row, *before))
+
+    def hole(self, text: str) -> None:
+        """Add that something is missing here."""
+        with self._lock:
+            self._waiting.append(text)
+
+    def page(self, cursor: str | None, most: int) -> Page:
+        """Take what follows a cursor; what led to it is forgotten."""
+        with self._lock:
+            self._confirm(_loads(cursor))
+            taken = list(islice(self._waiting, most))
+            if not taken:
+                return Page(None, cursor or _dumps(self._safe), more=False)
+            rows = [each for each in taken if not isinstance(each, str)]
+            last = dict(self._safe.last)
+            for row in rows:
+                last[row[0]] = (row[1], row[2])
+            self._given = _Place(self._run, self._safe.at + len(taken), last)
+            more = len(self._waiting) > len(taken)
+        holes = tuple(each for each in taken if isinstance(each, str))
+        return Page(self._table(rows) if rows else None, _dumps(self._given), more, holes)
+
+    def _confirm(self, place: _Place | None) -> None:
+        if place and place.run == self._run and place.at > self._safe.at:
+            for _ in range(place.at - self._safe.at):
+                self._waiting.popleft()
+            self._safe = self._given
+
+    def _table(self, rows: list[Row]) -> pa.Table:
+        columns = zip(*rows, strict=True)
+        arrays = [pa.array(c, each.type) for c, each in zip(columns, self._columns, strict=True)]
+        return pa.table(arrays, schema=self._columns)
+
+
+def _dumps(place: _Place) -> str:
+    return canonical.dumps({"run": place.run, "at": place.at, "last": place.last}).decode()
+
+
+def _loads(cursor: str | None) -> _Place | None:
+    try:
+        return None if cursor is None else _PLACE.validate_json(cursor)
+    except ValueError as broken:
+        raise ConfigurationError(
+            "The cursor of the stream cannot be read.",
+            where="the agent's outbox",
+            cure="give the agent a new outbox file; what came in between is then unknown.",
+        ) from broken

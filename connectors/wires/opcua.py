@@ -1,0 +1,353 @@
+"""The one door to asyncua: a session with a server, values with their status and times."""
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+
+from asyncua import ua
+from asyncua.client.client import Client
+from asyncua.crypto.security_policies import SecurityPolicyBasic256Sha256
+from asyncua.ua.attribute_ids import AttributeIds
+from asyncua.ua.object_ids import ObjectIds
+from asyncua.ua.uaerrors import UaError, UaStatusCodeError
+
+from connectors.certificates import Identity, read_identity
+from connectors.opcua_plan import Pace, Server
+from connectors.wires.opcua_errors import plain
+from connectors.wires.opcua_values import Sampled, sampled
+from kernel import clock
+from kernel.errors import ConfigurationError
+
+_CHUNK = 1000
+_HISTORY_VALUES = 10_000
+_KEEP_ALIVES = 10
+_LIFETIME = 600
+_HISTORY_NODES = 100
+_SESSION_MS = 120_000
+_DEPTH = 20
+_LEAST_SILENCE = 10.0
+_PROPERTY = ua.NodeId(ua.Int32(ObjectIds.HasProperty))
+# The library raises its own, the system's, and bare exceptions.
+_FAILURES = (Exception,)
+
+Take = Callable[[list[tuple[int, Sampled]], int | None], Awaitable[None]]
+"""Values, each by the place of its node; or the number of a message that is lost for good."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A variable of a server: its node by namespace URI, and the names that lead to it."""
+
+    node: str
+    path: str
+
+
+class Session:
+    """A session until it is lost; then another one is opened."""
+
+    def __init__(self, client: Client, server: Server, namespaces: list[str]) -> None:
+        self._client, self._server, self._namespaces = client, server, namespaces
+        self.where = server.url
+        self._heard = clock.monotonic()
+        self._silence = math.inf
+        self.lost = asyncio.Event()
+        self.why = "the connection broke"
+
+        async def on_loss(failed: Exception) -> None:
+            self.lose(f"{type(failed).__name__} {failed}".strip())
+
+        client.connection_lost_callback = on_loss
+
+    @classmethod
+    async def open(cls, server: Server) -> "Session":
+        """Connect; say plainly why it cannot be done."""
+        client = Client(server.url, timeout=server.timeout, watchdog_intervall=server.timeout)
+        client.session_timeout = _SESSION_MS
+        client.set_user(server.user)
+        client.set_password(server.password)
+        try:
+            async with asyncio.timeout(server.timeout * 3):
+                if server.identity:
+                    await _secure(client, server.identity)
+                await client.connect()
+                return cls(client, server, await client.get_namespace_array())
+        except _FAILURES as failed:
+            raise plain(failed, server.url) from failed
+
+    async def close(self) -> None:
+        """Say goodbye, if there is still somebody."""
+        with suppress(*_FAILURES):
+            async with asyncio.timeout(self._server.timeout):
+                await self._client.disconnect()
+
+    async def until_lost(self) -> None:
+        """Wait until nothing can be heard any more."""
+        while not self.lost.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.lost.wait(), 1)
+            if clock.monotonic() - self._heard > self._silence:
+                self.lose("its subscription fell silent")
+
+    async def variables(self, start: str) -> list[Variable] | None:
+        """List the variables below a node; nothing: the server has no such node."""
+        root = self._node_id(start)
+        if root is None:
+            return None
+        try:
+            session = self._client.uaclient.session
+            (found,) = await session.read_attributes([root], AttributeIds.NodeClass)
+            if found.StatusCode and not found.StatusCode.is_good():
+                return None
+            return await self._walk(root)
+        except _FAILURES as failed:
+            raise plain(failed, self._server.url) from failed
+
+    async def _walk(self, root: ua.NodeId) -> list[Variable]:
+        """Go down level by level; a path is made of browse names without their namespaces."""
+        level, seen, found = [(root, "")], {root}, list[Variable]()
+        for _ in range(_DEPTH):
+            deeper = []
+            for at, child in await self._children([node for node, _ in level]):
+                if child.NodeId in seen or child.ReferenceTypeId == _PROPERTY:
+                    continue
+                seen.add(child.NodeId)
+                path = f"{level[at][1]}/{child.BrowseName.Name}".lstrip("/")
+                if child.NodeClass == ua.NodeClass.Variable:
+                    found.append(Variable(self._text_of(child.NodeId), path))
+                deeper.append((child.NodeId, path))
+            level = deeper
+        return found
+
+    async def _children(
+        self, nodes: Sequence[ua.NodeId]
+    ) -> list[tuple[int, ua.ReferenceDescription]]:
+        """Browse a level; each child with the place of its parent."""
+        session = self._client.uaclient.session
+        found: list[tuple[int, ua.ReferenceDescription]] = []
+        for first in range(0, len(nodes), _CHUNK):
+            asked = ua.BrowseParameters(
+                NodesToBrowse=[_down(node) for node in nodes[first : first + _CHUNK]]
+            )
+            for at, result in enumerate(await session.browse(asked), first):
+                found += [(at, each) for each in result.References or ()]
+                point = result.ContinuationPoint
+                while point:
+                    more = ua.BrowseNextParameters(ContinuationPoints=[point])
+                    (rest,) = await session.browse_next(more)
+                    found += [(at, each) for each in rest.References or ()]
+                    point = rest.ContinuationPoint
+        return found
+
+    async def subscribe(self, nodes: Sequence[str], pace: Pace, take: Take) -> list[str]:
+        """Have values sent, each with its node's place in the list; give what was refused."""
+        try:
+            return await self._subscribe(nodes, pace, take)
+        except _FAILURES as failed:
+            raise plain(failed, self._server.url) from failed
+
+    async def _subscribe(self, nodes: Sequence[str], pace: Pace, take: Take) -> list[str]:
+        session = self._client.uaclient.session
+        asked = ua.CreateSubscriptionParameters(
+            RequestedPublishingInterval=pace.publishing_ms,
+            RequestedMaxKeepAliveCount=_KEEP_ALIVES,
+            RequestedLifetimeCount=_LIFETIME,
+        )
+        listener = _Listener(self, take)
+        made = await session.create_subscription(asked, listener.on_publish)
+        listener.id = made.SubscriptionId
+        interval = made.RevisedPublishingInterval * made.RevisedMaxKeepAliveCount / 1000
+        self._heard = clock.monotonic()
+        self._silence = max(min(self._silence, interval * 3), _LEAST_SILENCE)
+        refused = []
+        for first in range(0, len(nodes), _CHUNK):
+            some = nodes[first : first + _CHUNK]
+            items = [
+                _item(self._known(node), handle, pace) for handle, node in enumerate(some, first)
+            ]
+            wanted = ua.CreateMonitoredItemsParameters(
+                SubscriptionId=made.SubscriptionId,
+                TimestampsToReturn=ua.TimestampsToReturn.Both,
+                ItemsToCreate=items,
+            )
+            results = await session.create_monitored_items(wanted)
+            refused += [
+                f"{node} ({result.StatusCode.name})"
+                for node, result in zip(some, results, strict=True)
+                if not result.StatusCode.is_good()
+            ]
+        return refused
+
+    async def history(
+        self, spans: Sequence[tuple[str, datetime]], until: datetime
+    ) -> list[list[Sampled] | None]:
+        """Read what the server kept of nodes since a time or before; nothing: it keeps none."""
+        found: list[list[Sampled] | None] = []
+        for first in range(0, len(spans), _HISTORY_NODES):
+            some = spans[first : first + _HISTORY_NODES]
+            try:
+                kept = await self._history(some, until)
+                nodes = [self._known(node) for node, _ in some]
+                session = self._client.uaclient.session
+                # Some answer for what they never recorded that nothing happened.
+                records = await session.read_attributes(nodes, AttributeIds.Historizing)
+                for values, record in zip(kept, records, strict=True):
+                    recorded = bool(record.Value and record.Value.Value)
+                    found.append(values if values or recorded else None)
+            except UaStatusCodeError:
+                found += [None] * len(some)
+            except _FAILURES as failed:
+                raise plain(failed, self.where) from failed
+        return found
+
+    async def _history(
+        self, spans: Sequence[tuple[str, datetime]], until: datetime
+    ) -> list[list[Sampled] | None]:
+        details = ua.ReadRawModifiedDetails(
+            StartTime=min(since for _, since in spans),
+            EndTime=until,
+            NumValuesPerNode=_HISTORY_VALUES,
+            ReturnBounds=False,
+        )
+        found: list[list[Sampled] | None] = [[] for _ in spans]
+        points: dict[int, bytes | None] = dict.fromkeys(range(len(spans)))
+        while points:
+            nodes = [
+                ua.HistoryReadValueId(NodeId=self._known(spans[at][0]), ContinuationPoint=point)
+                for at, point in points.items()
+            ]
+            asked = ua.HistoryReadParameters(
+                HistoryReadDetails=details,
+                TimestampsToReturn=ua.TimestampsToReturn.Both,
+                NodesToRead=nodes,
+            )
+            results = await self._client.uaclient.session.history_read(asked)
+            before, points = points, {}
+            for at, result in zip(before, results, strict=True):
+                kept = found[at]
+                if not result.StatusCode.is_good() or kept is None:
+                    found[at] = None
+                    continue
+                kept += [sampled(each) for each in getattr(result.HistoryData, "DataValues", ())]
+                if result.ContinuationPoint and result.ContinuationPoint != before[at]:
+                    points[at] = result.ContinuationPoint
+        return found
+
+    def heard(self) -> None:
+        """Note a sign of life."""
+        self._heard = clock.monotonic()
+
+    def lose(self, why: str) -> None:
+        """Give the session up."""
+        self.why = why
+        self.lost.set()
+
+    async def republish(self, subscription: int, number: int) -> ua.NotificationMessage | None:
+        """Ask again for a message that never came."""
+        try:
+            return await self._client.uaclient.session.republish(subscription, number)
+        except _FAILURES:
+            return None
+
+    def _known(self, node: str) -> ua.NodeId:
+        found = self._node_id(node)
+        # A namespace may be gone since it was browsed; the server then refuses this one node.
+        return found if found is not None else ua.NodeId()
+
+    def _node_id(self, text: str) -> ua.NodeId | None:
+        """Find a node by its namespace's URI: indexes change from one start to the next."""
+        uri, _, rest = (
+            text.removeprefix("nsu=").partition(";") if "nsu=" in text else ("", "", text)
+        )
+        if uri and uri not in self._namespaces:
+            return None
+        index = self._namespaces.index(uri) if uri else 0
+        try:
+            return ua.NodeId.from_string(f"ns={index};{rest}")
+        except (UaError, ValueError) as wrong:
+            raise ConfigurationError(
+                f"{text!r} is not a node.",
+                where=self._server.url,
+                cure="write nsu=<namespace URI>;s=<name>, or i=<number> for the standard's own.",
+            ) from wrong
+
+    def _text_of(self, node: ua.NodeId) -> str:
+        if not node.NamespaceIndex:
+            return str(node.to_string())
+        kind = str(node.to_string()).split(";", 1)[1]
+        return f"nsu={self._namespaces[node.NamespaceIndex]};{kind}"
+
+
+async def _secure(client: Client, identity: Identity) -> None:
+    client.application_uri, wanted = read_identity(identity)
+    # A server that cannot decrypt what it is sent says nothing at all: so look before.
+    shown = [each.ServerCertificate for each in await client.connect_and_get_server_endpoints()]
+    if not any((each or b"").startswith(wanted) for each in shown):
+        raise ConfigurationError(
+            "The server shows another certificate than the one that it should have.",
+            where=f"{client.server_url.geturl()}, {identity.server_certificate}",
+            cure="if its owner confirms that it has a new one, name that as `server_certificate`.",
+        )
+    await client.set_security(
+        SecurityPolicyBasic256Sha256,
+        identity.certificate,
+        identity.private_key,
+        server_certificate=identity.server_certificate,
+    )
+
+
+class _Listener:
+    """Takes what one subscription publishes; the next is asked for when this was taken."""
+
+    def __init__(self, session: Session, take: Take) -> None:
+        self._session, self._take = session, take
+        self.id = 0
+        self._last = 0
+
+    async def on_publish(self, published: ua.PublishResult) -> None:
+        self._session.heard()
+        message = published.NotificationMessage
+        if not message.NotificationData:
+            return
+        number = int(message.SequenceNumber)
+        # Before the first message, and after the numbers began anew, none is missing.
+        for missing in range(self._last + 1, number) if self._last else ():
+            again = await self._session.republish(self.id, missing)
+            await (self._give(again) if again else self._take([], missing))
+        self._last = number
+        await self._give(message)
+        self._session.heard()
+
+    async def _give(self, message: ua.NotificationMessage) -> None:
+        for each in message.NotificationData or ():
+            if isinstance(each, ua.DataChangeNotification):
+                items = [(item.ClientHandle, sampled(item.Value)) for item in each.MonitoredItems]
+                await self._take(items, None)
+            elif isinstance(each, ua.StatusChangeNotification):
+                self._session.lose(f"the server ended the subscription ({each.Status.name})")
+
+
+def _down(node: ua.NodeId) -> ua.BrowseDescription:
+    return ua.BrowseDescription(
+        NodeId=node,
+        BrowseDirection=ua.BrowseDirection.Forward,
+        ReferenceTypeId=ua.NodeId(ua.Int32(ObjectIds.HierarchicalReferences)),
+        IncludeSubtypes=True,
+        NodeClassMask=ua.NodeClass.Object | ua.NodeClass.Variable,
+        ResultMask=ua.BrowseResultMask.All,
+    )
+
+
+def _item(node: ua.NodeId, handle: int, pace: Pace) -> ua.MonitoredItemCreateRequest:
+    return ua.MonitoredItemCreateRequest(
+        ItemToMonitor=ua.ReadValueId(NodeId=node, AttributeId=AttributeIds.Value),
+        MonitoringMode=ua.MonitoringMode.Reporting,
+        RequestedParameters=ua.MonitoringParameters(
+            ClientHandle=handle,
+            SamplingInterval=pace.sampling_ms,
+            QueueSize=pace.queue_size,
+            DiscardOldest=True,
+        ),
+    )

@@ -1,0 +1,136 @@
+"""Keeps a session with an OPC UA server open, in a thread of its own, whatever happens."""
+
+import asyncio
+import secrets
+from contextlib import suppress
+from fnmatch import fnmatchcase
+from threading import Thread
+
+from connectors.opcua_plan import Machine, OpcuaSource, OpcuaStream
+from connectors.wires.opcua import Session, Variable
+from connectors.wires.opcua_feed import Feed, Subscription
+from kernel import clock
+from kernel.errors import ConfigurationError, DependencyUnavailableError, NplusxError
+
+_SHORTEST_WAIT = 0.5
+_LONGEST_WAIT = 30.0
+# A session that held so long was a good one: the next waits begin anew.
+_STEADY_SECONDS = 60.0
+
+
+class Keeper:
+    """Connects and connects again; streams are subscriptions in one session."""
+
+    def __init__(self, way: OpcuaSource) -> None:
+        self._way = way
+        self._feeds: list[Feed] = []
+        self._loop = asyncio.new_event_loop()
+        self._wake = asyncio.Event()
+        self._closed = asyncio.Event()
+        self._closing = False
+        self._thread = Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def add(self, feed: Feed) -> None:
+        """Serve one more stream."""
+        self._feeds.append(feed)
+        self.wake()
+
+    def wake(self) -> None:
+        """Try again at once what did not succeed."""
+        self._loop.call_soon_threadsafe(self._wake.set)
+
+    def close(self) -> None:
+        """Say goodbye to the server."""
+        self._closing = True
+        self._loop.call_soon_threadsafe(self._closed.set)
+        self.wake()
+        self._thread.join()
+        self._loop.close()
+
+    def _run(self) -> None:
+        try:
+            self._loop.run_until_complete(self._keep())
+        finally:
+            if not self._closing:
+                self._tell(DependencyUnavailableError("The connection's thread ended."))
+
+    async def _keep(self) -> None:
+        """Come back after every loss, neither at once nor together with all other agents."""
+        pause = _SHORTEST_WAIT
+        while not self._closing:
+            begun = clock.monotonic()
+            try:
+                await self._serve(await Session.open(self._way.server))
+            except NplusxError as wrong:
+                self._tell(wrong)
+            if clock.monotonic() - begun > _STEADY_SECONDS:
+                pause = _SHORTEST_WAIT
+            with suppress(TimeoutError):
+                jitter = 0.5 + secrets.randbelow(1000) / 2000
+                await asyncio.wait_for(self._closed.wait(), pause * jitter)
+            pause = min(pause * 2, _LONGEST_WAIT)
+
+    def _tell(self, wrong: NplusxError) -> None:
+        for feed in list(self._feeds):
+            feed.trouble = wrong
+            feed.settled.set()
+
+    async def _serve(self, session: Session) -> None:
+        """Subscribe what is asked for, also later, until the session is lost."""
+        lost = asyncio.create_task(session.until_lost())
+        served: set[int] = set()
+        try:
+            while not (self._closing or lost.done()):
+                self._wake.clear()
+                for feed in [each for each in self._feeds if id(each) not in served]:
+                    await self._begin(session, feed)
+                    served |= {id(feed)} if feed.trouble is None else set()
+                wake = asyncio.create_task(self._wake.wait())
+                await asyncio.wait({lost, wake}, return_when=asyncio.FIRST_COMPLETED)
+                wake.cancel()
+        finally:
+            lost.cancel()
+            await session.close()
+        if not self._closing:
+            raise DependencyUnavailableError(
+                f"The server is gone: {session.why}.",
+                where=session.where,
+                cure="bring it back; the agent connects again by itself.",
+            )
+
+    async def _begin(self, session: Session, feed: Feed) -> None:
+        """Subscribe a stream, after what happened since it was last heard."""
+        try:
+            wanted, missing = await self._wanted(session, feed.how)
+            await Subscription(session, feed, wanted).begin()
+            feed.refused = " ".join([*missing, feed.refused]).strip()
+        except ConfigurationError as wrong:
+            feed.trouble = wrong
+        else:
+            feed.trouble = None
+        feed.settled.set()
+
+    async def _wanted(
+        self, session: Session, how: OpcuaStream
+    ) -> tuple[list[tuple[Machine, Variable]], list[str]]:
+        """Find a stream's variables at every machine; what one lacks is not the others' trouble."""
+        wanted: list[tuple[Machine, Variable]] = []
+        missing: list[str] = []
+        for machine in self._way.machines:
+            found = await session.variables(machine.node)
+            if found is None:
+                missing.append(f"{machine.code}: there is no node {machine.node}.")
+                continue
+            for pattern in how.variables:
+                fit = [each for each in found if fnmatchcase(each.path, pattern)]
+                wanted += [(machine, each) for each in fit]
+                if not fit:
+                    missing.append(f"{machine.code} has no variable {pattern}.")
+        if not wanted:
+            raise ConfigurationError(
+                f"The server has none of the variables: {' '.join(missing)}",
+                where=self._way.server.url,
+                cure="correct `node` of the machine, or `variables` of the preset.",
+            )
+        return wanted, missing
