@@ -23,6 +23,7 @@ Value = str | int | float | bool | None
 Row = tuple[str, int | None, str | None, *tuple[Value, ...]]
 """The key of what was measured, when in microseconds, the value as text; then the other columns."""
 _Last = tuple[int | None, str | None]
+_NOTHING: _Last = (None, None)
 _BEFORE = (("time_before", MOMENT), ("value_before", pa.string()))
 
 
@@ -73,12 +74,20 @@ class Inbox:
         """Tell when a key was measured last, if it ever was."""
         return self._newest.get(key, (None, None))[0]
 
-    def put(self, rows: Iterable[Row]) -> None:
-        """Add rows."""
+    @property
+    def newest(self) -> int | None:
+        """Tell when anything was measured last."""
+        return max((at for at, _ in self._newest.values() if at is not None), default=None)
+
+    def put(self, rows: Iterable[Row], *, late: bool = False) -> None:
+        """Add rows; what comes late is not what the next ones follow."""
         with self._lock:
             for row in rows:
-                before = self._newest.get(row[0], (None, None))
-                self._newest[row[0]] = (row[1], row[2])
+                before = self._newest.get(row[0], _NOTHING)
+                if late:
+                    before = _NOTHING
+                else:
+                    self._newest[row[0]] = (row[1], row[2])
                 self._waiting.append((*row, *before))
 
     def hole(self, text: str) -> None:
@@ -96,7 +105,9 @@ class Inbox:
             rows = [each for each in taken if not isinstance(each, str)]
             last = dict(self._safe.last)
             for row in rows:
-                last[row[0]] = (row[1], row[2])
+                # What follows nothing although its key is known came late.
+                if (row[-2], row[-1]) != _NOTHING or row[0] not in last:
+                    last[row[0]] = (row[1], row[2])
             self._given = _Place(self._run, self._safe.at + len(taken), last)
             more = len(self._waiting) > len(taken)
         holes = tuple(each for each in taken if isinstance(each, str))

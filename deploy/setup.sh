@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what is missing: system packages, the locked environment, Kafka's jars. Safe to run at any time,
+# Installs what is missing: system packages, the locked environment, Kafka's jars, the tests' edge node. Safe to run at any time,
 # also after an interruption; quick when there is nothing to do.
 #
 # PYTHON  which Python makes the environment (default python3)
@@ -37,6 +37,7 @@ has_postgres() {
 has_mariadb() { command -v mariadbd >/dev/null || [ -x /usr/sbin/mariadbd ]; }
 # The browser tests' driver is linked to it, and a small system does not have it.
 has_atomic() { "$PYTHON" -c 'import ctypes; ctypes.CDLL("libatomic.so.1")' 2>/dev/null; }
+has_mosquitto() { command -v mosquitto >/dev/null || [ -x /usr/sbin/mosquitto ]; }
 has_fonts() { [ -n "$(fc-list :lang=zh family 2>/dev/null | head -n 1)" ]; }
 
 missing_packages() {
@@ -49,6 +50,9 @@ missing_packages() {
     command -v fc-list >/dev/null || echo "fontconfig"
     has_fonts || echo "fonts-noto-cjk"
     has_atomic || echo "libatomic1"
+    has_mosquitto || echo "mosquitto"
+    command -v node >/dev/null || echo "nodejs"
+    command -v npm >/dev/null || echo "npm"
 }
 
 as_root() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo -n "$@"; fi; }
@@ -72,7 +76,8 @@ install_packages() { # names
         "Cure: install one (Debian: apt-get install python3 python3-venv) or name it: make PYTHON=/path/to/python3.12 …"
 
 SYSTEM=$VENV/.system
-if [ ! -e "$SYSTEM" ] || ! has_java || ! command -v mvn >/dev/null || ! has_postgres || ! has_mariadb || ! has_atomic; then
+if [ ! -e "$SYSTEM" ] || ! has_java || ! command -v mvn >/dev/null || ! has_postgres || ! has_mariadb || ! has_atomic ||
+    ! has_mosquitto || ! command -v npm >/dev/null; then
     packages=$(missing_packages | tr '\n' ' ')
     if [ -n "$packages" ]; then
         # shellcheck disable=SC2086
@@ -84,7 +89,7 @@ if [ ! -e "$SYSTEM" ] || ! has_java || ! command -v mvn >/dev/null || ! has_post
         fi
         [ -z "$left" ] ||
             fail 4 "These are missing and could not be installed: ${left}(on other systems: Java 17 or newer first on the" \
-                "PATH, Maven, PostgreSQL and MariaDB servers, Chromium, Noto CJK fonts, libatomic). Cure: apt-get install --no-install-recommends ${left}"
+                "PATH, Maven, PostgreSQL and MariaDB servers, Chromium, Noto CJK fonts, libatomic, mosquitto, Node with npm). Cure: apt-get install --no-install-recommends ${left}"
     fi
 fi
 
@@ -156,4 +161,19 @@ if [ ! -d "$JARS" ]; then
         mv "$JARS.new" "$JARS" ||
         fail 4 "Maven could not fetch Kafka's jars; what failed stands above. Cure: check the network and Maven's" \
             "settings.xml (a mirror, a proxy), then run \`make setup\` again."
+fi
+
+# --- the tests' edge node ----------------------------------------------------------------------------------------
+
+# As above: named by its lock, complete or absent.
+NODE=tests/connectors/machines/sparkplug
+MODULES=$VENV/share/nplusx/sparkplug-$(digest $NODE/package-lock.json | cut -c1-12)
+if [ ! -d "$MODULES" ]; then
+    say "Fetching the tests' Sparkplug client with npm."
+    rm -rf "$MODULES.new"
+    mkdir -p "$MODULES.new" && cp $NODE/package.json $NODE/package-lock.json "$MODULES.new" &&
+        npm ci --ignore-scripts --no-audit --no-fund --prefix "$MODULES.new" >&2 &&
+        mv "$MODULES.new" "$MODULES" ||
+        fail 4 "npm could not fetch the Sparkplug client; what failed stands above. Cure: check the network and npm's" \
+            "configuration (\`npm config list\`), then run \`make setup\` again."
 fi

@@ -22,14 +22,18 @@ COMMANDS = (
     "mkdir",
     "mv",
     "fc-list",
+    "cp",
 )
+COPIED = ("deploy/setup.sh", "deploy/kafka/pom.xml", "requirements.lock", "pyproject.toml")
+EDGE_NODE = "tests/connectors/machines/sparkplug"
 
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """Make a checkout with a PATH of its own, seen by an account that may not install."""
-    (tmp_path / "deploy" / "kafka").mkdir(parents=True)
-    for name in ("deploy/setup.sh", "deploy/kafka/pom.xml", "requirements.lock", "pyproject.toml"):
+    for folder in ("deploy/kafka", EDGE_NODE):
+        (tmp_path / folder).mkdir(parents=True)
+    for name in (*COPIED, f"{EDGE_NODE}/package.json", f"{EDGE_NODE}/package-lock.json"):
         shutil.copy(ROOT / name, tmp_path / name)
     tools = tmp_path / "tools"
     tools.mkdir()
@@ -42,7 +46,8 @@ def checkout(tmp_path: Path) -> Path:
     stub(tmp_path, "mvn", "exit 0")
     stub(tmp_path, "initdb", "exit 0")
     stub(tmp_path, "postgres", "exit 0")
-    stub(tmp_path, "chromium", "exit 0")
+    for name in ("chromium", "mosquitto", "node", "npm"):
+        stub(tmp_path, name, "exit 0")
     stub(tmp_path, "fc-list", "echo 'Noto Sans CJK SC'")
     return tmp_path
 
@@ -74,7 +79,9 @@ def complete(checkout: Path) -> None:
     stamp = digest(checkout, "requirements.lock", "pyproject.toml")
     (checkout / ".venv" / ".complete").write_text(stamp, "utf-8")
     jars = f"kafka-{digest(checkout, 'deploy/kafka/pom.xml')[:12]}"
-    (checkout / ".venv" / "share" / "nplusx" / jars).mkdir(parents=True)
+    modules = f"sparkplug-{digest(checkout, f'{EDGE_NODE}/package-lock.json')[:12]}"
+    for name in (jars, modules):
+        (checkout / ".venv" / "share" / "nplusx" / name).mkdir(parents=True)
 
 
 def digest(checkout: Path, *names: str) -> str:
@@ -103,12 +110,12 @@ def test_java_8_spells_its_version_in_another_way(checkout):
 
 
 def test_what_is_missing_is_listed_in_one_line(checkout):
-    for name in ("java", "mvn", "chromium"):
+    for name in ("java", "mvn", "chromium", "npm"):
         (checkout / "tools" / name).unlink()
     done = setup(checkout)
     assert done.returncode == 4
     last = done.stderr.strip().splitlines()[-1]
-    for package in ("openjdk-17-jre-headless", "maven", "chromium"):
+    for package in ("openjdk-17-jre-headless", "maven", "chromium", "npm"):
         assert package in last
 
 
@@ -131,7 +138,7 @@ def test_an_interrupted_installation_is_made_anew(checkout):
 
 def test_half_fetched_jars_are_never_taken_for_whole(checkout):
     complete(checkout)
-    jars = next((checkout / ".venv" / "share" / "nplusx").iterdir())
+    jars = next((checkout / ".venv" / "share" / "nplusx").glob("kafka-*"))
     jars.rmdir()
     stub(checkout, "mvn", 'for last; do :; done; mkdir -p "${last#*=}"; exit 1')
     done = setup(checkout)
@@ -147,3 +154,14 @@ def test_half_fetched_jars_are_never_taken_for_whole(checkout):
 def test_scripts_are_posix_shell(script):
     shell = shutil.which("dash") or "/bin/sh"
     subprocess.run([shell, "-n", ROOT / "deploy" / script], check=True)  # a shell and our script
+
+
+def test_packages_of_the_edge_node_that_did_not_come_whole_are_not_taken(checkout):
+    complete(checkout)
+    modules = next((checkout / ".venv" / "share" / "nplusx").glob("sparkplug-*"))
+    modules.rmdir()
+    stub(checkout, "npm", "exit 1")
+    done = setup(checkout)
+    assert done.returncode == 4
+    assert "npm could not fetch" in done.stderr
+    assert not modules.exists()

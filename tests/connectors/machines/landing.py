@@ -27,4 +27,7 @@ def landed(world: World, contract: str) -> list[dict[str, object]]:
     """Land what waits and give the rows of a contract in the order of the bus."""
     world.land()
     table = world.store.open(find(contract).table).dataset().to_table()
-    return [dict(row) for row in table.sort_by([("_sequence", "ascending")]).to_pylist()]
+    return [
+        dict(row)
+        for row in table.sort_by([("_sequence", "ascending"), ("_row", "ascending")]).to_pylist()
+    ]
