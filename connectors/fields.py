@@ -97,6 +97,16 @@ class Fields:
                 return found
         raise self._wrong(key, "list of texts")
 
+    def names(self, key: str) -> dict[str, str]:
+        """Read a mapping from texts to texts; nothing is an empty one."""
+        if key not in self._values:
+            self._asked.add(key)
+            return {}
+        value = self._take(key, "mapping of texts")
+        if not isinstance(value, dict) or not all(isinstance(each, str) for each in value.values()):
+            raise self._wrong(key, "mapping of texts")
+        return {str(name): str(each) for name, each in value.items()}
+
     def section(self, key: str) -> "Fields":
         """Read a mapping inside this one."""
         value = self._take(key, "mapping")

@@ -1,0 +1,182 @@
+"""Rows of CSV, Excel and XML files, a page at a time, every value as the text that stands there."""
+
+import codecs
+import csv
+import io
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date, datetime, time, timedelta
+from itertools import islice
+from typing import TYPE_CHECKING, BinaryIO
+
+import pyarrow as pa
+from defusedxml import DefusedXmlException, ElementTree
+from python_calamine import CalamineError, CalamineWorkbook
+from typing_extensions import override
+
+from connectors.files.forms import Form, UnreadableError
+
+# Of what people's systems write: with a mark at the beginning, UTF-8, or the national standard.
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_DELIMITERS = ",;\t|"
+_CHUNK = 1 << 20
+# Whole numbers up to here a cell of Excel holds exactly.
+_EXACT = 1e15
+# The longest text of one field.
+_LONGEST = 16 << 20
+Rows = Iterator[Sequence[str | None]]
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+
+def pages(file: BinaryIO, form: Form, size: int) -> Iterator[pa.Table]:
+    """Read a file's rows; `row_number` counts them from 1."""
+    names, rows = _READERS[form.kind](file, form)
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UnreadableError(f"two columns are called {twice[0]!r}")
+    number = 1
+    while page := list(islice(rows, size)):
+        columns: dict[str, pa.Array] = {
+            name: pa.array(values, pa.string())
+            for name, values in zip(names, zip(*page, strict=True), strict=True)
+        }
+        columns["row_number"] = pa.array(range(number, number + len(page)), pa.int64())
+        number += len(page)
+        yield pa.table(columns)
+
+
+class _Lent(io.BufferedIOBase):
+    """A file that somebody else closes; what is made of it does not."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self.name = file, "a lent file"
+
+    @override
+    def readable(self) -> bool:
+        return True
+
+    @override
+    def read1(self, size: int = -1, /) -> bytes:
+        return self._file.read(size)
+
+
+def _csv(file: BinaryIO, form: Form) -> tuple[list[str], Rows]:
+    csv.field_size_limit(_LONGEST)
+    text = io.TextIOWrapper(_Lent(file), encoding=encoding_of(file), errors="strict", newline="")
+    for _ in range(form.skip):
+        text.readline()
+    head = text.readline()
+    delimiter = max(_DELIMITERS, key=head.count)
+    names = next(csv.reader([head], delimiter=delimiter), [])
+
+    def rows() -> Rows:
+        reader = csv.reader(text, delimiter=delimiter, strict=True)
+        try:
+            for row in reader:
+                if row and len(row) != len(names):
+                    line = form.skip + 1 + reader.line_num
+                    raise UnreadableError(f"line {line} has {len(row)} fields, not {len(names)}")
+                if row:
+                    yield [value or None for value in row]
+        except csv.Error as odd:
+            line = form.skip + 1 + reader.line_num
+            raise UnreadableError(f"line {line}: {odd}") from odd
+
+    return [name.strip() for name in names], rows()
+
+
+def encoding_of(file: BinaryIO) -> str:
+    """Tell how a text file is written: by its mark, else UTF-8 if all of it is, else GB 18030."""
+    beginning = file.read(4)
+    for mark, name in _MARKS:
+        if beginning.startswith(mark):
+            file.seek(0)
+            return name
+    for name in ("utf-8", "gb18030"):
+        file.seek(0)
+        decoder = codecs.getincrementaldecoder(name)()
+        try:
+            while chunk := file.read(_CHUNK):
+                decoder.decode(chunk)
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            continue
+        file.seek(0)
+        return name
+    raise UnreadableError("it is neither UTF-8 nor GB 18030")
+
+
+def _excel(file: BinaryIO, form: Form) -> tuple[list[str], Rows]:
+    try:
+        book = CalamineWorkbook.from_filelike(file)
+        sheet = book.get_sheet_by_name(form.sheet) if form.sheet else book.get_sheet_by_index(0)
+    except CalamineError as odd:
+        raise UnreadableError(f"it is no workbook, or has no sheet {form.sheet!r}: {odd}") from odd
+    lines = islice(sheet.iter_rows(), form.skip, None)
+    names = [_text(value) or "" for value in next(lines, [])]
+    while names and not names[-1]:
+        names.pop()
+    rows = ([_text(value) for value in row[: len(names)]] for row in lines)
+    return [name.strip() for name in names], (row for row in rows if any(row))
+
+
+def _text(value: object) -> str | None:
+    """Spell a cell as people read it."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, float):
+        # Excel knows no whole numbers; repr is the shortest text of the same number.
+        return repr(int(value)) if value.is_integer() and abs(value) < _EXACT else repr(value)
+    if isinstance(value, datetime | date | time):
+        return value.isoformat(" ") if isinstance(value, datetime) else value.isoformat()
+    if isinstance(value, timedelta):
+        return str(value.total_seconds())
+    return str(value)
+
+
+def _xml(file: BinaryIO, form: Form) -> tuple[list[str], Rows]:
+    """Read an element for each row: its children by their names, and what the document bears."""
+    try:
+        # Neither document types nor entities: with them a few bytes unfold to any number.
+        root = ElementTree.parse(file, forbid_dtd=True).getroot()
+    except (ElementTree.ParseError, DefusedXmlException) as odd:
+        raise UnreadableError(f"it is no XML that is safe to read: {odd!r}") from odd
+    first, _, path = form.row.partition("/")
+    if root is None or _plain(root.tag) != first:
+        raise UnreadableError(f"it does not begin with {first}")
+    elements = _found([root], path)
+    bears = {name: _told(root, path) for name, path in (form.bears or {}).items()}
+    rows = [{_plain(each.tag): _value(each) for each in element} for element in elements]
+    names = list(dict.fromkeys(name for row in rows for name in row if name not in bears))
+    return [*bears, *names], ([*bears.values(), *map(row.get, names)] for row in rows)
+
+
+def _found(elements: "list[Element]", path: str) -> "list[Element]":
+    """Follow names, whatever their namespaces are."""
+    for name in filter(None, path.split("/")):
+        elements = [child for each in elements for child in each if _plain(child.tag) == name]
+    return elements
+
+
+def _told(root: "Element", path: str) -> str | None:
+    found = _found([root], path.partition("/")[2])
+    return _value(found[0]) if found else None
+
+
+def _value(element: "Element") -> str | None:
+    return (element.text or "").strip() or None
+
+
+def _plain(tag: object) -> str:
+    return str(tag).rpartition("}")[2]
+
+
+_READERS: dict[str, Callable[[BinaryIO, Form], tuple[list[str], Rows]]] = {
+    "csv": _csv,
+    "excel": _excel,
+    "xml": _xml,
+}

@@ -1,0 +1,256 @@
+"""Files that people or programs drop: CSV, Excel and XML, in a folder or behind SFTP."""
+
+import hashlib
+from collections.abc import Generator, Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pyarrow as pa
+from pydantic import TypeAdapter
+from typing_extensions import override
+
+from connectors.base import Connector, Offer, Page, Sample, Source, StreamPlan
+from connectors.extras import extra
+from connectors.fields import Fields
+from connectors.files.forms import Form, Login, UnreadableError
+from connectors.files.places import Folder, Listed, Place, matching
+from kernel import clock
+from kernel.errors import ConfigurationError
+from kernel.log import logger
+
+PAGE_ROWS = 20_000
+SETTLE_SECONDS = 10
+_PORT = 22
+_CHUNK = 1 << 20
+# So many files are remembered, the newest; an older one that is dropped again is read again.
+_REMEMBERED = 20_000
+_KINDS = ("csv", "excel", "xml")
+_ENDINGS = {".csv": "csv", ".txt": "csv", ".xlsx": "excel", ".xls": "excel", ".xml": "xml"}
+
+
+@dataclass(frozen=True, slots=True)
+class FilesStream:
+    """Which files, by a pattern of their names, and how rows stand in them."""
+
+    pattern: str
+    form: Form
+
+
+@dataclass(frozen=True, slots=True)
+class FilesSource:
+    """Where the files are, and where they go when they were read; nothing: they stay."""
+
+    folder: str
+    sftp: Login | None
+    archive: str
+    page_rows: int = PAGE_ROWS
+    # A file that was written to so lately may still be written to.
+    settle_seconds: int = SETTLE_SECONDS
+
+
+_Plan = StreamPlan[FilesStream]
+# Name, size and time of change: with these a file is not opened again.
+_Mark = tuple[str, int, int]
+_SAVED = TypeAdapter(tuple[list[tuple[str, int, int, str]], _Mark | None, int])
+
+
+@dataclass(frozen=True, slots=True)
+class _Cursor:
+    """What was read: files by content, and how far the one that is being read was."""
+
+    done: dict[_Mark, str] = field(default_factory=dict)
+    now: _Mark | None = None
+    rows: int = 0
+
+
+def stream_of(fields: Fields) -> FilesStream:
+    """Read what a preset says of a stream."""
+    form = Form(
+        fields.choice("form", _KINDS),
+        fields.whole("skip", 0, least=0),
+        fields.text("sheet", ""),
+        fields.text("row", ""),
+        fields.names("bears"),
+    )
+    return FilesStream(fields.text("pattern"), form)
+
+
+def way_of(fields: Fields) -> FilesSource:
+    """Read what an agent's file says of a place."""
+    login = None
+    folder = fields.text("folder")
+    if host := fields.text("host", ""):
+        login = Login(
+            host,
+            fields.whole("port", _PORT),
+            fields.text("host_key"),
+            fields.text("user"),
+            fields.text("password", ""),
+            fields.text("key_file", ""),
+            folder,
+        )
+    return FilesSource(
+        folder,
+        login,
+        fields.text("archive", "").strip("/"),
+        fields.whole("page_rows", PAGE_ROWS),
+        fields.whole("settle_seconds", SETTLE_SECONDS),
+    )
+
+
+def open_source(source: Source[FilesSource]) -> "FilesConnector":
+    """Get ready to read a place; nothing is asked of it yet."""
+    return FilesConnector(source)
+
+
+class FilesConnector(Connector[FilesStream]):
+    """Reads each content once, whatever its file is called; the oldest file first."""
+
+    def __init__(self, source: Source[FilesSource]) -> None:
+        with extra("files"):
+            from connectors.files.rows import pages
+            from connectors.files.sftp import Sftp
+
+        way = source.way
+        self._way, self._read_pages = way, pages
+        self._place: Place = Sftp(way.sftp) if way.sftp else Folder(Path(way.folder))
+        self._where = f"source {source.id}, {way.sftp.shown if way.sftp else way.folder}"
+        # Of each stream the file that is being read, and the cursor at which it stands.
+        self._reading: dict[str, tuple[str | None, Generator[Page]]] = {}
+
+    @override
+    def read(self, plan: _Plan, cursor: str | None) -> Page:
+        at, found = self._reading.pop(plan.contract, (None, None))
+        if found is None or at != cursor:
+            if found is not None:
+                found.close()
+            found = self._pages(plan, _loads(cursor))
+        page = next(found)
+        if page.more:
+            self._reading[plan.contract] = page.cursor, found
+        else:
+            found.close()
+        return page
+
+    def _pages(self, plan: _Plan, at: _Cursor) -> Generator[Page]:
+        self._put_away(at)
+        listed = matching(self._place, plan.how.pattern, self._way.archive)
+        latest = clock.now().timestamp() - self._way.settle_seconds
+        odd: list[str] = []
+        for each in listed:
+            mark = _mark(each)
+            if mark in at.done or each.modified > latest:
+                continue
+            digest = self._digest(each)
+            if digest in at.done.values():
+                # Dropped again, or under another name: its rows are there.
+                logger("files").info("read before", file=each.name)
+                at = replace(at, done=_with(at.done, mark, digest), now=None, rows=0)
+                continue
+            start = at.rows if mark == at.now else 0
+            try:
+                with closing(self._rows(plan, each, start)) as tables:
+                    for table, count in tables:
+                        yield Page(table, _dumps(replace(at, now=mark, rows=count)), more=True)
+            except UnreadableError as wrong:
+                odd.append(f"{each.name}: {wrong}")
+                continue
+            at = _Cursor(_with(at.done, mark, digest))
+            yield Page(None, _dumps(at), more=True)
+        if odd:
+            raise ConfigurationError(
+                f"{len(odd)} files cannot be read: {'; '.join(odd[:3])}.",
+                where=f"{self._where}, stream {plan.contract}",
+                cure="mend them or take them away; the others were read.",
+            )
+        yield Page(None, _dumps(at), more=False)
+
+    def _put_away(self, at: _Cursor) -> None:
+        """Move what was read and is safe, if it is still there as it was."""
+        if not self._way.archive:
+            return
+        there = set(map(_mark, self._place.files()))
+        for mark in there & at.done.keys():
+            name = mark[0]
+            self._place.move(name, f"{self._way.archive}/{at.done[mark][:8]}-{Path(name).name}")
+
+    def _digest(self, listed: Listed) -> str:
+        told = hashlib.blake2b(digest_size=16)
+        with closing(self._place.open(listed.name)) as file:
+            while chunk := file.read(_CHUNK):
+                told.update(chunk)
+        return told.hexdigest()
+
+    def _rows(self, plan: _Plan, listed: Listed, start: int) -> Generator[tuple[pa.Table, int]]:
+        """Read a file's rows behind so many, page by page, with how many there were by then."""
+        count = 0
+        with closing(self._place.open(listed.name)) as file:
+            for table in self._read_pages(file, plan.how.form, self._way.page_rows):
+                count += table.num_rows
+                if count > start:
+                    name = pa.repeat(listed.name, table.num_rows)
+                    rest = table.append_column("file_name", name)
+                    yield rest.slice(max(0, start - count + table.num_rows)), count
+
+    @override
+    def sample(self, plan: _Plan) -> Sample:
+        listed = matching(self._place, plan.how.pattern, self._way.archive)
+        if not listed:
+            return Sample(None, "No file fits the pattern yet.", "drop one, or correct `pattern`.")
+        try:
+            with closing(self._rows(plan, listed[-1], 0)) as tables:
+                table, _ = next(tables, (None, 0))
+        except UnreadableError as wrong:
+            raise ConfigurationError(
+                f"{listed[-1].name} cannot be read: {wrong}.",
+                where=f"{self._where}, stream {plan.contract}",
+                cure="compare the preset's `form` with the file.",
+            ) from wrong
+        return Sample(table)
+
+    @override
+    def discover(self) -> Iterator[Offer]:
+        for each in matching(self._place, "*", self._way.archive):
+            kind = _ENDINGS.get(Path(each.name).suffix.lower())
+            if kind in (None, "xml"):
+                continue
+            columns: dict[str, str] = {}
+            with closing(self._place.open(each.name)) as file, suppress(UnreadableError):
+                table = next(self._read_pages(file, Form(kind), 1), pa.table({}))
+                columns = dict.fromkeys(table.column_names, "text")
+            yield Offer(each.name, columns, {"pattern": each.name, "form": kind})
+
+    @override
+    def close(self) -> None:
+        for _, found in self._reading.values():
+            found.close()
+        self._place.close()
+
+
+def _mark(listed: Listed) -> _Mark:
+    return listed.name, listed.size, int(listed.modified * 1000)
+
+
+def _with(done: dict[_Mark, str], mark: _Mark, digest: str) -> dict[_Mark, str]:
+    both = {**done, mark: digest}
+    return dict(list(both.items())[-_REMEMBERED:])
+
+
+def _dumps(at: _Cursor) -> str:
+    done = [(*mark, digest) for mark, digest in at.done.items()]
+    return _SAVED.dump_json((done, at.now, at.rows)).decode()
+
+
+def _loads(text: str | None) -> _Cursor:
+    if text is None:
+        return _Cursor()
+    try:
+        done, now, rows = _SAVED.validate_json(text)
+    except ValueError as broken:
+        raise ConfigurationError(
+            "The cursor of the stream cannot be read.",
+            where="the agent's outbox",
+            cure="give the agent a new outbox file; it then reads all files again.",
+        ) from broken
+    return _Cursor({(name, size, at): digest for name, size, at, digest in done}, now, rows)

@@ -1,0 +1,275 @@
+"""Files are read once, whatever they are called and however written; odd ones are named."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from connectors.base import ZONE, Source, StreamPlan
+from connectors.check import check
+from connectors.files.forms import Form, Login
+from connectors.kinds.files import FilesConnector, FilesSource, FilesStream
+from kernel.errors import ConfigurationError, DependencyUnavailableError
+from kernel.ids import ContractId, SourceId
+from tests.broker import free_port, wait_until_owned
+from tests.connectors import sftp_server
+from tests.connectors.reading import read_all
+
+MAPPING = "select 编号 as key, 名称 as name, file_name, row_number, _op from rows"
+PLAN = StreamPlan(ContractId("test.row.v1"), "1.0.0", MAPPING, FilesStream("*.csv", Form("csv")))
+HEAD = "编号,名称\n"
+LONG_AGO = 1_700_000_000
+
+
+class Drop:
+    """A folder into which files are dropped, and a connector that reads it."""
+
+    def __init__(self, folder: Path, login: Login | None) -> None:
+        self.folder, self.login = folder, login
+
+    def put(self, name: str, text: str | bytes, age: float = 3600) -> Path:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text.encode() if isinstance(text, str) else text)
+        then = time.time() - age
+        os.utime(path, (then, then))
+        return path
+
+    def connector(self, **options: object) -> FilesConnector:
+        way = replace(FilesSource("", self.login, "", settle_seconds=10), **options)
+        if self.login is None:
+            way = replace(way, folder=str(self.folder))
+        return FilesConnector(Source(SourceId("s"), "none", way))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Drop:
+    (tmp_path / "in").mkdir()
+    return Drop(tmp_path / "in", None)
+
+
+@pytest.fixture
+def sftp(tmp_path: Path) -> Iterator[Drop]:
+    (tmp_path / "in").mkdir()
+    key = Ed25519PrivateKey.generate()
+    path = tmp_path / "host.key"
+    path.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.OpenSSH,
+            serialization.NoEncryption(),
+        )
+    )
+    shown = key.public_key().public_bytes(
+        serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
+    )
+    port, log = free_port(), tmp_path / "log"
+    given = (sys.executable, sftp_server.__file__, str(port), str(tmp_path / "in"), str(path))
+    with log.open("wb") as out:
+        server = subprocess.Popen(given, stdout=out, stderr=out)
+    try:
+        wait_until_owned(server, port, log)
+        user, password = sftp_server.USER, sftp_server.PASSWORD
+        login = Login("127.0.0.1", port, shown.decode(), user, password, "", "/")
+        yield Drop(tmp_path / "in", login)
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+@pytest.fixture(params=["folder", pytest.param("sftp", marks=pytest.mark.real_system)])
+def drop(request: pytest.FixtureRequest) -> Drop:
+    found: Drop = request.getfixturevalue(request.param)
+    return found
+
+
+def keys(rows: list[dict[str, object]]) -> list[object]:
+    return [row["key"] for row in rows]
+
+
+def test_each_file_is_read_once_the_oldest_first(drop: Drop) -> None:
+    drop.put("b.csv", f"{HEAD}3,丙\n", age=50)
+    drop.put("sub/a.csv", f"{HEAD}1,甲\n2,\n", age=100)
+    connector = drop.connector()
+    rows, cursor = read_all(connector, PLAN)
+    assert [(r["key"], r["name"], r["file_name"], r["row_number"]) for r in rows] == [
+        ("1", "甲", "sub/a.csv", 1), ("2", None, "sub/a.csv", 2), ("3", "丙", "b.csv", 1),
+    ]  # fmt: skip
+    assert read_all(connector, PLAN, cursor)[0] == []
+    drop.put("c.csv", f"{HEAD}4,丁\n")
+    assert keys(read_all(connector, PLAN, cursor)[0]) == ["4"]
+    connector.close()
+
+
+def test_the_same_content_under_another_name_is_read_no_more(drop: Drop) -> None:
+    drop.put("a.csv", f"{HEAD}1,甲\n", age=100)
+    connector = drop.connector()
+    _, cursor = read_all(connector, PLAN)
+    (drop.folder / "a.csv").rename(drop.folder / "renamed.csv")
+    drop.put("again.csv", f"{HEAD}1,甲\n")
+    rows, cursor = read_all(connector, PLAN, cursor)
+    assert rows == []
+    drop.put("again.csv", f"{HEAD}1,改\n", age=20)
+    assert [row["name"] for row in read_all(connector, PLAN, cursor)[0]] == ["改"]
+    connector.close()
+
+
+def test_a_file_that_is_still_written_waits(drop: Drop) -> None:
+    drop.put("now.csv", f"{HEAD}1,甲\n", age=0)
+    for name in ("~$a.csv", ".a.csv", "a.csv.part", "b.csv.tmp"):
+        drop.put(name, f"{HEAD}9,半\n")
+    connector = drop.connector()
+    rows, cursor = read_all(connector, PLAN)
+    assert rows == []
+    drop.put("now.csv", f"{HEAD}1,甲\n2,乙\n", age=30)
+    assert keys(read_all(connector, PLAN, cursor)[0]) == ["1", "2"]
+    connector.close()
+
+
+def test_what_was_read_is_moved_when_it_is_safe_and_not_before(drop: Drop) -> None:
+    drop.put("a.csv", f"{HEAD}1,甲\n")
+    connector = drop.connector(archive="done")
+    page = connector.read(PLAN, None)
+    assert (drop.folder / "a.csv").exists()
+    rows, cursor = read_all(connector, PLAN, page.cursor)
+    assert rows == []
+    assert read_all(connector, PLAN, cursor)[0] == []
+    assert [each.name[9:] for each in (drop.folder / "done").iterdir()] == ["a.csv"]
+    assert not (drop.folder / "a.csv").exists()
+    drop.put("a.csv", f"{HEAD}1,甲\n", age=70)
+    assert read_all(connector, PLAN, cursor)[0] == []
+    connector.close()
+
+
+def test_a_large_file_goes_on_where_it_was_left(drop: Drop) -> None:
+    lines = "".join(f"{n},名{n}\n" for n in range(25))
+    drop.put("a.csv", HEAD + lines)
+    connector = drop.connector(page_rows=10)
+    page = connector.read(PLAN, None)
+    connector.close()
+    connector = drop.connector(page_rows=7)
+    rest, cursor = read_all(connector, PLAN, page.cursor)
+    assert page.rows is not None
+    first = page.rows.column("编号").to_pylist()
+    assert first + keys(rest) == [str(n) for n in range(25)]
+    assert [row["row_number"] for row in rest] == list(range(11, 26))
+    assert read_all(connector, PLAN, cursor)[0] == []
+    connector.close()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030", "utf-16"])
+def test_encodings_are_told_by_what_is_there(folder: Drop, encoding: str) -> None:
+    folder.put("a.csv", f'{HEAD}1,"甲, 乙\n丙"\n'.encode(encoding))
+    connector = folder.connector()
+    assert [row["name"] for row in read_all(connector, PLAN)[0]] == ["甲, 乙\n丙"]
+    connector.close()
+
+
+def test_odd_files_are_named_and_the_others_read(drop: Drop) -> None:
+    drop.put("good.csv", f"{HEAD}1,甲\n", age=50)
+    drop.put("long.csv", f"{HEAD}2,乙,多\n", age=90)
+    drop.put("bytes.csv", b"\xff\xff\xff\x00" * 9, age=80)
+    drop.put("twice.csv", "编号,编号\n1,2\n", age=70)
+    connector = drop.connector()
+    first = connector.read(PLAN, None)
+    assert first.rows is not None
+    assert first.rows.column("编号").to_pylist() == ["1"]
+    cursor = connector.read(PLAN, first.cursor).cursor
+    with pytest.raises(ConfigurationError, match="3 files cannot be read") as caught:
+        connector.read(PLAN, cursor)
+    assert "line 2 has 3 fields" in caught.value.what
+    drop.put("long.csv", f"{HEAD}2,乙\n", age=60)
+    for name in ("bytes.csv", "twice.csv"):
+        (drop.folder / name).unlink()
+    assert keys(read_all(connector, PLAN, cursor)[0]) == ["2"]
+    connector.close()
+
+
+INVOICE = """<?xml version="1.0" encoding="UTF-8"?>
+<EInvoice><TaxSupervisionInfo><InvoiceNumber>24332000000000000001</InvoiceNumber>
+</TaxSupervisionInfo><EInvoiceData>
+<IssuItemInformation><ItemName>*软件*MES</ItemName><Quantity>1</Quantity></IssuItemInformation>
+<IssuItemInformation><ItemName>*电子计算机*服务器</ItemName></IssuItemInformation>
+</EInvoiceData></EInvoice>"""
+XML = StreamPlan(
+    ContractId("test.line.v1"),
+    "1.0.0",
+    "select number, ItemName, try_cast(Quantity as integer) as quantity, row_number from rows",
+    FilesStream(
+        "*.xml",
+        Form(
+            "xml",
+            row="EInvoice/EInvoiceData/IssuItemInformation",
+            bears={"number": "EInvoice/TaxSupervisionInfo/InvoiceNumber"},
+        ),
+    ),
+)
+
+
+def test_a_row_of_xml_bears_what_its_document_says(folder: Drop) -> None:
+    folder.put("a.xml", INVOICE)
+    connector = folder.connector()
+    rows, _ = read_all(connector, XML)
+    assert [tuple(row.values()) for row in rows] == [
+        ("24332000000000000001", "*软件*MES", 1, 1),
+        ("24332000000000000001", "*电子计算机*服务器", None, 2),
+    ]
+    connector.close()
+
+
+BOMB = '<!DOCTYPE a [<!ENTITY b "bbbb">]><EInvoice>&b;</EInvoice>'
+OUTSIDE = '<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/hostname">]><EInvoice>&b;</EInvoice>'
+
+
+@pytest.mark.parametrize("text", [BOMB, OUTSIDE, "<EInvoice>", "<Other/>", "no xml"])
+def test_hostile_xml_is_refused(folder: Drop, text: str) -> None:
+    folder.put("a.xml", text)
+    connector = folder.connector()
+    with pytest.raises(ConfigurationError, match=r"a\.xml"):
+        read_all(connector, XML)
+    connector.close()
+
+
+def test_a_check_tells_what_there_is(drop: Drop) -> None:
+    connector = drop.connector()
+    (finding,) = check(connector, [PLAN], ZONE)
+    assert "No file" in finding.problem
+    drop.put("a.csv", f"{HEAD}1,甲\n")
+    (finding,) = check(connector, [PLAN], ZONE)
+    assert finding.problem == ""
+    (offer,) = connector.discover()
+    assert list(offer.columns) == ["编号", "名称", "row_number"]
+    assert offer.how == {"pattern": "a.csv", "form": "csv"}
+    connector.close()
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    connector = Drop(tmp_path / "gone", None).connector()
+    with pytest.raises(DependencyUnavailableError, match="not there"):
+        read_all(connector, PLAN)
+
+
+@pytest.mark.real_system
+class TestSftp:
+    """What only a server can refuse."""
+
+    def test_a_wrong_password_a_foreign_key_and_silence_are_told_apart(self, sftp: Drop) -> None:
+        assert sftp.login is not None
+        for login, kind, says in (
+            (replace(sftp.login, user="nobody"), ConfigurationError, "user or the password"),
+            (replace(sftp.login, host_key="ssh-ed25519 AAAA"), ConfigurationError, "another key"),
+            (replace(sftp.login, port=free_port()), DependencyUnavailableError, "cannot be read"),
+            (replace(sftp.login, folder="/none"), DependencyUnavailableError, "not on the server"),
+        ):
+            connector = Drop(sftp.folder, login).connector()
+            with pytest.raises(kind, match=says) as caught:
+                read_all(connector, PLAN)
+            assert "sesame" not in str(caught.value)
+            connector.close()
