@@ -19,7 +19,8 @@ PYTHONS = ("3.11", "3.12", "3.13")
 TOO_HEAVY = ("apache-airflow", "great-expectations", "pandas", "deltalake", "confluent-kafka")
 # What a factory's PC does not have; the last is missing on Windows only.
 ABSENT = (
-    "airflow", "alembic", "confluent_kafka", "deltalake", "fastapi", "great_expectations", "jinja2",
+    "airflow", "alembic", "asyncua", "confluent_kafka", "deltalake", "fastapi", "google",
+    "great_expectations", "jinja2", "paho", "pymodbus",
     "pandas", "psutil", "supervisor", "uvicorn", "fcntl",
 )  # fmt: skip
 BLOCK = f"""
@@ -137,7 +138,7 @@ def test_a_factory_s_pc_reads_its_source_and_names_a_silent_broker(tmp_path: Pat
     agent = tmp_path / "a1.yaml"
     agent.write_text(
         "agent: {id: a1, enterprise: 91330523719500014U, key_file: a1.key, outbox: a1.sqlite}\n"
-        f'source: {{id: u8, preset: yonyou_u8, url: "sqlite:///{tmp_path}/erp.sqlite"}}\n',
+        f'sources: [{{id: u8, preset: yonyou_u8, url: "sqlite:///{tmp_path}/erp.sqlite"}}]\n',
         "utf-8",
     )
     done = edge(tmp_path, "connector", "check", str(agent))
