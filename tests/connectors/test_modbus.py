@@ -7,8 +7,10 @@ from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
+from threading import Event
 
 import pytest
+import structlog
 from pymodbus.client import ModbusTcpClient
 
 from connectors.base import Source, StreamPlan
@@ -19,6 +21,7 @@ from connectors.registers import Block, Register, blocks
 from connectors.registry import find
 from kernel.errors import ConfigurationError, DependencyUnavailableError
 from kernel.ids import ContractId, SourceId
+from pipeline.publish import run_agent
 from tests.broker import free_port
 from tests.connectors.machines.landing import agent_of, landed
 from tests.connectors.machines.modbus_device import BUSY
@@ -285,3 +288,18 @@ class TestDevice:
             assert table is not None
             assert "_op" in table.column_names
         reader.close()
+
+    def test_a_hole_is_told_in_the_agents_log(
+        self, device: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        world, stop = World(tmp_path, monkeypatch), Event()
+        source = (
+            f"- id: plc\n  preset: modbus_machine\n  host: 127.0.0.1\n  port: {device.port}\n"
+            "  machines:\n  - {code: EQ01, unit: 1}\n  - {code: EQ09, unit: 9}\n"
+        )
+        agent_of(world, tmp_path, source, ENERGY, STATE).close()
+        monkeypatch.setattr("pipeline.publish._wait", lambda *_: stop.set())
+        with structlog.testing.capture_logs() as told:
+            run_agent(tmp_path / "machines.yaml", stop, world.bus)
+        assert [each["event"] for each in told] == ["data are missing"] * 2
+        assert all("EQ09 was not read at" in str(each["why"]) for each in told)
