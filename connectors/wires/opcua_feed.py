@@ -101,9 +101,17 @@ class Subscription:
         return _time(each) != self._inbox.last_time(self._heads[at][0])
 
     async def _room(self) -> None:
+        """Wait for room; what took longer than the server's queues can hold is a hole."""
+        begun = clock.now()
         while self._inbox.is_full:
             self._session.heard()
             await asyncio.sleep(_ROOM_SECONDS)
+        waited, pace = clock.now() - begun, self._feed.how.pace
+        if waited > timedelta(milliseconds=pace.queue_size * pace.sampling_ms):
+            self._inbox.hole(
+                f"{self._session.where}: `buffer_rows` were full from {begun:%F %T}Z for {waited}, "
+                f"longer than the server's queues of {pace.queue_size} values hold."
+            )
 
     def _row(self, at: int, each: Sampled, now: datetime) -> Row:
         node, machine, path = self._heads[at]

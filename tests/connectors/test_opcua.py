@@ -259,6 +259,19 @@ class TestRestart:
         assert "50 variables are unknown from" in hole
         assert "keeps no history" in hole
 
+    def test_a_buffer_that_is_full_for_too_long_is_a_hole(self, tmp_path: Path) -> None:
+        with (
+            running(tmp_path, count=20, hertz=20) as made,
+            closing(connector(url(made), LOAD, buffer_rows=40)) as slow,
+        ):
+            reader = Reader(slow, plan("*"))
+            reader.more()
+            time.sleep(1.5)
+            until(lambda: reader.more() and bool(reader.holes), "the hole is told")
+            count = len(reader.rows)
+            reader.until(count + 100)
+        assert "`buffer_rows` were full from" in reader.holes[0]
+
     def test_what_the_server_kept_is_read_afterwards(self, tmp_path: Path) -> None:
         said = {"port": free_port(), "history": str(tmp_path / "history.sqlite")}
         how = plan("Counters/Good")
