@@ -12,7 +12,6 @@ from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
 from asyncua import ua
 from asyncua.crypto.cert_gen import setup_self_signed_certificate
@@ -134,45 +133,6 @@ def test_without_its_library_it_says_how_to_install_it(monkeypatch: pytest.Monke
     monkeypatch.setitem(sys.modules, "asyncua", None)
     with pytest.raises(ConfigurationError, match=r"pip install 'nplusx\[opcua\]'"):
         connector("opc.tcp://127.0.0.1:9")
-
-
-class _Far:
-    """A session whose server kept message 4 and not message 3."""
-
-    where = "there"
-
-    async def republish(self, _subscription: int, number: int) -> ua.NotificationMessage | None:
-        return message(number).NotificationMessage if number == 4 else None
-
-    def heard(self) -> None:
-        return
-
-
-def message(number: int) -> ua.PublishResult:
-    item = ua.MonitoredItemNotification(ClientHandle=number, Value=state(number))
-    told = ua.NotificationMessage(
-        SequenceNumber=number,
-        NotificationData=[ua.DataChangeNotification(MonitoredItems=[item])],
-    )
-    return ua.PublishResult(NotificationMessage=told)
-
-
-def test_a_message_that_is_missing_is_asked_for_again_and_else_a_hole() -> None:
-    from connectors.wires.opcua import _Listener
-
-    seen: list[object] = []
-
-    async def take(items: list[tuple[int, object]], missing: int | None) -> None:
-        seen.extend([handle for handle, _ in items] or [f"lost {missing}"])
-
-    async def hear() -> None:
-        listener = _Listener(_Far(), take)
-        for number in (2, 5, 6, 1):
-            await listener.on_publish(message(number))
-
-    asyncio.run(hear())
-    # The last begins anew, as after the greatest number that there is.
-    assert seen == [2, "lost 3", 4, 5, 6, 1]
 
 
 @pytest.mark.real_system
@@ -400,12 +360,3 @@ def test_states_and_readings_of_the_sample_preset_land(
         ("running", begun, begun + timedelta(seconds=5)),
         ("fault", begun + timedelta(seconds=5), None),
     ]
-
-
-def test_columns_are_those_that_the_page_of_help_names() -> None:
-    from connectors.opcua_plan import COLUMNS
-    from pipeline.settings import ROOT
-
-    page = (ROOT / "docs/connectors/opcua.md").read_text("utf-8")
-    assert all(f"`{name}`" in page for name in COLUMNS.names)
-    assert isinstance(COLUMNS, pa.Schema)

@@ -1,4 +1,4 @@
-"""Each kind of connector for machines has a page whose example is a file that an agent reads."""
+"""Each kind of connector has a page whose example is a file that an agent reads."""
 
 import re
 from dataclasses import fields
@@ -6,18 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from connectors import registers
+from connectors import kinds, opcua_plan, registers, sparkplug_host
 from connectors.config import load_agent
-from connectors.kinds import modbus, sparkplug
+from connectors.files import forms
+from connectors.kinds import files, modbus, sparkplug, sql
 from connectors.opcua_plan import OpcuaStream, Pace
 from connectors.registry import find
+from kernel.registry import modules_in
 from pipeline.settings import ROOT
 
+# What groups options in code, or is called otherwise in a file.
+GROUPS = {"pace", "sftp", "kind"}
 PAGES = {each.stem: each.read_text("utf-8") for each in (ROOT / "docs/connectors").glob("*.md")}
-MACHINES = ("modbus", "opcua", "sparkplug")
 
 
-@pytest.mark.parametrize("kind", MACHINES)
+@pytest.mark.parametrize("kind", modules_in(kinds))
 def test_the_example_of_a_page_is_read(kind: str, tmp_path: Path) -> None:
     (example,) = re.findall(r"```yaml\n(agent:.*?)```", PAGES[kind], re.DOTALL)
     path = tmp_path / "agent.yaml"
@@ -33,11 +36,19 @@ def test_the_example_of_a_page_is_read(kind: str, tmp_path: Path) -> None:
         ("modbus", [each.name for each in fields(modbus.ModbusStream)]),
         ("modbus", [f".{each.name}" for each in fields(registers.Register)]),
         ("opcua", [each.name for cls in (OpcuaStream, Pace) for each in fields(cls)]),
+        ("files", [e.name for cls in (forms.Form, forms.Login) for e in fields(cls)]),
+        ("files", [e.name for cls in (files.FilesSource, files.FilesStream) for e in fields(cls)]),
         ("sparkplug", [each.name for each in fields(sparkplug.SparkplugSource)]),
         ("sparkplug", [each.name for each in fields(sparkplug.SparkplugStream)]),
+        ("sql", [e.name for cls in (sql.SqlSource, sql.SqlStream) for e in fields(cls)]),
     ],
 )
 def test_every_option_stands_on_its_page(kind: str, options: list[str]) -> None:
-    # What groups options in code is no option itself.
-    missing = [each for each in options if each not in PAGES[kind] and each != "pace"]
+    missing = [each for each in options if each not in PAGES[kind] and each not in GROUPS]
     assert not missing, f"add {missing} to docs/connectors/{kind}.md"
+
+
+def test_every_column_of_what_is_pushed_stands_on_its_page() -> None:
+    for kind, columns in (("opcua", opcua_plan.COLUMNS), ("sparkplug", sparkplug_host.COLUMNS)):
+        missing = [name for name in columns.names if f"`{name}`" not in PAGES[kind]]
+        assert not missing, f"add {missing} to docs/connectors/{kind}.md"

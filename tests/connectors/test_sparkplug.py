@@ -14,7 +14,6 @@ from connectors.base import Source, StreamPlan
 from connectors.fields import Fields
 from connectors.kinds import sparkplug
 from connectors.kinds.sparkplug import SparkplugConnector, SparkplugSource, SparkplugStream
-from connectors.sparkplug_host import COLUMNS
 from connectors.wires.sparkplug_payload import Metric, Payload, decode, encode
 from kernel.errors import ConfigurationError, DependencyUnavailableError
 from kernel.ids import ContractId, SourceId
@@ -102,13 +101,6 @@ def test_without_its_library_it_says_how_to_install_it(monkeypatch: pytest.Monke
     monkeypatch.setitem(sys.modules, "paho.mqtt.client", None)
     with pytest.raises(ConfigurationError, match=r"pip install 'nplusx\[sparkplug\]'"):
         SparkplugConnector(Source(SourceId("gw"), "x", SparkplugSource("mqtt://x", "h", ("+",))))
-
-
-def test_columns_are_those_that_the_page_of_help_names() -> None:
-    from pipeline.settings import ROOT
-
-    page = (ROOT / "docs/connectors/sparkplug.md").read_text("utf-8")
-    assert all(f"`{name}`" in page for name in COLUMNS.names)
 
 
 @pytest.mark.real_system
