@@ -31,6 +31,8 @@ class AgentConfig:
     id: AgentId
     enterprise: EnterpriseId
     key_file: Path
+    # The factory's own secret that covers persons' names, if it has such rows.
+    pseudonym_key: Path | None
     outbox: Path
     outbox_bytes: int
     sources: tuple[Source[object], ...]
@@ -66,6 +68,7 @@ def load_agent(path: Path, variables: Mapping[str, str] | None = None) -> AgentC
         id=AgentId(agent.text("id")),
         enterprise=enterprise_id(agent.text("enterprise"), f"{path}, agent.enterprise"),
         key_file=folder / agent.text("key_file"),
+        pseudonym_key=folder / covering if (covering := agent.text("pseudonym_key", "")) else None,
         outbox=outbox,
         outbox_bytes=agent.whole("outbox_bytes", _OUTBOX_BYTES),
         sources=sources,

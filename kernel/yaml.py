@@ -92,3 +92,23 @@ def load_mapping(path: Path) -> dict[str, object]:
             cure="start it with `key: value` lines.",
         )
     return {str(key): value for key, value in loaded.items()}
+
+
+class _PlainDumper(yaml.SafeDumper):
+    """Writes texts of many lines as a person does."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_PlainDumper.add_representer(str, _text)
+
+
+def dump(value: object) -> str:
+    """Write YAML as a person does, keys in their order."""
+    text: str = yaml.dump(
+        value, Dumper=_PlainDumper, allow_unicode=True, sort_keys=False, width=110
+    )
+    return text

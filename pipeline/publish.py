@@ -8,11 +8,12 @@ from datetime import datetime
 from pathlib import Path
 from threading import Event
 
+import pyarrow as pa
 from pydantic import TypeAdapter
 
 from bus.outbox import Outbox
 from bus.ports import Bus, Sender
-from connectors import check
+from connectors import check, pseudonyms
 from connectors.base import Connector, Source, StreamPlan
 from connectors.check import Finding
 from connectors.config import AgentConfig, load_agent
@@ -93,6 +94,8 @@ class Agent:
         self._config, self._bus, self._crash = config, bus, settings.crash.dir
         key = read_key(config.key_file)
         self._key_id = key.public.id
+        covering = config.pseudonym_key
+        self._pseudonyms = pseudonyms.read_key(covering) if covering else None
         self._outbox = Outbox(config.outbox, key, config.outbox_bytes)
         self._connectors: dict[SourceId, Connector[object]] = {}
         self._sender: Sender | None = None
@@ -158,7 +161,7 @@ class Agent:
         more = True
         while more and not (stop and stop.is_set()):
             page = connector.read(plan, cursor)
-            mapped = None if page.rows is None else map_rows(page.rows, plan, source.zone)
+            mapped = None if page.rows is None else self._mapped(page.rows, source, plan)
             bodies = [] if mapped is None else encode(mapped, plan.version)
             if bodies or page.cursor != cursor:
                 crash_here(self._crash, "publish.before_put")
@@ -169,6 +172,12 @@ class Agent:
             cursor, more = page.cursor, page.more
             if bodies:
                 self._drain()
+
+    def _mapped(self, rows: pa.Table, source: Source[object], plan: StreamPlan[object]) -> pa.Table:
+        """Give rows in contract columns, nobody's name in the clear."""
+        told = contracts.find(plan.contract).properties
+        personal = [each.name for each in told if each.classification == "personal"]
+        return pseudonyms.cover(map_rows(rows, plan, source.zone), personal, self._pseudonyms)
 
     def _drain(self) -> None:
         """Send what waits, of every stream that has not failed in this round already."""

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from kernel.errors import ChecksFailedError
-from pipeline.console import table
+from pipeline.console import say, table
 
 
 def show() -> None:
@@ -49,12 +49,80 @@ def check(file: Annotated[Path, typer.Argument(help="The agent's YAML file.")]) 
         )
 
 
+_FILE = typer.Argument(help="The agent's YAML file.")
+_SOURCE = typer.Option("--source", help="Which of its sources, if it has several.")
+
+
+def discover(
+    file: Annotated[Path, _FILE],
+    source: Annotated[str, _SOURCE] = "",
+    like: Annotated[str, typer.Option(help="Only what bears this text in its name.")] = "",
+    contract: Annotated[str, typer.Option(help="Draft a stream for it of each.")] = "",
+) -> None:
+    """List what a source's own catalogue offers; draft a preset's stream from it."""
+    from connectors.config import load_agent
+    from contracts.loader import find
+    from kernel import yaml
+    from pipeline import trial
+
+    config = load_agent(file)
+    found = trial.offers(config, trial.source_of(config, source), like)
+    if contract:
+        promised = find(contract)
+        for each in found:
+            say(yaml.dump([trial.draft(each, promised)]))
+        return
+    rows = [
+        (each.name, ", ".join(f"{name} {kind}" for name, kind in each.columns.items()))
+        for each in found
+    ]
+    table("数据源目录 catalogue", ("name", "columns"), rows)
+
+
+def read(
+    file: Annotated[Path, _FILE],
+    contract: Annotated[str, typer.Argument(help="Which stream, by its contract.")],
+    source: Annotated[str, _SOURCE] = "",
+    rows: Annotated[int, typer.Option(min=1, max=1000, help="How many to show.")] = 10,
+) -> None:
+    """Read the first rows of a stream and judge them, without sending; exit 1 if any is bad."""
+    from connectors.config import load_agent
+    from pipeline import trial
+
+    config = load_agent(file)
+    tried = trial.read(config, trial.source_of(config, source), contract)
+    if tried.rows is None:
+        say("The stream has no rows.")
+        return
+    told = tried.rows
+    names = [name for name in told.column_names if told[name].null_count < len(told)]
+    shown = tried.rows.select(names).slice(0, rows).to_pylist()
+    table(
+        f"首批数据 first rows of {contract}",
+        ("gate", *names),
+        [
+            ("; ".join(tried.refused.get(at, ())) or "ok", *(str(row[name]) for name in names))
+            for at, row in enumerate(shown)
+        ],
+    )
+    say(f"{len(tried.rows)} rows judged, {len(tried.refused)} would be refused")
+    if tried.refused:
+        codes = sorted({code for each in tried.refused.values() for code in each})
+        raise ChecksFailedError(
+            f"The gate refuses {len(tried.refused)} rows: {', '.join(codes)}.",
+            where=contract,
+            cure="mend the source, or the preset's mapping; `nplusx contract show` tells what is"
+            " promised.",
+        )
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
     group = typer.Typer(
-        help="接入：预设列表与数据源检查。 Sources: list the presets, check one.",
+        help="接入：预设列表，检查、发现、试读数据源。 Sources: presets; check, discover, try one.",
         no_args_is_help=True,
     )
     group.command("list")(show)
-    group.command()(check)
+    for each in (check, discover, read):
+        group.command()(each)
     app.add_typer(group, name="connector")
