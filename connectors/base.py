@@ -112,6 +112,9 @@ class Connector(Protocol[Asked]):
 class Kind(Protocol):
     """A module of the folder `kinds`: a protocol, and what files must say for it."""
 
+    # What an agent's file says of a source besides its name and preset, to be written over.
+    EXAMPLE: Mapping[str, object]
+
     def stream_of(self, fields: Fields) -> object:
         """Read what a preset says of a stream besides its contract and its mapping."""
         ...

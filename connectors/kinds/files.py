@@ -27,6 +27,7 @@ _CHUNK = 1 << 20
 _REMEMBERED = 20_000
 _KINDS = ("csv", "excel", "xml")
 _ENDINGS = {".csv": "csv", ".txt": "csv", ".xlsx": "excel", ".xls": "excel", ".xml": "xml"}
+EXAMPLE = {"folder": "drop", "archive": "read"}
 
 
 @dataclass(frozen=True, slots=True)

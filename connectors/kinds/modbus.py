@@ -23,6 +23,7 @@ TIMEOUT_SECONDS = 3
 BLOCK_REGISTERS = 125
 _MOMENT = pa.timestamp("us", tz="UTC")
 _OWN_COLUMNS = ("machine", "time", "time_before")
+EXAMPLE = {"host": "192.0.2.20", "machines": [{"code": "EQ01", "unit": 1}]}
 
 
 @dataclass(frozen=True, slots=True)

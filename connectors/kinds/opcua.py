@@ -24,6 +24,10 @@ _SAMPLE_ROWS = 5
 _LOOK_SECONDS = 0.2
 _TRIES = 3
 _Plan = StreamPlan[OpcuaStream]
+EXAMPLE = {
+    "url": "opc.tcp://192.0.2.10:4840",
+    "machines": [{"code": "EQ01", "node": "nsu=urn:maker:press;s=Press1"}],
+}
 
 
 def stream_of(fields: Fields) -> OpcuaStream:

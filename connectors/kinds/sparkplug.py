@@ -27,6 +27,12 @@ _SAMPLE_ROWS = 5
 _LOOK_SECONDS = 0.2
 _BOOLEAN = 11
 _CATALOGUE = ContractId("catalogue")
+EXAMPLE = {
+    "url": "mqtts://192.0.2.5:8883",
+    "host_id": "nplusx",
+    "user": "reader",
+    "password": "${NPLUSX_SOURCE_PASSWORD}",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ PAGE_ROWS = 20_000
 LOOKBACK_SECONDS = 300
 SWEEP_SECONDS = 3600
 _FEW, _WIDER = 3, 4
+EXAMPLE = {"url": "postgresql://reader:${NPLUSX_SOURCE_PASSWORD}@192.0.2.10:5432/database"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,8 +56,62 @@ def status(file: Annotated[Path | None, _FILE] = None) -> None:
         )
 
 
+def init(
+    folder: Annotated[Path, typer.Argument(help="A new folder for the agent.")],
+    agent: Annotated[str, typer.Option("--id", help="What the county shall call it.")],
+    enterprise: Annotated[str, typer.Option(help="The factory's unified social credit code.")],
+    preset: Annotated[str, typer.Option(help="The product to read: `nplusx connector list`.")],
+) -> None:
+    """Set up an agent: its file to be completed, its keys, and what to do next."""
+    from connectors.registry import find, kind_of
+    from kernel import yaml
+    from kernel.ids import enterprise_id
+
+    found = find(preset)
+    told = {
+        "agent": {
+            "id": agent,
+            "enterprise": str(enterprise_id(enterprise, "--enterprise")),
+            "key_file": "agent.key",
+            "pseudonym_key": "names.key",
+            "outbox": "outbox.sqlite",
+        },
+        "sources": [{"id": preset.partition("_")[0], "preset": preset, **kind_of(found).EXAMPLE}],
+        "poll_seconds": 30,
+    }
+    try:
+        folder.mkdir(parents=True)
+    except OSError as failed:
+        raise ConfigurationError(
+            f"The folder cannot be made: {failed.strerror}.",
+            where=str(folder),
+            cure="name one that does not exist yet, where you may write.",
+        ) from failed
+    file = folder / "agent.yaml"
+    file.write_text(yaml.dump(told), encoding="utf-8")
+    made = _make_key(folder / "agent.key")
+    public = _publish(made, folder / "agent.key")
+    _make_key(folder / "names.key")
+    for line in (
+        f"{file}: write the source's own address and options over the example",
+        "its passwords: environment variables, as ${NPLUSX_…} in that file",
+        f"nplusx connector check {file}",
+        f"{public}: to the county, which registers key {made.public.id}",
+        f"nplusx agent run {file}",
+        f"{folder / 'names.key'}: keep a copy at the factory; with it pseudonyms stay the same",
+    ):
+        say(line)
+
+
 def key(file: Annotated[Path, typer.Argument(help="Where the key goes.")]) -> None:
     """Make a signing key, for its owner's eyes only; the public half to register is FILE.pub."""
+    made = _make_key(file)
+    say(f"key id       {made.public.id}")
+    say(f"public key   {made.public.text}")
+    say(f"to register  {_publish(made, file)}")
+
+
+def _make_key(file: Path) -> SigningKey:
     made = SigningKey.from_text(base64.b64encode(secrets.token_bytes(32)).decode(), str(file))
     try:
         # Made closed, not closed afterwards: nobody may look in between.
@@ -76,19 +130,22 @@ def key(file: Annotated[Path, typer.Argument(help="Where the key goes.")]) -> No
         ) from failed
     with os.fdopen(handle, "w") as out:
         out.write(made.text + "\n")
+    return made
+
+
+def _publish(made: SigningKey, file: Path) -> Path:
+    """Write the half that everybody may see beside the key."""
     public = file.with_name(f"{file.name}.pub")
     public.write_text(made.public.text + "\n", encoding="utf-8")
-    say(f"key id       {made.public.id}")
-    say(f"public key   {made.public.text}")
-    say(f"to register  {public}")
+    return public
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
     group = typer.Typer(
-        help="采集代理：运行、状态、密钥。 The agent at a source: run, status, key.",
+        help="采集代理：建立、运行、状态、密钥。 The agent at a source: init, run, status, key.",
         no_args_is_help=True,
     )
-    for each in (run, status, key):
+    for each in (init, run, status, key):
         group.command()(each)
     app.add_typer(group, name="agent")

@@ -13,14 +13,15 @@ import pytest
 from bus.kafka import KafkaBus
 from bus.topics import topic_of
 from connectors.config import load_agent
-from connectors.registry import find
+from connectors.pseudonyms import read_key
+from connectors.registry import all_connectors, find
 from kernel import clock
 from kernel.evidence import SigningKey
 from pipeline.publish import read_status
 from pipeline.settings import ROOT
 from tests.broker import Broker, running_broker
 from tests.flow.bad_input.command import Shell
-from tests.pipeline.test_publish import Site, one_round
+from tests.pipeline.test_publish import USCC, Site, one_round
 
 
 @pytest.fixture
@@ -41,6 +42,29 @@ def test_a_key_is_made_once_and_for_its_owner_only(tmp_path: Path, shell: Shell)
     assert again.code == 2
     assert "never replaced" in again.err
     assert shell("agent", "key", str(tmp_path / "no" / "a.key")).code == 2
+
+
+@pytest.mark.parametrize("preset", all_connectors())
+def test_an_agent_that_is_set_up_is_a_file_to_be_completed(
+    preset: str, tmp_path: Path, shell: Shell
+) -> None:
+    folder = tmp_path / "agent"
+    words = ("agent", "init", str(folder), "--id", "pc-1", "--enterprise", USCC)
+    made = shell(*words, "--preset", preset)
+    assert made.code == 0, made.err
+    config = load_agent(folder / "agent.yaml")
+    assert (config.id, config.enterprise, config.sources[0].preset) == ("pc-1", USCC, preset)
+    assert config.pseudonym_key is not None
+    for path in (config.key_file, config.pseudonym_key):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert path.read_text().strip() not in made.out
+    assert read_key(config.pseudonym_key).raw
+    assert sorted(each.name for each in folder.iterdir()) == [
+        "agent.key", "agent.key.pub", "agent.yaml", "names.key",
+    ]  # fmt: skip
+    again = shell(*words, "--preset", preset)
+    assert again.code == 2
+    assert "does not exist yet" in again.err
 
 
 def test_the_list_names_presets_and_contracts(shell: Shell) -> None:
