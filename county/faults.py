@@ -2,13 +2,17 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from county.books import Books
 from county.dice import Dice
-from county.world import Factory, Row
+from county.world import YEAR, Factory, Row
 from kernel.errors import ConfigurationError
 
+# The plate that machines of several factories bear, and the week in which somebody looks.
+SHARED_PLATE = "SN-2019-000777"
+VISIT = date(YEAR, 11, 18)
 # A code of eighteen characters the last of which does not fit.
 BAD_USCC = "91330523MA9666666A"
 
@@ -31,7 +35,9 @@ def plant(
 ) -> tuple[Planted, ...]:
     """Put faults into books, each so many times; give what was planted."""
     planted: list[Planted] = []
-    for name, times in faults.items():
+    # In an order of its own: what one takes away another must not have been planted in.
+    for name in FAULTS:
+        times = faults.get(name, 0)
         dice = Dice(seed, f"{factory.number}/faults/{name}")
         for _ in range(times):
             planted += FAULTS[name](books, dice)
@@ -133,7 +139,58 @@ def _key(contract: str, row: Row) -> str:
     return "/".join(str(row[name]) for name in _KEYS[contract])
 
 
+def _duplicate_payment(books: Books, dice: Dice) -> Iterable[Planted]:
+    """Enter a payment a second time, under another id."""
+    rows = books["erp.payment.v1"]
+    again = dict(dice.one_of(rows))
+    again["payment_id"] = str(max(int(str(each["payment_id"])) for each in rows) + 1)
+    rows.append(again)
+    yield Planted("duplicate_payment", "erp.payment.v1", str(again["payment_id"]))
+
+
+def _missing_number(books: Books, dice: Dice) -> Iterable[Planted]:
+    """Take a delivery out: the row of numbers has a hole, and the warehouse gave something away."""
+    rows = books["erp.delivery.v1"]
+    gone = dice.one_of(rows)
+    rows.remove(gone)
+    yield Planted("missing_number", "erp.delivery.v1", str(gone["delivery_line_id"]))
+
+
+def _wrong_unit(books: Books, dice: Dice) -> Iterable[Planted]:
+    """Tell watt-hours and call them kilowatt-hours."""
+    row = dice.one_of(books["mes.energy_reading.v1"])
+    row["used_qty"] = Decimal(str(row["used_qty"])) * 1000
+    key = f"{row['meter_code']}/{row['read_at']}"
+    yield Planted("wrong_unit", "mes.energy_reading.v1", key)
+
+
+def _second_hand(books: Books, dice: Dice) -> Iterable[Planted]:
+    """Put the plate of a machine that others claim too on one that is said to be new."""
+    machine = dice.one_of(books["mes.equipment.v1"])
+    machine["serial_no"] = SHARED_PLATE
+    yield Planted("second_hand", "mes.equipment.v1", str(machine["equipment_code"]))
+
+
+def _staged(books: Books, _dice: Dice) -> Iterable[Planted]:
+    """Let machines speak in the week of the visit only."""
+    for contract, moment in (
+        ("mes.equipment_state.v1", "started_at"),
+        ("mes.energy_reading.v1", "read_at"),
+    ):
+        books[contract][:] = [each for each in books[contract] if _visited(each[moment])]
+    yield Planted("staged", "mes.equipment_state.v1", f"{VISIT:%Y-%m-%d}")
+
+
+def _visited(moment: object) -> bool:
+    return isinstance(moment, datetime) and VISIT <= moment.date() < VISIT + timedelta(days=7)
+
+
 FAULTS: Mapping[str, Plant] = {
+    "staged": _staged,
+    "duplicate_payment": _duplicate_payment,
+    "missing_number": _missing_number,
+    "wrong_unit": _wrong_unit,
+    "second_hand": _second_hand,
     "negative_quantity": _negative_quantity,
     "missing_day": _missing_day,
     "bad_uscc": _bad_uscc,
