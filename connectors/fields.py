@@ -65,14 +65,19 @@ class Fields:
             raise self._wrong(key, "number in quotes")
         return number
 
-    def whole(self, key: str, default: int | None = None, least: int = 1) -> int:
+    def whole(
+        self, key: str, default: int | None = None, least: int = 1, most: int | None = None
+    ) -> int:
         """Read a whole number; mostly one above zero."""
         if default is not None and key not in self._values:
             self._asked.add(key)
             return default
         value = self._take(key, "whole number")
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise self._wrong(key, f"whole number from {least}")
+        until = "" if most is None else f" to {most}"
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise self._wrong(key, f"whole number from {least}{until}")
+        if value < least or (most is not None and value > most):
+            raise self._wrong(key, f"whole number from {least}{until}")
         return value
 
     def flag(self, key: str, *, default: bool) -> bool:

@@ -4,6 +4,8 @@ import hashlib
 from collections.abc import Sequence
 from typing import TypeVar
 
+from kernel.errors import ConfigurationError
+
 Item = TypeVar("Item")
 _DRAWS = 8
 
@@ -28,6 +30,12 @@ class Dice:
 
     def one_of(self, items: Sequence[Item]) -> Item:
         """Draw one of some things."""
+        if not items:
+            raise ConfigurationError(
+                "The county is too small for what shall be drawn from it.",
+                where=self._start.rstrip("/"),
+                cure="ask for more months, or for fewer faults.",
+            )
         return items[self.number(0, len(items) - 1)]
 
     def happens(self, percent: int) -> bool:

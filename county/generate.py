@@ -18,6 +18,8 @@ from kernel.errors import ConfigurationError
 # In which products factories keep their books, in turns.
 SYSTEMS = ("yonyou_u8", "kingdee_k3cloud_db")
 MOST_FACTORIES, MOST_MONTHS = 999, 60
+# What is ordered in a month is promised in the next.
+_LEAST_MONTHS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +34,12 @@ class County:
 
 def make_county(count: int, months: int, seed: int, wanted: Mapping[str, int]) -> County:
     """Make factories, plant faults in each, and let the places report of what is right."""
-    if not (1 <= count <= MOST_FACTORIES and 1 <= months <= MOST_MONTHS):
+    if not (1 <= count <= MOST_FACTORIES and _LEAST_MONTHS <= months <= MOST_MONTHS):
         raise ConfigurationError(
             f"A county of {count} factories over {months} months is not to be had.",
             where="nplusx county generate",
-            cure=f"ask for 1 to {MOST_FACTORIES} factories and 1 to {MOST_MONTHS} months.",
+            cure=f"ask for 1 to {MOST_FACTORIES} factories and {_LEAST_MONTHS} to {MOST_MONTHS}"
+            " months.",
         )
     within = period(months)
     held = {each: make_books(each, within, seed) for each in factories(count, SYSTEMS)}

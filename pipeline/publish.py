@@ -2,23 +2,23 @@
 
 import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from threading import Event
 
+import duckdb
 import pyarrow as pa
 from pydantic import TypeAdapter
 
 from bus.outbox import Outbox
 from bus.ports import Bus, Sender
-from connectors import check, pseudonyms
+from connectors import pseudonyms
 from connectors.base import Connector, Source, StreamPlan
-from connectors.check import Finding
 from connectors.config import AgentConfig, load_agent
 from connectors.mapping import map_rows
-from connectors.registry import find, open_source
+from connectors.registry import find
 from contracts import loader as contracts
 from kernel import canonical, clock
 from kernel.errors import ConfigurationError, DependencyUnavailableError, NplusxError
@@ -29,12 +29,18 @@ from pipeline import wiring
 from pipeline.bodies import encode
 from pipeline.crashpoints import crash_here
 from pipeline.settings import Settings, environment, read_settings
+from pipeline.sources import connect
 
 # Records of one stream that are taken from the outbox at a time; each may hold 4 MiB.
 _PORTION = 4
 _TICK_SECONDS = 0.2
 _LONGEST_WAIT = 300.0
 _DOUBLINGS = 6
+# What libraries raise on values, files and wires that no kind foresaw.
+_ODD = (
+    ArithmeticError, AttributeError, EOFError, LookupError, OSError, RecursionError, RuntimeError,
+    TypeError, ValueError, duckdb.Error, pa.ArrowException,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +133,11 @@ class Agent:
             except NplusxError as wrong:
                 # One stream's trouble is not the others'.
                 errors[name] = str(wrong)
+            except _ODD as odd:
+                # Nor is what nobody foresaw; its text may hold rows, so only its kind is told.
+                logger("agent").error("unforeseen", stream=name, why=repr(type(odd)), exc_info=odd)
+                errors[name] = f"The source gave what nobody foresaw: {type(odd).__name__}."
+                self._let_go(source)
         self._drain()
         if self._unsent:
             # The next round tries with a new connection.
@@ -178,6 +189,11 @@ class Agent:
         told = contracts.find(plan.contract).properties
         personal = [each.name for each in told if each.classification == "personal"]
         return pseudonyms.cover(map_rows(rows, plan, source.zone), personal, self._pseudonyms)
+
+    def _let_go(self, source: Source[object]) -> None:
+        """Begin with a source anew: nobody knows how it stands."""
+        if (connector := self._connectors.pop(source.id, None)) is not None:
+            connector.close()
 
     def _drain(self) -> None:
         """Send what waits, of every stream that has not failed in this round already."""
@@ -243,12 +259,6 @@ class Agent:
             streams=tuple(streams),
             error=self._silent,
         )
-
-
-def connect(config: AgentConfig, name: SourceId, variables: Mapping[str, str]) -> Connector[object]:
-    """Get ready to read a source of an agent, with its secrets put in place."""
-    sources = load_agent(config.path, variables).sources
-    return open_source(next(each for each in sources if each.id == name))
 
 
 def run_agent(path: Path, stop: Event, bus: Bus | None = None) -> None:
@@ -317,32 +327,6 @@ def read_status(config: AgentConfig) -> RoundReport | None:
         return _REPORT.validate_json(config.status_file.read_bytes())
     except (OSError, ValueError):
         return None
-
-
-def check_source(config: AgentConfig) -> tuple[Finding, ...]:
-    """Try every stream of an agent's sources, and compare what it gives with its contract."""
-    found: list[Finding] = []
-    for source in config.sources:
-        with closing(connect(config, source.id, environment())) as connector:
-            found += check.check(connector, find(source.preset).streams, source.zone)
-    return tuple(_compared(each) for each in found)
-
-
-def _compared(finding: Finding) -> Finding:
-    """Add to what the source said what its contract misses."""
-    if finding.problem or not finding.columns:
-        return finding
-    contract = contracts.find(finding.subject)
-    required = {each.name for each in contract.properties if each.required}
-    missing = sorted(required - set(finding.columns))
-    if not missing:
-        return finding
-    return Finding(
-        finding.subject,
-        finding.columns,
-        f"The mapping gives no {', '.join(missing)}.",
-        "add the columns to the preset's mapping.",
-    )
 
 
 def resident_agents(settings: Settings) -> list[AgentConfig]:

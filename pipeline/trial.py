@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pyarrow as pa
 
@@ -15,8 +17,8 @@ from contracts.loader import find as find_contract
 from contracts.model import Contract, Property
 from kernel.errors import ConfigurationError
 from pipeline.bodies import encode
-from pipeline.publish import connect
 from pipeline.settings import environment
+from pipeline.sources import connect
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,11 @@ def plan_of(source: Source[object], contract: str) -> StreamPlan[object]:
 def read(config: AgentConfig, source: Source[object], contract: str) -> Trial:
     """Read the first page of a stream and judge it; nothing is kept and nothing sent."""
     plan, promised = plan_of(source, contract), find_contract(contract)
-    with closing(connect(config, source.id, environment())) as connector:
+    with (
+        # The agent's own must stay as it is.
+        TemporaryDirectory(prefix="nplusx-trial-") as folder,
+        closing(connect(config, source.id, environment(), Path(folder))) as connector,
+    ):
         page, cursor = connector.read(plan, None), None
         # Some kinds tell first how far they are.
         while page.rows is None and page.more and page.cursor != cursor:
@@ -103,8 +109,10 @@ def read(config: AgentConfig, source: Source[object], contract: str) -> Trial:
             page = connector.read(plan, cursor)
     if page.rows is None:
         return Trial(None, {})
-    (first, *_) = encode(map_rows(page.rows, plan, source.zone), plan.version)
-    decoded = decode.decode_arrow(first.body, promised)
+    bodies = encode(map_rows(page.rows, plan, source.zone), plan.version)
+    if not bodies:
+        return Trial(None, {})
+    decoded = decode.decode_arrow(bodies[0].body, promised)
     verdict = gate.judge(decoded.rows, promised, decoded.faults)
     refused = {row: tuple(each.code for each in why) for row, why in verdict.refused.items()}
     return Trial(decoded.rows, refused)

@@ -21,6 +21,7 @@ PORT = 502
 TIMEOUT_SECONDS = 3
 # What the protocol allows in one answer.
 BLOCK_REGISTERS = 125
+_LAST_ADDRESS = 65_535
 _MOMENT = pa.timestamp("us", tz="UTC")
 _OWN_COLUMNS = ("machine", "time", "time_before")
 EXAMPLE = {"host": "192.0.2.20", "machines": [{"code": "EQ01", "unit": 1}]}
@@ -81,10 +82,10 @@ def _register(fields: Fields) -> Register:
     register = Register(
         name=fields.text("name"),
         table=table,
-        address=fields.whole("address", least=0),
+        address=fields.whole("address", least=0, most=_LAST_ADDRESS),
         type=fields.choice("type", TYPES, "bit" if table in BIT_TABLES else None),
-        bit=fields.whole("bit", 0, least=0),
-        length=fields.whole("length", 1),
+        bit=fields.whole("bit", 0, least=0, most=15),
+        length=fields.whole("length", 1, most=BLOCK_REGISTERS),
         words=fields.choice("words", ORDERS, "big"),
         bytes=fields.choice("bytes", ORDERS, "big"),
         scale=fields.decimal("scale", Decimal(1)),
@@ -106,7 +107,7 @@ def way_of(fields: Fields) -> ModbusSource:
 
 
 def _machine(fields: Fields) -> Machine:
-    machine = Machine(fields.text("code"), fields.whole("unit", 1, least=0))
+    machine = Machine(fields.text("code"), fields.whole("unit", 1, least=0, most=255))
     fields.done()
     return machine
 

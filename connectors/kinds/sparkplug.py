@@ -96,7 +96,8 @@ class _Feed:
     def wants(self, name: str) -> bool:
         found = self.wanted.get(name)
         if found is None:
-            found = any(fnmatchcase(name, each) for each in self.how.metrics)
+            # A name may hold what patterns give a meaning to.
+            found = any(name == each or fnmatchcase(name, each) for each in self.how.metrics)
             self.wanted[name] = found
         return found
 

@@ -304,6 +304,9 @@ class SqlConnector(Connector[SqlStream]):
             raise plain(str(said), where) from failed
         except NativeError as failed:
             raise plain(str(failed), where) from failed
+        except (OSError, pa.ArrowException) as broken:
+            # A native answer that breaks off in the middle comes as what Arrow makes of it.
+            raise plain(str(broken), where) from broken
 
 
 def _parse(source: Source[SqlSource]) -> sa.URL:

@@ -13,9 +13,13 @@ _SCHEMA = b"nplusx_schema"
 def view_of(rows: pa.Table, keys: Sequence[str]) -> pa.Table:
     """Give what is kept of rows: their keys, a digest of each, and what columns they have."""
     with duckdb.connect() as database:
-        database.register("source", rows)
+        # A name that no column bears, or it would stand for the column.
+        name = max(rows.column_names, key=len, default="") + "_row"
+        database.register(name, rows)
         # By their text, so that another release of the engine says the same.
-        told = database.sql("select md5(source::varchar) as digest from source").to_arrow_table()
+        whole = duckdb.ColumnExpression(name).cast("varchar")
+        digest = duckdb.FunctionExpression("md5", whole).alias("digest")
+        told = database.table(_quoted(name)).select(digest).to_arrow_table()
     view = rows.select(list(dict.fromkeys(keys)))
     view = view.append_column(DIGEST, told.column("digest"))
     return view.replace_schema_metadata({_SCHEMA: rows.schema.serialize().to_pybytes()})

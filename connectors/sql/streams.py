@@ -152,8 +152,9 @@ def _decimals(texts: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
     precision, scale = whole >> _SCALE_BITS, whole & ((1 << _SCALE_BITS) - 1)
     try:
         return texts.cast(pa.decimal128(precision, scale))
-    except pa.ArrowInvalid:
-        # NaN and infinity are numerics too: the gate says what is wrong with them.
+    except (pa.ArrowInvalid, ValueError):
+        # NaN and infinity are numerics too, and so are more digits than any table holds: the gate
+        # says what is wrong with them.
         return texts
 
 

@@ -115,7 +115,7 @@ class Keeper:
         self, session: Session, how: OpcuaStream
     ) -> tuple[list[tuple[Machine, Variable]], list[str]]:
         """Find a stream's variables at every machine; what one lacks is not the others' trouble."""
-        wanted: list[tuple[Machine, Variable]] = []
+        chosen: dict[tuple[str, str], tuple[Machine, Variable]] = {}
         missing: list[str] = []
         for machine in self._way.machines:
             found = await session.variables(machine.node)
@@ -123,14 +123,15 @@ class Keeper:
                 missing.append(f"{machine.code}: there is no node {machine.node}.")
                 continue
             for pattern in how.variables:
-                fit = [each for each in found if fnmatchcase(each.path, pattern)]
-                wanted += [(machine, each) for each in fit]
+                # A name may hold what patterns give a meaning to.
+                fit = [e for e in found if e.path == pattern or fnmatchcase(e.path, pattern)]
+                chosen.update({(machine.code, each.path): (machine, each) for each in fit})
                 if not fit:
                     missing.append(f"{machine.code} has no variable {pattern}.")
-        if not wanted:
+        if not chosen:
             raise ConfigurationError(
                 f"The server has none of the variables: {' '.join(missing)}",
                 where=self._way.server.url,
                 cure="correct `node` of the machine, or `variables` of the preset.",
             )
-        return wanted, missing
+        return list(chosen.values()), missing

@@ -32,7 +32,7 @@ def show() -> None:
 def check(file: Annotated[Path, typer.Argument(help="The agent's YAML file.")]) -> None:
     """Try every stream of an agent's source without sending anything; exit 1 on a finding."""
     from connectors.config import load_agent
-    from pipeline.publish import check_source
+    from pipeline.sources import check_source
 
     findings = check_source(load_agent(file))
     table(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from county import load, retrofit, shape, truth
+from county import retrofit, truth
 from county import world as simulated
 from kernel import clock
 from kernel.errors import ChecksFailedError
@@ -74,6 +74,7 @@ def demo(
 def _play(stack: "Stack", settings: Settings, report: Callable[[str], None]) -> None:
     """Tell the story: the factory's books first, then the claim."""
     from connectors.registry import find
+    from county import load, shape
     from pipeline import story
 
     made, _ = truth.demo_books()

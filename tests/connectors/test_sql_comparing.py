@@ -91,3 +91,17 @@ def test_what_vanished_is_found_by_its_key(database: Database) -> None:
     time.sleep(1.1)
     assert read_all(connector, DELETING, cursor)[0] == []
     connector.close()
+
+
+def test_a_column_may_be_called_as_anything(database: Database) -> None:
+    query = "select id, note as source, changed from thing"
+    how = replace(HOW, query=query, updated="")
+    mapping = "select id as key, source as note, cast(changed as timestamptz) as at, _op from rows"
+    plan = replace(PLAN, how=how, mapping=mapping)
+    for each in ("a", "b"):
+        database.put(each, "same", EARLY)
+    connector = database.connector()
+    _, cursor = read_all(connector, plan)
+    database.put("a", "same", EARLY + timedelta(seconds=1))
+    assert keys(read_all(connector, plan, cursor)[0]) == ["a"]
+    connector.close()

@@ -1,4 +1,4 @@
-"""Publish: names of persons leave a factory covered, or not at all."""
+"""Publish: names of persons leave covered or not at all; what nobody foresaw ends no agent."""
 
 from contextlib import closing
 from pathlib import Path
@@ -7,12 +7,14 @@ import pyarrow as pa
 import pytest
 
 from bus.memory import MemoryBus
-from connectors.base import StreamPlan
+from bus.topics import topic_of
+from connectors.base import Page, StreamPlan
+from connectors.kinds.sql import SqlConnector, SqlStream
 from kernel.errors import ConfigurationError
 from kernel.ids import ContractId
 from pipeline.publish import Agent
 from pipeline.settings import read_settings
-from tests.pipeline.test_publish import KEY, Site
+from tests.pipeline.test_publish import CONTRACTS, KEY, Site
 
 
 def test_names_of_persons_leave_covered_or_not_at_all(
@@ -36,3 +38,28 @@ def test_names_of_persons_leave_covered_or_not_at_all(
         (name,) = covering._mapped(rows, source, plan)["worker_code"].to_pylist()
     assert str(name).startswith("hmac:")
     assert "张三" not in str(name)
+
+
+def test_what_nobody_foresaw_in_one_stream_is_told_and_the_others_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NPLUSX_STATE_DIR", str(tmp_path))
+    site, bus = Site(tmp_path), MemoryBus()
+    bus.ensure_topics([topic_of(ContractId(each)) for each in CONTRACTS])
+    site.fill(3)
+    real = SqlConnector.read
+
+    def odd(self: SqlConnector, plan: StreamPlan[SqlStream], cursor: str | None) -> Page:
+        if plan.contract == CONTRACTS[0]:
+            raise OverflowError("张三")
+        return real(self, plan, cursor)
+
+    monkeypatch.setattr(SqlConnector, "read", odd)
+    with closing(Agent(site.config, bus, read_settings())) as agent:
+        report = agent.round()
+        assert {each.contract: each.rows_read for each in report.streams}[CONTRACTS[1]] == 3
+        (error,) = [each.error for each in report.streams if each.error]
+        assert "OverflowError" in error
+        assert "张三" not in error
+        monkeypatch.setattr(SqlConnector, "read", real)
+        assert agent.round().is_clean

@@ -70,7 +70,10 @@ def test_quarantined_rows_make_a_partial_success(world: World, shell: Shell) -> 
         (AGENT.replace("id: a1", "id: [a1]"), "`agent.id` must be a text"),
         (AGENT.replace("id: a1", "id: 2024-13-45"), "month must be in"),
         (AGENT.replace("00014U", "00014X"), "unified social credit code"),
-        (AGENT.replace("yonyou_u8", "none_such"), "use one of nplusx_registry, yonyou_u8"),
+        (
+            AGENT.replace("yonyou_u8", "none_such"),
+            "nplusx_registry, opcua_machine, sparkplug_device, yonyou_u8",
+        ),
         (AGENT, "The agent's key cannot be read"),
         ("? [1]\n: 2\n", "cannot be a key"),
         ("[" * 5000, "nested too deeply"),

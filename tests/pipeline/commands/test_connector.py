@@ -50,12 +50,13 @@ def test_a_draft_is_a_stream_that_fits_the_contract(site: Site, tmp_path: Path) 
     assert 'cast("net_cny" as decimal(18,2)) as net_cny' in plan.mapping
 
 
-def test_first_rows_are_shown_with_the_gates_word(site: Site) -> None:
+def test_first_rows_are_shown_with_the_gates_word(site: Site, tmp_path: Path) -> None:
     site.fill(3, start=1)
     done = connector("read", str(site.file), "retrofit.invoice_line.v1", "--rows", "2")
     assert done.exit_code == 0, done.output
     assert done.output.count(USCC) == 4
     assert "3 rows judged, 0 would be refused" in done.output
+    assert not list(tmp_path.glob("*.memory"))
     empty = connector("read", str(site.file), "retrofit.project.v1")
     assert (empty.exit_code, empty.output) == (0, "The stream has no rows.\n")
 
