@@ -15,6 +15,7 @@ from connectors.extras import extra
 from connectors.fields import Fields
 from connectors.files.forms import Form, Login, UnreadableError
 from connectors.files.places import Folder, Listed, Place, matching
+from connectors.passes import Passes
 from kernel import clock
 from kernel.errors import ConfigurationError
 from kernel.log import logger
@@ -117,22 +118,11 @@ class FilesConnector(Connector[FilesStream]):
         self._way, self._read_pages = way, pages
         self._place: Place = Sftp(way.sftp) if way.sftp else Folder(Path(way.folder))
         self._where = f"source {source.id}, {way.sftp.shown if way.sftp else way.folder}"
-        # Of each stream the file that is being read, and the cursor at which it stands.
-        self._reading: dict[str, tuple[str | None, Generator[Page]]] = {}
+        self._passes = Passes()
 
     @override
     def read(self, plan: _Plan, cursor: str | None) -> Page:
-        at, found = self._reading.pop(plan.contract, (None, None))
-        if found is None or at != cursor:
-            if found is not None:
-                found.close()
-            found = self._pages(plan, _loads(cursor))
-        page = next(found)
-        if page.more:
-            self._reading[plan.contract] = page.cursor, found
-        else:
-            found.close()
-        return page
+        return self._passes.read(plan.contract, cursor, lambda at: self._pages(plan, _loads(at)))
 
     def _pages(self, plan: _Plan, at: _Cursor) -> Generator[Page]:
         self._put_away(at)
@@ -224,8 +214,7 @@ class FilesConnector(Connector[FilesStream]):
 
     @override
     def close(self) -> None:
-        for _, found in self._reading.values():
-            found.close()
+        self._passes.close()
         self._place.close()
 
 

@@ -18,6 +18,7 @@ from connectors.cursor import Cursor, Moment, Place, Window, dumps, loads, momen
 from connectors.fields import Fields
 from connectors.look_back import news
 from connectors.memory import Memory
+from connectors.passes import Passes
 from connectors.sql import comparing
 from connectors.sql import query as queries
 from connectors.sql.complaints import plain
@@ -93,8 +94,7 @@ class SqlConnector(Connector[SqlStream]):
         self._zone = ZoneInfo(source.zone)
         url = _parse(source)
         self._where = f"source {source.id}, {url.render_as_string(hide_password=True)}"
-        # Of each stream the pass that is under way, and the cursor at which it stands.
-        self._passes: dict[str, tuple[str | None, Generator[Page]]] = {}
+        self._passes = Passes()
         try:
             self._database = Database(url, source.zone)
         except (SQLAlchemyError, ImportError) as wrong:
@@ -106,17 +106,7 @@ class SqlConnector(Connector[SqlStream]):
 
     @override
     def read(self, plan: _Plan, cursor: str | None) -> Page:
-        at, pages = self._passes.pop(plan.contract, (None, None))
-        if pages is None or at != cursor:
-            if pages is not None:
-                pages.close()
-            pages = self._pass(plan, loads(cursor))
-        page = next(pages)
-        if page.more:
-            self._passes[plan.contract] = page.cursor, pages
-        else:
-            pages.close()
-        return page
+        return self._passes.read(plan.contract, cursor, lambda at: self._pass(plan, loads(at)))
 
     def _pass(self, plan: _Plan, at: Cursor) -> Generator[Page]:
         """Read from a place to the end, a page at a time."""
@@ -285,8 +275,7 @@ class SqlConnector(Connector[SqlStream]):
 
     @override
     def close(self) -> None:
-        for _, pages in self._passes.values():
-            pages.close()
+        self._passes.close()
         self._database.close()
 
     @contextmanager
