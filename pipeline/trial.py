@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from connectors.base import Offer, Source, StreamPlan
 from connectors.config import AgentConfig
-from connectors.mapping import map_rows
+from connectors.mapping import map_rows, quoted
 from connectors.registry import find
 from contracts import decode, gate
 from contracts.loader import find as find_contract
@@ -66,7 +66,7 @@ def draft(offer: Offer, contract: Contract) -> dict[str, object]:
 def _line(column: Property, found: str | None) -> str:
     kind = _DUCK.get(column.physical, column.physical)
     if found:
-        return f"  cast({_quoted(found)} as {kind}) as {column.name},"
+        return f"  cast({quoted(found)} as {kind}) as {column.name},"
     need = "必填 required" if column.required else "可空 optional"
     return f"  cast(null as {kind}) as {column.name}, -- {column.title.zh} {need}"
 
@@ -76,10 +76,6 @@ _DUCK = {"string": "varchar", "int64": "bigint", "timestamp(us, UTC)": "timestam
 
 def _plain(name: str) -> str:
     return "".join(each for each in name.lower() if each.isalnum())
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def plan_of(source: Source[object], contract: str) -> StreamPlan[object]:

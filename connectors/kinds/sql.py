@@ -5,6 +5,7 @@ from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
@@ -112,7 +113,10 @@ class SqlConnector(Connector[SqlStream]):
         """Read from a place to the end, a page at a time."""
         how, memory = plan.how, self._memory(plan)
         memory.forget_all_but((*at.known, *at.now))
-        read = self._by_change if how.updated else self._by_content
+        read = self._by_change
+        if not how.updated:
+            # The same all through a pass, and perhaps large.
+            read = partial(self._by_content, memory.recall(at.known))
         with self._asking(plan.contract), closing(self._behind(plan, at.place)) as pages:
             for table, more in pages:
                 rows, at = read(plan, at, table, more=more)
@@ -194,11 +198,11 @@ class SqlConnector(Connector[SqlStream]):
         return [*rows, *deletes], replace(at, known=(memory.keep(present),))
 
     def _by_content(
-        self, plan: _Plan, at: Cursor, table: pa.Table, *, more: bool
+        self, known: pa.Table | None, plan: _Plan, at: Cursor, table: pa.Table, *, more: bool
     ) -> tuple[list[pa.Table], Cursor]:
         """Leave out what is as it was when the table was last read."""
         keys, memory = plan.how.keys, self._memory(plan)
-        known, now, rows = memory.recall(at.known), at.now, []
+        now, rows = at.now, []
         place = _place(table, plan) if table.num_rows else at.place
         if table.num_rows:
             told = table.drop_columns(queries.key_names(keys))

@@ -6,6 +6,8 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from connectors.mapping import quoted
+
 DIGEST = "nplusx_digest"
 _SCHEMA = b"nplusx_schema"
 
@@ -19,7 +21,7 @@ def view_of(rows: pa.Table, keys: Sequence[str]) -> pa.Table:
         # By their text, so that another release of the engine says the same.
         whole = duckdb.ColumnExpression(name).cast("varchar")
         digest = duckdb.FunctionExpression("md5", whole).alias("digest")
-        told = database.table(_quoted(name)).select(digest).to_arrow_table()
+        told = database.table(quoted(name)).select(digest).to_arrow_table()
     view = rows.select(list(dict.fromkeys(keys)))
     view = view.append_column(DIGEST, told.column("digest"))
     return view.replace_schema_metadata({_SCHEMA: rows.schema.serialize().to_pybytes()})
@@ -41,7 +43,7 @@ def gone(known: pa.Table | None, present: pa.Table, keys: Sequence[str]) -> pa.T
     with duckdb.connect() as database:
         here, there = (database.from_arrow(each.select(names)) for each in (known, present))
         same = " and ".join(
-            f"here.{_quoted(n)} is not distinct from there.{_quoted(n)}" for n in names
+            f"here.{quoted(n)} is not distinct from there.{quoted(n)}" for n in names
         )
         lost = here.set_alias("here").join(there.set_alias("there"), same, "anti")
         lost = lost.distinct().to_arrow_table()
@@ -55,7 +57,3 @@ def gone(known: pa.Table | None, present: pa.Table, keys: Sequence[str]) -> pa.T
         for field in schema
     }
     return pa.table({**columns, "_op": pa.repeat("delete", lost.num_rows)})
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
