@@ -99,6 +99,8 @@ class Broker:
             "transaction.state.log.min.isr": "1",
             "group.initial.rebalance.delay.ms": "0",
             "auto.create.topics.enable": "false",
+            # 128 MiB in one piece otherwise: half of the heap, and not always to be had.
+            "log.cleaner.dedupe.buffer.size": "4194304",
         }
         self._config.write_text("".join(f"{k}={v}\n" for k, v in lines.items()), "utf-8")
         # It ends before a better compiler would pay.
@@ -107,7 +109,8 @@ class Broker:
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        command = ["java", "-Xmx256m", "-cp", self._classes, "kafka.Kafka", str(self._config)]
+        flags = ("-Xmx256m", "-XX:+UseSerialGC")
+        command = ["java", *flags, "-cp", self._classes, "kafka.Kafka", str(self._config)]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
         wait_until_owned(self._process, self.port, self._log)

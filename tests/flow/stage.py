@@ -8,10 +8,13 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
+from typing import Any, cast
 
 from pipeline.settings import Settings, read_settings
 from pipeline.stack import processes
@@ -128,6 +131,22 @@ class Demo:
         with opener.open(asked, timeout=30) as reply:
             answer: dict[str, object] = json.load(reply)
         return answer
+
+    def asset_events(self) -> list[dict[str, Any]]:
+        """Give the newest events; as long as a run that one woke is queued, Airflow answers 500.
+
+        Its answer insists on the time a run started at, which a queued run does not have yet.
+        """
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                found = self.airflow("assets/events?limit=100&order_by=-timestamp")["asset_events"]
+            except urllib.error.HTTPError as error:
+                if error.code != HTTPStatus.INTERNAL_SERVER_ERROR or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.5)
+            else:
+                return cast("list[dict[str, Any]]", found)
 
     def login(self, user: str) -> str:
         """Give the password that the demo printed for a user of the portal."""
