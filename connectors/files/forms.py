@@ -8,6 +8,10 @@ class UnreadableError(Exception):
     """The file is not what its stream says; the text says where."""
 
 
+class UnopenedError(Exception):
+    """The file is gone, or another program's; the text says which."""
+
+
 @dataclass(frozen=True, slots=True)
 class Form:
     """How rows stand in a file."""

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from connectors.files.forms import UnopenedError
 from kernel.errors import DependencyUnavailableError
 
 # What programs write beside a file while they work on it.
@@ -32,7 +33,7 @@ class Place(Protocol):
         ...
 
     def open(self, name: str) -> BinaryIO:
-        """Open a file for reading."""
+        """Open a file for reading; one that is not to be had is an UnopenedError."""
         ...
 
     def move(self, name: str, to: str) -> None:
@@ -77,8 +78,10 @@ class Folder:
                     yield Listed(name, told.st_size, told.st_mtime)
 
     def open(self, name: str) -> BinaryIO:
-        with self._telling():
+        try:
             return (self._path / name).open("rb")
+        except OSError as failed:
+            raise UnopenedError(failed.strerror) from failed
 
     def move(self, name: str, to: str) -> None:
         with self._telling():

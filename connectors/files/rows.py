@@ -3,6 +3,8 @@
 import codecs
 import csv
 import io
+import re
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 from itertools import islice
@@ -25,6 +27,9 @@ _DELIMITERS = ",;\t|"
 _CHUNK = 1 << 20
 # Whole numbers up to here a cell of Excel holds exactly.
 _EXACT = 1e15
+# A document is held as a whole, and so is a workbook, unfolded.
+_LARGEST, _LARGEST_UNFOLDED = 64 << 20, 512 << 20
+_DECLARED = re.compile(rb"""\s*<\?xml[^>]*encoding=(["'])([\w-]+)\1[^>]*\?>""")
 # The longest text of one field.
 _LONGEST = 16 << 20
 Rows = Iterator[Sequence[str | None]]
@@ -69,7 +74,10 @@ def _csv(file: BinaryIO, form: Form) -> tuple[list[str], Rows]:
     text = io.TextIOWrapper(_Lent(file), encoding=encoding_of(file), errors="strict", newline="")
     for _ in range(form.skip):
         text.readline()
-    head = text.readline()
+    try:
+        head = text.readline(_LONGEST)
+    except UnicodeError as odd:
+        raise UnreadableError(f"the names of its columns: {odd}") from odd
     delimiter = max(_DELIMITERS, key=head.count)
     names = next(csv.reader([head], delimiter=delimiter), [])
 
@@ -82,7 +90,7 @@ def _csv(file: BinaryIO, form: Form) -> tuple[list[str], Rows]:
                     raise UnreadableError(f"line {line} has {len(row)} fields, not {len(names)}")
                 if row:
                     yield [value or None for value in row]
-        except csv.Error as odd:
+        except (csv.Error, UnicodeError) as odd:
             line = form.skip + 1 + reader.line_num
             raise UnreadableError(f"line {line}: {odd}") from odd
 
@@ -111,6 +119,12 @@ def encoding_of(file: BinaryIO) -> str:
 
 
 def _excel(file: BinaryIO, form: Form) -> tuple[list[str], Rows]:
+    if zipfile.is_zipfile(file):
+        with zipfile.ZipFile(file) as parts:
+            unfolded = sum(each.file_size for each in parts.infolist())
+        if unfolded > _LARGEST_UNFOLDED:
+            raise UnreadableError(f"it unfolds to more than {_LARGEST_UNFOLDED >> 20} MiB")
+    file.seek(0)
     try:
         book = CalamineWorkbook.from_filelike(file)
         sheet = book.get_sheet_by_name(form.sheet) if form.sheet else book.get_sheet_by_index(0)
@@ -142,17 +156,28 @@ def _xml(file: BinaryIO, form: Form) -> tuple[list[str], Rows]:
     """Read an element for each row: its children by their names, and what the document bears."""
     try:
         # Neither document types nor entities: with them a few bytes unfold to any number.
-        root = ElementTree.parse(file, forbid_dtd=True).getroot()
-    except (ElementTree.ParseError, DefusedXmlException) as odd:
+        root = ElementTree.fromstring(_xml_text(file), forbid_dtd=True)
+    except (ElementTree.ParseError, DefusedXmlException, LookupError, ValueError) as odd:
         raise UnreadableError(f"it is no XML that is safe to read: {odd!r}") from odd
     first, _, path = form.row.partition("/")
-    if root is None or _plain(root.tag) != first:
+    if _plain(root.tag) != first:
         raise UnreadableError(f"it does not begin with {first}")
     elements = _found([root], path)
     bears = {name: _told(root, path) for name, path in (form.bears or {}).items()}
     rows = [{_plain(each.tag): _value(each) for each in element} for element in elements]
     names = list(dict.fromkeys(name for row in rows for name in row if name not in bears))
     return [*bears, *names], ([*bears.values(), *map(row.get, names)] for row in rows)
+
+
+def _xml_text(file: BinaryIO) -> bytes | str:
+    """Read a document; the national encodings, which no XML parser here knows, as text."""
+    body = file.read(_LARGEST + 1)
+    if len(body) > _LARGEST:
+        raise UnreadableError(f"it is larger than {_LARGEST >> 20} MiB")
+    told = _DECLARED.match(body)
+    if told is None or not told[2].lower().startswith(b"gb"):
+        return body
+    return body[told.end() :].decode("gb18030")
 
 
 def _found(elements: "list[Element]", path: str) -> "list[Element]":

@@ -3,16 +3,44 @@
 import socket
 import stat
 from collections.abc import Callable, Iterator
-from typing import BinaryIO, TypeVar, cast
+from typing import BinaryIO, Protocol, TypeVar, cast
 
 import paramiko
 
-from connectors.files.forms import Login
+from connectors.files.forms import Login, UnopenedError
 from connectors.files.places import DEEPEST, Listed
 from kernel.errors import ConfigurationError, DependencyUnavailableError
 
 _SECONDS = 10.0
+_ANSWER_SECONDS = 60.0
 _Told = TypeVar("_Told")
+
+
+class _Ask(Protocol):
+    def __call__(self, work: Callable[[paramiko.SFTPClient], bytes], /) -> bytes: ...
+
+
+class _Wire:
+    """A file behind the wire: what breaks while it is read is told as when it is opened."""
+
+    def __init__(self, file: paramiko.SFTPFile, ask: "_Ask") -> None:
+        self._file, self._ask = file, ask
+
+    def read(self, size: int = -1) -> bytes:
+        return self._ask(lambda _client: self._file.read(None if size < 0 else size))
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        self._file.seek(offset, whence)
+        return self._file.tell()
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def seekable(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        self._file.close()
 
 
 class Sftp:
@@ -39,9 +67,12 @@ class Sftp:
         """Open a file for reading; what comes next of it is asked for ahead."""
 
         def work(client: paramiko.SFTPClient) -> BinaryIO:
-            file = client.open(self._at(name), "rb")
+            try:
+                file = client.open(self._at(name), "rb")
+            except (FileNotFoundError, PermissionError) as refused:
+                raise UnopenedError(refused.strerror or "the server refuses it") from refused
             file.prefetch()
-            return cast("BinaryIO", file)
+            return cast("BinaryIO", _Wire(file, self._ask))
 
         return self._ask(work)
 
@@ -82,6 +113,8 @@ class Sftp:
         login = self._login
         wire = socket.create_connection((login.host, login.port), _SECONDS)
         self._transport = transport = paramiko.Transport(wire)
+        # A wire that died without a word is noticed, and no answer is waited for for ever.
+        transport.set_keepalive(int(_SECONDS))
         transport.start_client(timeout=_SECONDS)
         shown = transport.get_remote_server_key()
         if f"{shown.get_name()} {shown.get_base64()}" != login.host_key.strip():
@@ -107,6 +140,8 @@ class Sftp:
         client = paramiko.SFTPClient.from_transport(transport)
         if client is None:
             raise EOFError("it opens no channel")
+        if (channel := client.get_channel()) is not None:
+            channel.settimeout(_ANSWER_SECONDS)
         return client
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
 """Files that people or programs drop: CSV, Excel and XML, in a folder or behind SFTP."""
 
 import hashlib
-from collections.abc import Generator, Iterator
+from collections.abc import Container, Generator, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing_extensions import override
 from connectors.base import Connector, Offer, Page, Sample, Source, StreamPlan
 from connectors.extras import extra
 from connectors.fields import Fields
-from connectors.files.forms import Form, Login, UnreadableError
+from connectors.files.forms import Form, Login, UnopenedError, UnreadableError
 from connectors.files.places import Folder, Listed, Place, matching
 from connectors.passes import Passes
 from kernel import clock
@@ -24,7 +24,8 @@ PAGE_ROWS = 20_000
 SETTLE_SECONDS = 10
 _PORT = 22
 _CHUNK = 1 << 20
-# So many files are remembered, the newest; an older one that is dropped again is read again.
+# So many files that are gone are remembered, the newest; an older one that is dropped again is
+# read again.
 _REMEMBERED = 20_000
 _KINDS = ("csv", "excel", "xml")
 _ENDINGS = {".csv": "csv", ".txt": "csv", ".xlsx": "excel", ".xls": "excel", ".xml": "xml"}
@@ -54,16 +55,37 @@ class FilesSource:
 _Plan = StreamPlan[FilesStream]
 # Name, size and time of change: with these a file is not opened again.
 _Mark = tuple[str, int, int]
-_SAVED = TypeAdapter(tuple[list[tuple[str, int, int, str]], _Mark | None, int])
+_Saved = tuple[str, int, int, str]
+_SAVED = TypeAdapter(tuple[list[_Saved], _Mark | None, int, list[_Saved]])
 
 
 @dataclass(frozen=True, slots=True)
 class _Cursor:
     """What was read: files by content, and how far the one that is being read was."""
 
+    # In the order in which they were read.
     done: dict[_Mark, str] = field(default_factory=dict)
     now: _Mark | None = None
     rows: int = 0
+    # Files that cannot be read as they are, and why.
+    odd: dict[_Mark, str] = field(default_factory=dict)
+
+    def has_read(self, name: str, digest: str) -> bool:
+        """Tell whether a content was read: a name that goes back to an old one says it anew."""
+        of_name = [known for mark, known in self.done.items() if mark[0] == name]
+        return of_name[-1] == digest if of_name else digest in self.done.values()
+
+    def behind(self, mark: _Mark, digest: str) -> "_Cursor":
+        """Go on behind a file."""
+        return _Cursor({**self.done, mark: digest}, odd=self.odd)
+
+    def forgetting(self, there: Container[_Mark]) -> "_Cursor":
+        """Forget the oldest of what is no longer there, and what was odd in it."""
+        gone = [mark for mark in self.done if mark not in there]
+        old = set(gone[: max(0, len(gone) - _REMEMBERED)])
+        done = {mark: digest for mark, digest in self.done.items() if mark not in old}
+        odd = {mark: why for mark, why in self.odd.items() if mark in there}
+        return replace(self, done=done, odd=odd)
 
 
 def stream_of(fields: Fields) -> FilesStream:
@@ -127,28 +149,35 @@ class FilesConnector(Connector[FilesStream]):
     def _pages(self, plan: _Plan, at: _Cursor) -> Generator[Page]:
         self._put_away(at)
         listed = matching(self._place, plan.how.pattern, self._way.archive)
+        at = at.forgetting({_mark(each) for each in listed})
+        # What was begun goes first, or its rows would be read again from the beginning.
+        listed.sort(key=lambda each: _mark(each) != at.now)
         latest = clock.now().timestamp() - self._way.settle_seconds
-        odd: list[str] = []
+        passing: list[str] = []
         for each in listed:
             mark = _mark(each)
-            if mark in at.done or each.modified > latest:
+            if mark in at.done or mark in at.odd or each.modified > latest:
                 continue
-            digest = self._digest(each)
-            if digest in at.done.values():
-                # Dropped again, or under another name: its rows are there.
-                logger("files").info("read before", file=each.name)
-                at = replace(at, done=_with(at.done, mark, digest), now=None, rows=0)
-                continue
-            start = at.rows if mark == at.now else 0
             try:
+                digest = self._digest(each)
+                if at.has_read(each.name, digest):
+                    # Dropped again, or under another name: its rows are there.
+                    logger("files").info("read before", file=each.name)
+                    at = at.behind(mark, digest)
+                    continue
+                start = at.rows if mark == at.now else 0
                 with closing(self._rows(plan, each, start)) as tables:
                     for table, count in tables:
                         yield Page(table, _dumps(replace(at, now=mark, rows=count)), more=True)
+                at = at.behind(mark, digest)
             except UnreadableError as wrong:
-                odd.append(f"{each.name}: {wrong}")
+                at = replace(at, odd={**at.odd, mark: str(wrong)}, now=None, rows=0)
+            except UnopenedError as wrong:
+                # It may be another program's for a moment.
+                passing.append(f"{each.name}: {wrong}")
                 continue
-            at = _Cursor(_with(at.done, mark, digest))
             yield Page(None, _dumps(at), more=True)
+        odd = [*(f"{mark[0]}: {why}" for mark, why in at.odd.items()), *passing]
         if odd:
             raise ConfigurationError(
                 f"{len(odd)} files cannot be read: {'; '.join(odd[:3])}.",
@@ -222,25 +251,24 @@ def _mark(listed: Listed) -> _Mark:
     return listed.name, listed.size, int(listed.modified * 1000)
 
 
-def _with(done: dict[_Mark, str], mark: _Mark, digest: str) -> dict[_Mark, str]:
-    both = {**done, mark: digest}
-    return dict(list(both.items())[-_REMEMBERED:])
-
-
 def _dumps(at: _Cursor) -> str:
-    done = [(*mark, digest) for mark, digest in at.done.items()]
-    return _SAVED.dump_json((done, at.now, at.rows)).decode()
+    done, odd = ([(*mark, text) for mark, text in each.items()] for each in (at.done, at.odd))
+    return _SAVED.dump_json((done, at.now, at.rows, odd)).decode()
 
 
 def _loads(text: str | None) -> _Cursor:
     if text is None:
         return _Cursor()
     try:
-        done, now, rows = _SAVED.validate_json(text)
+        done, now, rows, odd = _SAVED.validate_json(text)
     except ValueError as broken:
         raise ConfigurationError(
             "The cursor of the stream cannot be read.",
             where="the agent's outbox",
             cure="give the agent a new outbox file; it then reads all files again.",
         ) from broken
-    return _Cursor({(name, size, at): digest for name, size, at, digest in done}, now, rows)
+    return _Cursor(_by_mark(done), now, rows, _by_mark(odd))
+
+
+def _by_mark(saved: list[_Saved]) -> dict[_Mark, str]:
+    return {(name, size, at): text for name, size, at, text in saved}

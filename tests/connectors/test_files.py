@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -14,7 +15,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from connectors.base import ZONE, Source, StreamPlan
 from connectors.check import check
-from connectors.files.forms import Form, Login
+from connectors.files.forms import Form, Login, UnopenedError
+from connectors.files.places import Folder
 from connectors.kinds.files import FilesConnector, FilesSource, FilesStream
 from kernel.errors import ConfigurationError, DependencyUnavailableError
 from kernel.ids import ContractId, SourceId
@@ -178,17 +180,87 @@ def test_odd_files_are_named_and_the_others_read(drop: Drop) -> None:
     drop.put("bytes.csv", b"\xff\xff\xff\x00" * 9, age=80)
     drop.put("twice.csv", "编号,编号\n1,2\n", age=70)
     connector = drop.connector()
-    first = connector.read(PLAN, None)
-    assert first.rows is not None
-    assert first.rows.column("编号").to_pylist() == ["1"]
-    cursor = connector.read(PLAN, first.cursor).cursor
-    with pytest.raises(ConfigurationError, match="3 files cannot be read") as caught:
-        connector.read(PLAN, cursor)
-    assert "line 2 has 3 fields" in caught.value.what
+    read, cursor, caught = until_trouble(connector, None)
+    assert read == ["1"]
+    assert "3 files cannot be read" in caught
+    assert "line 2 has 3 fields" in caught
+    # As long as they are as they are nobody opens them again.
+    assert until_trouble(connector, cursor)[::2] == ([], caught)
     drop.put("long.csv", f"{HEAD}2,乙\n", age=60)
     for name in ("bytes.csv", "twice.csv"):
         (drop.folder / name).unlink()
     assert keys(read_all(connector, PLAN, cursor)[0]) == ["2"]
+    connector.close()
+
+
+def until_trouble(
+    connector: FilesConnector, cursor: str | None
+) -> tuple[list[object], str | None, str]:
+    """Read until the connector complains; give keys, cursor and complaint."""
+    read: list[object] = []
+    while True:
+        try:
+            page = connector.read(PLAN, cursor)
+        except ConfigurationError as wrong:
+            return read, cursor, wrong.what
+        assert page.more
+        cursor = page.cursor
+        read += page.rows.column("编号").to_pylist() if page.rows is not None else []
+
+
+def test_an_old_content_under_its_old_name_is_news_again(drop: Drop) -> None:
+    connector, cursor, found = drop.connector(), None, []
+    for age, stock in ((90, "5"), (80, "6"), (70, "5")):
+        drop.put("stock.csv", f"{HEAD}{stock},库存\n", age=age)
+        rows, cursor = read_all(connector, PLAN, cursor)
+        found += keys(rows)
+    assert found == ["5", "6", "5"]
+    connector.close()
+
+
+def test_an_older_file_that_comes_meanwhile_does_not_begin_the_other_anew(drop: Drop) -> None:
+    drop.put("b.csv", HEAD + "".join(f"{n},乙\n" for n in range(6)), age=50)
+    connector = drop.connector(page_rows=2)
+    first = connector.read(PLAN, None)
+    connector.close()
+    drop.put("a.csv", f"{HEAD}9,甲\n", age=500)
+    connector = drop.connector(page_rows=2)
+    rest, _ = read_all(connector, PLAN, first.cursor)
+    assert sorted(map(str, keys(rest))) == ["2", "3", "4", "5", "9"]
+    connector.close()
+
+
+def test_more_files_than_are_remembered_are_read_once(
+    folder: Drop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("connectors.kinds.files._REMEMBERED", 3)
+    for n in range(7):
+        folder.put(f"{n}.csv", f"{HEAD}{n},甲\n", age=100 - n)
+    connector = folder.connector()
+    rows, cursor = read_all(connector, PLAN)
+    assert len(rows) == 7
+    assert read_all(connector, PLAN, cursor)[0] == []
+    connector.close()
+
+
+def test_a_file_that_cannot_be_opened_holds_up_no_other(
+    folder: Drop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(3):
+        folder.put(f"{n}.csv", f"{HEAD}{n},甲\n", age=100 - n)
+    real = Folder.open
+
+    def locked(self: Folder, name: str) -> BinaryIO:
+        if name == "1.csv":
+            raise UnopenedError("another program has it")
+        return real(self, name)
+
+    monkeypatch.setattr(Folder, "open", locked)
+    connector = folder.connector()
+    read, cursor, why = until_trouble(connector, None)
+    assert (read, "1.csv: another program has it" in why) == (["0", "2"], True)
+    monkeypatch.setattr(Folder, "open", real)
+    assert keys(read_all(connector, PLAN, cursor)[0]) == ["1"]
     connector.close()
 
 
@@ -221,6 +293,14 @@ def test_a_row_of_xml_bears_what_its_document_says(folder: Drop) -> None:
         ("24332000000000000001", "*软件*MES", 1, 1),
         ("24332000000000000001", "*电子计算机*服务器", None, 2),
     ]
+    connector.close()
+
+
+def test_xml_in_the_national_encoding_is_read(folder: Drop) -> None:
+    told = INVOICE.replace('encoding="UTF-8"', 'encoding="GB2312"').encode("gb18030")
+    folder.put("a.xml", told)
+    connector = folder.connector()
+    assert read_all(connector, XML)[0][0]["ItemName"] == "*软件*MES"
     connector.close()
 
 
