@@ -96,6 +96,10 @@ class Connector(Protocol[Asked]):
         """
         ...
 
+    def rest(self, _plan: StreamPlan[Asked], /) -> None:
+        """Let go of what a pass holds at the source: nobody reads on for a while."""
+        return
+
     def sample(self, plan: StreamPlan[Asked]) -> Sample:
         """Try a stream without keeping anything."""
         ...

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from connectors.base import ZONE, Source
@@ -152,6 +153,8 @@ def expand(text: str, environment: Mapping[str, str], where: str) -> str:
                 where=where,
                 cure=f"set {name} where the agent is started.",
             )
-        return environment[name]
+        value = environment[name]
+        # Inside of an address what gives it its form must not come from a password.
+        return quote(value, safe="") if "://" in text else value
 
     return _VARIABLE.sub(value_of, text)

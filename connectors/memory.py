@@ -1,5 +1,6 @@
 """What a stream's last view of its source held: files beside the outbox, named by their content."""
 
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -30,8 +31,11 @@ class Memory:
         draft = self._folder / f"{name}.new"
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            with pa.OSFile(str(draft), "wb") as file:
+            with draft.open("wb") as file:
                 file.write(body)
+                file.flush()
+                # The cursor that names it survives a power cut, so it must too.
+                os.fsync(file.fileno())
             draft.replace(self._folder / (name + _ENDING))
         except OSError as failed:
             raise DependencyUnavailableError(

@@ -27,6 +27,12 @@ class Passes:
             pages.close()
         return page
 
+    def rest(self, stream: str) -> None:
+        """Let go of a stream's pass, and of what it holds at the source."""
+        _, pages = self._held.pop(stream, (None, None))
+        if pages is not None:
+            pages.close()
+
     def close(self) -> None:
         """Let go of every pass."""
         for _, pages in self._held.values():

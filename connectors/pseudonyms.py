@@ -6,6 +6,7 @@ import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from unicodedata import normalize
 
 import pyarrow as pa
 
@@ -68,7 +69,8 @@ def cover(rows: pa.Table, personal: Sequence[str], key: Key | None) -> pa.Table:
                 " keep it at the factory; or leave the column out of the mapping.",
             )
         told = column.cast(pa.string()).combine_chunks().dictionary_encode()
-        covered = pa.array([key.cover(each) for each in told.dictionary.to_pylist()], pa.string())
+        names = [normalize("NFC", each).strip() for each in told.dictionary.to_pylist()]
+        covered = pa.array([each and key.cover(each) for each in names], pa.string())
         column = pa.DictionaryArray.from_arrays(told.indices, covered).cast(pa.string())
         rows = rows.set_column(rows.column_names.index(name), name, column)
     return rows

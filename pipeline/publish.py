@@ -167,7 +167,21 @@ class Agent:
         stop: Event | None,
     ) -> None:
         """Move a stream's rows into the outbox, sending in between so that it stays small."""
-        stream, connector = self._stream(source, plan), self._open_source(source)
+        connector = self._open_source(source)
+        try:
+            self._move(connector, source, plan, read, stop)
+        finally:
+            connector.rest(plan)
+
+    def _move(
+        self,
+        connector: Connector[object],
+        source: Source[object],
+        plan: StreamPlan[object],
+        read: dict[str, int],
+        stop: Event | None,
+    ) -> None:
+        stream = self._stream(source, plan)
         cursor = self._outbox.cursor(stream.id)
         more = True
         while more and not (stop and stop.is_set()):
@@ -188,7 +202,11 @@ class Agent:
         """Give rows in contract columns, nobody's name in the clear."""
         told = contracts.find(plan.contract).properties
         personal = [each.name for each in told if each.classification == "personal"]
-        return pseudonyms.cover(map_rows(rows, plan, source.zone), personal, self._pseudonyms)
+        mapped = map_rows(rows, plan, source.zone)
+        # What the contract does not know nobody has classed: it stays at the factory.
+        known = {*(each.name for each in told), "_op"}
+        mapped = mapped.select([name for name in mapped.column_names if name in known])
+        return pseudonyms.cover(mapped, personal, self._pseudonyms)
 
     def _let_go(self, source: Source[object]) -> None:
         """Begin with a source anew: nobody knows how it stands."""

@@ -214,6 +214,12 @@ class FilesConnector(Connector[FilesStream]):
                     yield rest.slice(max(0, start - count + table.num_rows)), count
 
     @override
+    def rest(self, plan: _Plan, /) -> None:
+        _, pages = self._reading.pop(plan.contract, (None, None))
+        if pages is not None:
+            pages.close()
+
+    @override
     def sample(self, plan: _Plan) -> Sample:
         listed = matching(self._place, plan.how.pattern, self._way.archive)
         if not listed:

@@ -94,7 +94,9 @@ class SqlConnector(Connector[SqlStream]):
         self._source, self._way = source, source.way
         self._zone = ZoneInfo(source.zone)
         url = _parse(source)
-        self._where = f"source {source.id}, {url.render_as_string(hide_password=True)}"
+        # Options of an address may be secrets too.
+        bare = url.set(username=None, password=None, query={})
+        self._where = f"source {source.id}, {bare.render_as_string()}"
         self._passes = Passes()
         try:
             self._database = Database(url, source.zone)
@@ -228,6 +230,10 @@ class SqlConnector(Connector[SqlStream]):
             )
         found = comparing.gone(known, present, plan.how.keys)
         return [] if found is None else [found]
+
+    @override
+    def rest(self, plan: _Plan, /) -> None:
+        self._passes.rest(plan.contract)
 
     @override
     def sample(self, plan: _Plan) -> Sample:

@@ -2,10 +2,11 @@
 
 import re
 import sqlite3
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import sqlalchemy as sa
@@ -13,14 +14,16 @@ from adbc_driver_postgresql import dbapi
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from connectors.sql.query import Query
+from kernel import clock
 from kernel.errors import ConfigurationError
 
 NativeError = dbapi.Error
 _CONNECT_SECONDS = 10
 _STATEMENT_SECONDS = 120
 _NUMERIC = "numeric"
-# Databases that keep what a long reader sees beside what others write meanwhile.
-_APART = ("postgresql", "mysql", "mariadb", "oracle")
+# Databases that keep what a long reader sees beside what others write meanwhile, and let a reader
+# go in the middle: MySQL's driver would first fetch all the rest.
+_APART = ("postgresql", "oracle")
 # Of PostgreSQL's numeric the modifier holds precision and scale, and its own size besides.
 _HEADER, _SCALE_BITS = 4, 16
 
@@ -63,9 +66,9 @@ class Database:
     def _by_rows(self, select: Query, size: int) -> Generator[pa.Table]:
         with self.engine.connect() as connection:
             result = connection.execution_options(stream_results=True).execute(select)
+            names = list(result.keys())
+            require_apart(names)
             with closing(result):
-                names = list(result.keys())
-                require_apart(names)
                 for rows in result.partitions(size):
                     # By columns: half the time of row by row.
                     columns = zip(*rows, strict=True)
@@ -99,22 +102,28 @@ def _engine(url: sa.URL, zone: str) -> sa.Engine:
         return sa.create_engine(_with_session(url, zone), pool_pre_ping=True, pool_size=1)
     if dialect in ("mysql", "mariadb"):
         engine = sa.create_engine(url, pool_pre_ping=True, pool_size=1)
-        sa.event.listen(engine, "connect", _settle_mysql)
+        sa.event.listen(engine, "connect", _settle_mysql(zone))
         return engine
     return sa.create_engine(url, pool_pre_ping=True, pool_size=1)
 
 
-def _settle_mysql(connection: DBAPIConnection, _record: object) -> None:
-    """Let a session read only, and no question last for ever."""
-    cursor = connection.cursor()
-    cursor.execute("set session transaction read only")
-    cursor.execute("select version()")
-    (version,) = cursor.fetchone() or ("",)
-    # Each of the two products has its own name for the limit, and its own unit.
-    is_mariadb = "mariadb" in str(version).lower()
-    name = "max_statement_time" if is_mariadb else "max_execution_time"
-    cursor.execute(f"set session {name} = {_STATEMENT_SECONDS * (1 if is_mariadb else 1000)}")
-    cursor.close()
+def _settle_mysql(zone: str) -> "Callable[[DBAPIConnection, object], None]":
+    """Give what lets a session read only, in the source's zone, and no question last for ever."""
+    ahead = clock.now().astimezone(ZoneInfo(zone)).strftime("%z")
+
+    def settle(connection: DBAPIConnection, _record: object) -> None:
+        cursor = connection.cursor()
+        cursor.execute("set session transaction read only")
+        cursor.execute(f"set session time_zone = '{ahead[:3]}:{ahead[3:]}'")
+        cursor.execute("select version()")
+        (version,) = cursor.fetchone() or ("",)
+        # Each of the two products has its own name for the limit, and its own unit.
+        is_mariadb = "mariadb" in str(version).lower()
+        name = "max_statement_time" if is_mariadb else "max_execution_time"
+        cursor.execute(f"set session {name} = {_STATEMENT_SECONDS * (1 if is_mariadb else 1000)}")
+        cursor.close()
+
+    return settle
 
 
 def _with_session(url: sa.URL, zone: str) -> sa.URL:

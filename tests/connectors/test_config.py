@@ -75,11 +75,12 @@ def test_secrets_are_put_in_place_where_the_source_is_opened(tmp_path: Path) -> 
         "postgresql://reader:${NPLUSX_U8_PASSWORD}@127.0.0.1/ufdata"
     )
     found = load_agent(file, {"NPLUSX_U8_PASSWORD": "p:1"}).sources[0]
-    assert found.way == SqlSource("postgresql://reader:p:1@127.0.0.1/ufdata")
+    assert found.way == SqlSource("postgresql://reader:p%3A1@127.0.0.1/ufdata")
 
 
 def test_variables_come_from_the_environment_that_is_given() -> None:
     assert expand("a ${NPLUSX_X} b", {"NPLUSX_X": "${NPLUSX_Y}"}, "here") == "a ${NPLUSX_Y} b"
+    assert expand("${NPLUSX_X}", {"NPLUSX_X": "a://b:c@d"}, "here") == "a://b:c@d"
     for text in ("${NPLUSX_MISSING}", "${}", "${a b}"):
         with pytest.raises(ConfigurationError, match="no variable"):
             expand(text, {}, "here")
