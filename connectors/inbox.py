@@ -52,7 +52,7 @@ class Inbox:
 
     def __init__(self, columns: pa.Schema, room: int, cursor: str | None) -> None:
         self._columns = pa.schema([*columns, *_BEFORE])
-        self._room, self._lock = room, Lock()
+        self.room, self._lock = room, Lock()
         self._run = secrets.token_hex(4)
         begun = _loads(cursor)
         self._safe = _Place(self._run, 0, begun.last if begun else {})
@@ -63,7 +63,7 @@ class Inbox:
     @property
     def is_full(self) -> bool:
         """Tell whether what comes now should wait where it is."""
-        return len(self._waiting) >= self._room
+        return len(self._waiting) >= self.room
 
     @property
     def is_empty(self) -> bool:

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,12 +29,13 @@ _HISTORY_NODES = 100
 _SESSION_MS = 120_000
 _DEPTH = 20
 _LEAST_SILENCE = 10.0
+_ASKED_AGAIN = 100
 _PROPERTY = ua.NodeId(ua.Int32(ObjectIds.HasProperty))
 # The library raises its own, the system's, and bare exceptions.
 _FAILURES = (Exception,)
 
-Take = Callable[[list[tuple[int, Sampled]], int | None], Awaitable[None]]
-"""Values, each by the place of its node; or the number of a message that is lost for good."""
+Take = Callable[[list[tuple[int, Sampled]], str], None]
+"""Values, each by the place of its node; or the numbers of messages that are lost for good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +75,16 @@ class Session:
                     await _secure(client, server.identity)
                 await client.connect()
                 return cls(client, server, await client.get_namespace_array())
-        except _FAILURES as failed:
-            raise plain(failed, server.url) from failed
+        except BaseException as failed:
+            # Half a session takes one of the few that a server grants.
+            await _part(client, server.timeout)
+            if isinstance(failed, _FAILURES):
+                raise plain(failed, server.url) from failed
+            raise
 
     async def close(self) -> None:
         """Say goodbye, if there is still somebody."""
-        with suppress(*_FAILURES):
-            async with asyncio.timeout(self._server.timeout):
-                await self._client.disconnect()
+        await _part(self._client, self._server.timeout)
 
     async def until_lost(self) -> None:
         """Wait until nothing can be heard any more."""
@@ -182,58 +185,56 @@ class Session:
 
     async def history(
         self, spans: Sequence[tuple[str, datetime]], until: datetime
-    ) -> list[list[Sampled] | None]:
-        """Read what the server kept of nodes since a time or before; nothing: it keeps none."""
-        found: list[list[Sampled] | None] = []
+    ) -> AsyncIterator[tuple[int, list[Sampled] | None]]:
+        """Read page by page what the server kept of nodes, each by its place; nothing: none."""
         for first in range(0, len(spans), _HISTORY_NODES):
             some = spans[first : first + _HISTORY_NODES]
+            unread, refused = set(range(len(some))), set[int]()
             try:
-                kept = await self._history(some, until)
-                nodes = [self._known(node) for node, _ in some]
                 session = self._client.uaclient.session
+                nodes = [self._known(node) for node, _ in some]
+                async for at, kept in self._history(nodes, min(t for _, t in some), until):
+                    if kept is None:
+                        refused.add(at)
+                    elif kept:
+                        unread.discard(at)
+                        yield first + at, kept
                 # Some answer for what they never recorded that nothing happened.
                 records = await session.read_attributes(nodes, AttributeIds.Historizing)
-                for values, record in zip(kept, records, strict=True):
-                    recorded = bool(record.Value and record.Value.Value)
-                    found.append(values if values or recorded else None)
+                unread -= {at for at, each in enumerate(records) if each.Value and each.Value.Value}
             except UaStatusCodeError:
-                found += [None] * len(some)
+                unread = set(range(len(some)))
             except _FAILURES as failed:
                 raise plain(failed, self.where) from failed
-        return found
+            for at in sorted(unread | refused):
+                yield first + at, None
 
     async def _history(
-        self, spans: Sequence[tuple[str, datetime]], until: datetime
-    ) -> list[list[Sampled] | None]:
+        self, nodes: Sequence[ua.NodeId], since: datetime, until: datetime
+    ) -> AsyncIterator[tuple[int, list[Sampled] | None]]:
         details = ua.ReadRawModifiedDetails(
-            StartTime=min(since for _, since in spans),
-            EndTime=until,
-            NumValuesPerNode=_HISTORY_VALUES,
-            ReturnBounds=False,
+            StartTime=since, EndTime=until, NumValuesPerNode=_HISTORY_VALUES, ReturnBounds=False
         )
-        found: list[list[Sampled] | None] = [[] for _ in spans]
-        points: dict[int, bytes | None] = dict.fromkeys(range(len(spans)))
+        points: dict[int, bytes | None] = dict.fromkeys(range(len(nodes)))
         while points:
-            nodes = [
-                ua.HistoryReadValueId(NodeId=self._known(spans[at][0]), ContinuationPoint=point)
-                for at, point in points.items()
-            ]
             asked = ua.HistoryReadParameters(
                 HistoryReadDetails=details,
                 TimestampsToReturn=ua.TimestampsToReturn.Both,
-                NodesToRead=nodes,
+                NodesToRead=[
+                    ua.HistoryReadValueId(NodeId=nodes[at], ContinuationPoint=point)
+                    for at, point in points.items()
+                ],
             )
             results = await self._client.uaclient.session.history_read(asked)
+            self.heard()
             before, points = points, {}
             for at, result in zip(before, results, strict=True):
-                kept = found[at]
-                if not result.StatusCode.is_good() or kept is None:
-                    found[at] = None
+                if not result.StatusCode.is_good():
+                    yield at, None
                     continue
-                kept += [sampled(each) for each in getattr(result.HistoryData, "DataValues", ())]
+                yield at, [sampled(e) for e in getattr(result.HistoryData, "DataValues", ())]
                 if result.ContinuationPoint and result.ContinuationPoint != before[at]:
                     points[at] = result.ContinuationPoint
-        return found
 
     def heard(self) -> None:
         """Note a sign of life."""
@@ -280,6 +281,12 @@ class Session:
         return f"nsu={self._namespaces[node.NamespaceIndex]};{kind}"
 
 
+async def _part(client: Client, seconds: float) -> None:
+    with suppress(*_FAILURES):
+        async with asyncio.timeout(seconds):
+            await client.disconnect()
+
+
 async def _secure(client: Client, identity: Identity) -> None:
     client.application_uri, wanted = read_identity(identity)
     # A server that cannot decrypt what it is sent says nothing at all: so look before.
@@ -313,18 +320,26 @@ class _Listener:
             return
         number = int(message.SequenceNumber)
         # Before the first message, and after the numbers began anew, none is missing.
-        for missing in range(self._last + 1, number) if self._last else ():
-            again = await self._session.republish(self.id, missing)
-            await (self._give(again) if again else self._take([], missing))
+        missing = range(self._last + 1, number) if self._last else range(0)
+        # No server keeps more, and each question waits for its answer.
+        asked = missing[-_ASKED_AGAIN:]
+        if len(asked) < len(missing):
+            self._take([], f"{missing[0]} to {asked[0] - 1}")
+        for each in asked:
+            again = await self._session.republish(self.id, each)
+            if again:
+                self._give(again)
+            else:
+                self._take([], str(each))
         self._last = number
-        await self._give(message)
+        self._give(message)
         self._session.heard()
 
-    async def _give(self, message: ua.NotificationMessage) -> None:
+    def _give(self, message: ua.NotificationMessage) -> None:
         for each in message.NotificationData or ():
             if isinstance(each, ua.DataChangeNotification):
                 items = [(item.ClientHandle, sampled(item.Value)) for item in each.MonitoredItems]
-                await self._take(items, None)
+                self._take(items, "")
             elif isinstance(each, ua.StatusChangeNotification):
                 self._session.lose(f"the server ended the subscription ({each.Status.name})")
 

@@ -8,6 +8,7 @@ from threading import Thread
 
 from connectors.opcua_plan import Machine, OpcuaSource, OpcuaStream
 from connectors.wires.opcua import Session, Variable
+from connectors.wires.opcua_errors import plain
 from connectors.wires.opcua_feed import Feed, Subscription
 from kernel import clock
 from kernel.errors import ConfigurationError, DependencyUnavailableError, NplusxError
@@ -16,6 +17,8 @@ _SHORTEST_WAIT = 0.5
 _LONGEST_WAIT = 30.0
 # A session that held so long was a good one: the next waits begin anew.
 _STEADY_SECONDS = 60.0
+# The next try begins with another session, whatever went wrong in this one.
+_FAILURES = (Exception,)
 
 
 class Keeper:
@@ -26,8 +29,8 @@ class Keeper:
         self._feeds: list[Feed] = []
         self._loop = asyncio.new_event_loop()
         self._wake = asyncio.Event()
-        self._closed = asyncio.Event()
         self._closing = False
+        self._kept = self._loop.create_task(self._keep())
         self._thread = Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -43,17 +46,14 @@ class Keeper:
     def close(self) -> None:
         """Say goodbye to the server."""
         self._closing = True
-        self._loop.call_soon_threadsafe(self._closed.set)
-        self.wake()
+        # It may be waiting for whatever: for the server, or for room that nobody makes.
+        self._loop.call_soon_threadsafe(self._kept.cancel)
         self._thread.join()
         self._loop.close()
 
     def _run(self) -> None:
-        try:
-            self._loop.run_until_complete(self._keep())
-        finally:
-            if not self._closing:
-                self._tell(DependencyUnavailableError("The connection's thread ended."))
+        with suppress(asyncio.CancelledError):
+            self._loop.run_until_complete(self._kept)
 
     async def _keep(self) -> None:
         """Come back after every loss, neither at once nor together with all other agents."""
@@ -62,13 +62,12 @@ class Keeper:
             begun = clock.monotonic()
             try:
                 await self._serve(await Session.open(self._way.server))
-            except NplusxError as wrong:
-                self._tell(wrong)
+            except _FAILURES as failed:
+                self._tell(plain(failed, self._way.server.url))
             if clock.monotonic() - begun > _STEADY_SECONDS:
                 pause = _SHORTEST_WAIT
-            with suppress(TimeoutError):
-                jitter = 0.5 + secrets.randbelow(1000) / 2000
-                await asyncio.wait_for(self._closed.wait(), pause * jitter)
+            jitter = 0.5 + secrets.randbelow(1000) / 2000
+            await asyncio.sleep(pause * jitter)
             pause = min(pause * 2, _LONGEST_WAIT)
 
     def _tell(self, wrong: NplusxError) -> None:
@@ -80,18 +79,22 @@ class Keeper:
         """Subscribe what is asked for, also later, until the session is lost."""
         lost = asyncio.create_task(session.until_lost())
         served: set[int] = set()
+        subscriptions: list[Subscription] = []
         try:
             while not (self._closing or lost.done()):
                 self._wake.clear()
                 for feed in [each for each in self._feeds if id(each) not in served]:
-                    await self._begin(session, feed)
-                    served |= {id(feed)} if feed.trouble is None else set()
+                    if made := await self._begin(session, feed):
+                        subscriptions.append(made)
+                        served.add(id(feed))
                 wake = asyncio.create_task(self._wake.wait())
                 await asyncio.wait({lost, wake}, return_when=asyncio.FIRST_COMPLETED)
                 wake.cancel()
         finally:
             lost.cancel()
             await session.close()
+            for each in subscriptions:
+                each.end()
         if not self._closing:
             raise DependencyUnavailableError(
                 f"The server is gone: {session.why}.",
@@ -99,17 +102,19 @@ class Keeper:
                 cure="bring it back; the agent connects again by itself.",
             )
 
-    async def _begin(self, session: Session, feed: Feed) -> None:
+    async def _begin(self, session: Session, feed: Feed) -> Subscription | None:
         """Subscribe a stream, after what happened since it was last heard."""
+        made = None
         try:
             wanted, missing = await self._wanted(session, feed.how)
-            await Subscription(session, feed, wanted).begin()
+            made = Subscription(session, feed, wanted)
+            await made.begin()
             feed.refused = " ".join([*missing, feed.refused]).strip()
-        except ConfigurationError as wrong:
-            feed.trouble = wrong
-        else:
             feed.trouble = None
+        except ConfigurationError as wrong:
+            made, feed.trouble = None, wrong
         feed.settled.set()
+        return made
 
     async def _wanted(
         self, session: Session, how: OpcuaStream

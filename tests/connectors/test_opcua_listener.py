@@ -31,7 +31,7 @@ def message(number: int) -> ua.PublishResult:
 def test_a_message_that_is_missing_is_asked_for_again_and_else_a_hole() -> None:
     seen: list[object] = []
 
-    async def take(items: list[tuple[int, object]], missing: int | None) -> None:
+    def take(items: list[tuple[int, object]], missing: str) -> None:
         seen.extend([handle for handle, _ in items] or [f"lost {missing}"])
 
     async def hear() -> None:
@@ -42,3 +42,16 @@ def test_a_message_that_is_missing_is_asked_for_again_and_else_a_hole() -> None:
     asyncio.run(hear())
     # The last begins anew, as after the greatest number that there is.
     assert seen == [2, "lost 3", 4, 5, 6, 1]
+
+
+def test_a_jump_that_no_server_keeps_is_one_hole_and_few_questions() -> None:
+    seen: list[str] = []
+
+    async def hear() -> None:
+        listener = _Listener(_Far(), lambda _items, missing: seen.append(missing))
+        for number in (5, 1_000_000):
+            await listener.on_publish(message(number))
+
+    asyncio.run(hear())
+    assert seen[:3] == ["", "6 to 999899", "999900"]
+    assert len(seen) == 103
