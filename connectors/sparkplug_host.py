@@ -159,8 +159,8 @@ class Host:
     def _give_up(self, edge: _Edge) -> None:
         if edge.parked:
             self.holes.append(
-                f"{edge.group}/{edge.name}: {len(edge.parked)} values have an alias that no birth "
-                f"explained before its session ended."
+                f"{edge.group}/{edge.name}: {len(edge.parked)} values have an alias or a "
+                f"type that no birth explained before its session ended."
             )
             edge.parked.clear()
 
@@ -193,9 +193,12 @@ class Host:
 
     def _value(self, edge: _Edge, message: _Message, metric: Metric) -> None:
         name = metric.name or edge.aliases.get(metric.alias if metric.alias is not None else -1)
-        if name:
-            if name not in ("bdSeq", REBIRTH):
-                self._row(edge, message, metric, name)
+        if name in ("bdSeq", REBIRTH):
+            return
+        # Without its type a number's sign and a moment's unit are anybody's guess.
+        typed = metric.datatype is not None or (message.device, name) in edge.types
+        if name and (typed or message.device in edge.born):
+            self._row(edge, message, metric, name)
             return
         edge.wants_birth = True
         edge.parked.append((message, metric))
@@ -244,7 +247,9 @@ class Host:
 def _head(
     edge: _Edge, device: str, name: str, time: int, text: str | None
 ) -> tuple[str, int, str | None, str, str, str | None, str]:
-    path = "/".join([edge.group, edge.name, *([device] if device else []), name])
+    # A node's metric D/t is not the metric t of its device D; no device's name is empty.
+    below = [device] if device or "/" in name else []
+    path = "/".join([edge.group, edge.name, *below, name])
     return path, time, text, edge.group, edge.name, device or None, name
 
 

@@ -25,6 +25,7 @@ BUFFER_ROWS = 200_000
 PAGE_ROWS = 50_000
 _SAMPLE_ROWS = 5
 _LOOK_SECONDS = 0.2
+_REFUSED_SECONDS = 30.0
 _BOOLEAN = 11
 _CATALOGUE = ContractId("catalogue")
 EXAMPLE = {
@@ -92,6 +93,8 @@ class _Feed:
     wanted: dict[str, bool] = field(default_factory=dict)
     dropped: int = 0
     full_since: datetime | None = None
+    # From when on nothing is heard.
+    away_since: datetime | None = None
 
     def wants(self, name: str) -> bool:
         found = self.wanted.get(name)
@@ -121,7 +124,8 @@ class SparkplugConnector(Connector[SparkplugStream]):
         self._link: MqttLink | None = None
         self._settled = Event()
         self._trouble: NplusxError | None = None
-        self._lost_at: datetime | None = None
+        self._is_ready = False
+        self._asked_at = 0.0
         self._state_topic = f"{host.NAMESPACE}/STATE/{source.way.host_id}"
         self._born_at = 0
 
@@ -137,6 +141,10 @@ class SparkplugConnector(Connector[SparkplugStream]):
         page = feed.inbox.page(cursor, PAGE_ROWS)
         with self._lock:
             self._ask_rebirths()
+            # Who was not let listen may be by now; a link that is down subscribes by itself.
+            waited = clock.monotonic() - self._asked_at
+            if self._link and self._link.is_refused and waited > _REFUSED_SECONDS:
+                self._listen(self._link)
         if page.rows is None and not page.holes and (wrong := self._trouble):
             raise wrong
         return page
@@ -183,8 +191,9 @@ class SparkplugConnector(Connector[SparkplugStream]):
                 inbox = Inbox(self._rules.COLUMNS, self._way.buffer_rows, cursor)
                 feed = self._feeds[plan.contract] = _Feed(plan.how, inbox)
                 if inbox.newest is not None:
-                    since = EPOCH + timedelta(microseconds=inbox.newest)
-                    inbox.hole(self._away(since))
+                    feed.away_since = EPOCH + timedelta(microseconds=inbox.newest)
+                if self._is_ready:
+                    self._tell_away(feed)
                 self._put(feed, self._host.known())
         if self._link is None:
             self._connect()
@@ -203,36 +212,41 @@ class SparkplugConnector(Connector[SparkplugStream]):
     def _state(self, *, online: bool) -> bytes:
         return canonical.dumps({"online": online, "timestamp": self._born_at})
 
-    def _away(self, since: datetime) -> str:
-        return (
-            f"{self._way.url}: nothing was heard from {since:%F %T}Z to {clock.now():%F %T}Z, but "
-            f"for what edge nodes stored meanwhile."
-        )
+    def _tell_away(self, feed: _Feed) -> None:
+        if feed.away_since is not None:
+            feed.inbox.hole(
+                f"{self._way.url}: nothing was heard from {feed.away_since:%F %T}Z to "
+                f"{clock.now():%F %T}Z, but for what edge nodes stored meanwhile."
+            )
+            feed.away_since = None
 
     def _on_connect(self) -> None:
         with self._lock:
             if self._link is None:
                 return
-            wanted = [f"{self._rules.NAMESPACE}/{group}/#" for group in self._way.groups]
-            self._link.subscribe([*wanted, self._state_topic])
+            self._listen(self._link)
             self._link.publish(self._state_topic, self._state(online=True), retain=True)
-            if self._lost_at is not None:
-                text = self._away(self._lost_at)
-                for feed in self._feeds.values():
-                    feed.inbox.hole(text)
-                self._host.forget()
-                self._lost_at = None
+            self._host.forget()
+
+    def _listen(self, link: "MqttLink") -> None:
+        self._asked_at = clock.monotonic()
+        wanted = [f"{self._rules.NAMESPACE}/{group}/#" for group in self._way.groups]
+        link.subscribe([*wanted, self._state_topic])
 
     def _on_ready(self) -> None:
         with self._lock:
-            self._trouble = None
+            self._trouble, self._is_ready = None, True
+            for feed in self._feeds.values():
+                self._tell_away(feed)
             self._ask_rebirths()
         self._settled.set()
 
     def _on_trouble(self, wrong: NplusxError) -> None:
         with self._lock:
-            if self._trouble is None and self._settled.is_set():
-                self._lost_at = clock.now()
+            if self._is_ready:
+                self._is_ready = False
+                for feed in self._feeds.values():
+                    feed.away_since = clock.now()
             # Who is refused is also cut off: the first says more.
             if not isinstance(self._trouble, ConfigurationError):
                 self._trouble = wrong

@@ -1,7 +1,9 @@
 """The one door to paho: a connection to an MQTT broker, kept by paho's own thread."""
 
 import secrets
+import socket
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -15,6 +17,8 @@ from kernel.errors import ConfigurationError, DependencyUnavailableError, Nplusx
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 _KEEP_ALIVE = 30
 _LONGEST_WAIT = 30
+# What escapes from a callback would end paho's thread without a word.
+_FAILURES = (Exception,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,7 @@ class MqttLink:
 
     def __init__(self, broker: Broker, client_id: str, will: tuple[str, bytes], ears: Ears) -> None:
         self._where, self._ears = broker.url, ears
+        self.is_refused = False
         parts = urlsplit(broker.url)
         if parts.scheme not in _PORTS or not parts.hostname:
             raise ConfigurationError(
@@ -90,7 +95,7 @@ class MqttLink:
         _properties: Properties | None,
     ) -> None:  # fmt: skip
         if not code.is_failure:
-            self._ears.on_connect()
+            self._tell(self._ears.on_connect)
             return
         said = str(code)
         if "user name" in said.lower() or "authori" in said.lower():
@@ -108,8 +113,9 @@ class MqttLink:
         self, _client: Client, _data: object, _number: int, codes: list[ReasonCode],
         _properties: Properties | None,
     ) -> None:  # fmt: skip
-        if not any(each.is_failure for each in codes):
-            self._ears.on_ready()
+        self.is_refused = any(each.is_failure for each in codes)
+        if not self.is_refused:
+            self._tell(self._ears.on_ready)
             return
         self._ears.on_trouble(
             ConfigurationError(
@@ -123,11 +129,23 @@ class MqttLink:
         self, _client: Client, _data: object, _flags: DisconnectFlags, code: ReasonCode,
         _properties: Properties | None,
     ) -> None:  # fmt: skip
+        self.is_refused = False
         if code.is_failure:
             self._fail(f"the connection broke ({code})")
 
     def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
-        self._ears.on_message(message.topic, bytes(message.payload))
+        self._tell(lambda: self._ears.on_message(message.topic, bytes(message.payload)))
+
+    def _tell(self, tell: Callable[[], None]) -> None:
+        """Begin with another connection when what came cannot be taken."""
+        try:
+            tell()
+        except _FAILURES as odd:
+            self._fail(f"what it said cannot be taken ({type(odd).__name__} {odd})")
+            wire = self._client.socket()
+            if isinstance(wire, socket.socket):
+                with suppress(OSError):
+                    wire.shutdown(socket.SHUT_RDWR)
 
     def _fail(self, why: str) -> None:
         self._ears.on_trouble(

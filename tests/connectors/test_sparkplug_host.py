@@ -87,11 +87,12 @@ def test_tck_operational_behavior_host_reordering_rebirth(site: Site) -> None:
 
 def test_an_alias_that_nobody_knows_is_parked_until_a_birth_explains_it(site: Site) -> None:
     site.say("DDATA", Metric(alias=2, raw=1.0), Metric("named", raw=True), seq=9, device="press")
-    assert values(site.rows()) == [("named", "true", "good")]
+    assert values(site.rows()) == []
     assert site.asked() == 1
     site.born(seq=10)
     assert values(site.rows()) == [
-        ("load", "0.5", "good"), ("temp", "1.0", "good"), ("temp", "20.0", "good"),
+        ("load", "0.5", "good"),
+        ("temp", "1.0", "good"), ("named", "true", "good"), ("temp", "20.0", "good"),
     ]  # fmt: skip
     assert (site.asked(), site.host.holes) == (0, [])
 
@@ -101,7 +102,7 @@ def test_what_is_parked_when_its_session_ends_is_a_hole(site: Site) -> None:
     site.say("DDATA", Metric(alias=77, raw=1.0), seq=2, device="press")
     site.born(bd_seq=2)
     (hole,) = site.host.holes
-    assert "1 values have an alias that no birth explained" in hole
+    assert "1 values have an alias or a type that no birth explained" in hole
 
 
 def test_a_birth_forgets_the_aliases_before_it(site: Site) -> None:
@@ -153,6 +154,20 @@ def test_after_a_break_nothing_is_trusted(site: Site) -> None:
     site.born()
     assert values(site.rows())[-2:] == [("temp", "9.0", "good"), ("temp", "20.0", "good")]
     assert site.host.holes == []
+
+
+def test_a_value_whose_type_nobody_knows_is_parked_until_its_birth(site: Site) -> None:
+    site.say("DDATA", Metric("count", raw=2**32 - 5), seq=9, device="press")
+    assert (site.rows(), site.asked()) == ([], 1)
+    site.say("NBIRTH", seq=0)
+    site.say("DBIRTH", Metric("count", None, None, 3, raw=1), seq=1, device="press")
+    assert values(site.rows()) == [("count", "-5", "good"), ("count", "1", "good")]
+
+
+def test_a_node_and_a_device_never_share_a_path(site: Site) -> None:
+    site.say("NBIRTH", Metric("press/temp", None, None, DOUBLE, raw=1.0), seq=0)
+    site.say("DBIRTH", Metric("temp", None, None, DOUBLE, raw=2.0), seq=1, device="press")
+    assert len({row["path"] for row in site.rows()}) == 2
 
 
 @pytest.mark.parametrize(
