@@ -44,6 +44,17 @@ class Fields:
             raise self._wrong(key, "text (in quotes, if it looks like a number)")
         return value
 
+    def address(self, key: str) -> str:
+        """Read a URL without a user or a password, for addresses are shown."""
+        value = self.text(key)
+        if "@" in value:
+            raise ConfigurationError(
+                f"`{self._name(key)}` holds a user or a password.",
+                where=str(self._path),
+                cure="give them as `user` and `password`, and the address without them.",
+            )
+        return value
+
     def choice(self, key: str, choices: Sequence[str], default: str | None = None) -> str:
         """Read one of some texts."""
         value = self.text(key, default)

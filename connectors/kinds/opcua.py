@@ -51,7 +51,7 @@ def way_of(fields: Fields) -> OpcuaSource:
             cure="give `certificate`, `private_key` and `server_certificate`, or none of them.",
         )
     server = Server(
-        fields.text("url"),
+        fields.address("url"),
         fields.text("user", ""),
         fields.text("password", ""),
         Identity(*files) if all(files) else None,

@@ -1,5 +1,6 @@
 """Reads Sparkplug B over MQTT as a host application: births, data, deaths, what comes late."""
 
+import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -68,7 +69,7 @@ def stream_of(fields: Fields) -> SparkplugStream:
 def way_of(fields: Fields) -> SparkplugSource:
     """Read what an agent's file says of a broker."""
     return SparkplugSource(
-        url=fields.text("url"),
+        url=fields.address("url"),
         host_id=fields.text("host_id"),
         groups=fields.texts("groups", ("+",)),
         user=fields.text("user", ""),
@@ -126,6 +127,8 @@ class SparkplugConnector(Connector[SparkplugStream]):
         self._trouble: NplusxError | None = None
         self._is_ready = False
         self._asked_at = 0.0
+        # Who only tries a source neither takes the place of the agent that reads it, nor speaks.
+        self._is_guest = False
         self._state_topic = f"{host.NAMESPACE}/STATE/{source.way.host_id}"
         self._born_at = 0
 
@@ -151,6 +154,7 @@ class SparkplugConnector(Connector[SparkplugStream]):
 
     @override
     def sample(self, plan: _Plan) -> Sample:
+        self._is_guest = self._is_guest or self._link is None
         deadline = clock.monotonic() + self._way.timeout_seconds
         page = self.read(plan, None)
         while page.rows is None and clock.monotonic() < deadline:
@@ -167,6 +171,7 @@ class SparkplugConnector(Connector[SparkplugStream]):
     @override
     def discover(self) -> Iterator[Offer]:
         """List what edge nodes say when they are asked who they are."""
+        self._is_guest = self._is_guest or self._link is None
         columns = {each.name: str(each.type) for each in self._rules.COLUMNS}
         self.read(StreamPlan(_CATALOGUE, "", "", SparkplugStream(("*",))), None)
         clock.sleep(self._way.timeout_seconds)
@@ -180,7 +185,7 @@ class SparkplugConnector(Connector[SparkplugStream]):
         with self._lock:
             link, self._link = self._link, None
         if link is not None:
-            link.publish(self._state_topic, self._state(online=False), retain=True)
+            self._say_state(link, online=False)
             link.close()
 
     def _feed(self, plan: _Plan, cursor: str | None) -> _Feed:
@@ -204,13 +209,20 @@ class SparkplugConnector(Connector[SparkplugStream]):
         self._born_at = int(clock.now().timestamp() * 1000)
         broker = self._mqtt.Broker(way.url, way.user, way.password, way.ca_file)
         ears = self._mqtt.Ears(self._on_connect, self._on_ready, self._on_trouble, self._on_message)
-        will = (self._state_topic, self._state(online=False))
+        name = f"nplusx-{way.host_id}"
+        if self._is_guest:
+            name = f"{name}-{secrets.token_hex(4)}"
+        will = None if self._is_guest else (self._state_topic, self._state(online=False))
         # Held while it is made: the broker's first word may come before we know it.
         with self._lock:
-            self._link = self._mqtt.MqttLink(broker, f"nplusx-{way.host_id}", will, ears)
+            self._link = self._mqtt.MqttLink(broker, name, will, ears)
 
     def _state(self, *, online: bool) -> bytes:
         return canonical.dumps({"online": online, "timestamp": self._born_at})
+
+    def _say_state(self, link: "MqttLink", *, online: bool) -> None:
+        if not self._is_guest:
+            link.publish(self._state_topic, self._state(online=online), retain=True)
 
     def _tell_away(self, feed: _Feed) -> None:
         if feed.away_since is not None:
@@ -225,7 +237,7 @@ class SparkplugConnector(Connector[SparkplugStream]):
             if self._link is None:
                 return
             self._listen(self._link)
-            self._link.publish(self._state_topic, self._state(online=True), retain=True)
+            self._say_state(self._link, online=True)
             self._host.forget()
 
     def _listen(self, link: "MqttLink") -> None:
@@ -269,7 +281,7 @@ class SparkplugConnector(Connector[SparkplugStream]):
     def _mend_state(self, body: bytes) -> None:
         """Say again that we are here, if a will of an earlier session says that we are not."""
         if self._link is not None and body != self._state(online=True):
-            self._link.publish(self._state_topic, self._state(online=True), retain=True)
+            self._say_state(self._link, online=True)
 
     def _put(self, feed: _Feed, rows: Sequence[Row]) -> None:
         """Give a stream its rows; without room they are lost, and births are asked for instead."""

@@ -44,7 +44,9 @@ class Ears:
 class MqttLink:
     """Connects, and connects again; what is told comes from paho's thread."""
 
-    def __init__(self, broker: Broker, client_id: str, will: tuple[str, bytes], ears: Ears) -> None:
+    def __init__(
+        self, broker: Broker, client_id: str, will: tuple[str, bytes] | None, ears: Ears
+    ) -> None:
         self._where, self._ears = broker.url, ears
         self.is_refused = False
         parts = urlsplit(broker.url)
@@ -66,7 +68,8 @@ class MqttLink:
                     where=broker.ca_file,
                     cure="name a PEM file as `ca_file`.",
                 ) from broken
-        self._client.will_set(*will, qos=1, retain=True)
+        if will:
+            self._client.will_set(*will, qos=1, retain=True)
         # Many agents must not come back all at once.
         self._client.reconnect_delay_set(1 + secrets.randbelow(3), _LONGEST_WAIT)
         self._client.on_connect = self._on_connect

@@ -126,6 +126,9 @@ def test_what_files_say_is_read() -> None:
     machines = [{"code": "EQ01", "node": "i=85"}]
     said = fields(url="opc.tcp://x", machines=machines, user="u")
     assert opcua.way_of(said) == OpcuaSource(Server("opc.tcp://x", "u"), (Machine("EQ01", "i=85"),))
+    with pytest.raises(ConfigurationError, match="holds a user") as caught:
+        opcua.way_of(fields(url="opc.tcp://reader:hush@x", machines=machines))
+    assert "hush" not in str(caught.value)
     with pytest.raises(ConfigurationError, match="three files"):
         opcua.way_of(fields(url="opc.tcp://x", machines=machines, certificate="a.der"))
 

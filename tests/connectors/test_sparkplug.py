@@ -98,6 +98,10 @@ def test_what_files_say_is_read() -> None:
     assert sparkplug.way_of(said) == SparkplugSource("mqtt://x", "county", ("+",))
     said = Fields({"metrics": ["a*"]}, Path("preset.yaml"))
     assert sparkplug.stream_of(said) == SparkplugStream(("a*",))
+    told = Fields({"url": "mqtt://reader:hush@x", "host_id": "county"}, Path("agent.yaml"))
+    with pytest.raises(ConfigurationError, match="holds a user") as caught:
+        sparkplug.way_of(told)
+    assert "hush" not in str(caught.value)
 
 
 def test_without_its_library_it_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -283,6 +287,13 @@ class TestBroker:
         with closing(connector(broker)) as made:
             again = Reader(made, cursor=reader.cursor)
             again.until(lambda: any("nothing was heard" in each for each in again.holes))
+        broker.kill()
+        with closing(connector(broker)) as made:
+            again = Reader(made, cursor=reader.cursor)
+            # It is away until the broker is there, which nobody knows yet.
+            with pytest.raises(DependencyUnavailableError):
+                again.more()
+            assert again.holes == []
         node.kill()
 
     def test_what_cannot_be_taken_is_a_hole_and_another_connection(
@@ -364,6 +375,26 @@ class TestBroker:
             node.tell("data", "press1", ("temp", "Double", 21.0))
             (offer,) = made.discover()
         assert (offer.name, offer.how) == ("temp", {"metrics": ["temp"]})
+        node.kill()
+
+    def test_who_tries_a_source_leaves_the_agent_that_reads_it_alone(self, broker: Program) -> None:
+        node = EdgeNode(broker)
+        with closing(connector(broker)) as made, closing(Ear(broker)) as ear:
+            reader = Reader(made)
+            reader.more()
+            node.tell("birth", "press1", ("temp", "Double", 20.5))
+            reader.until(lambda: bool(reader.values("press1/temp")))
+            with closing(connector(broker, timeout_seconds=2)) as trial:
+
+                def is_tried() -> bool:
+                    node.tell("data", "press1", ("temp", "Double", 21.0))
+                    return trial.sample(plan()).rows is not None
+
+                until(is_tried, "a sample")
+            reader.until(lambda: "21.0" in reader.values("press1/temp"))
+            said = ear.heard["spBv1.0/STATE/county"]
+            assert [json.loads(each)["online"] for each in said] == [True]
+        assert reader.holes == []
         node.kill()
 
     def test_states_of_the_sample_preset_land(
