@@ -1,108 +1,51 @@
 """The opcua kind: values with status and times, by namespace URI, across restarts of the server."""
 
 import asyncio
-import json
 import socket
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
-from threading import Thread
 
 import pytest
-from asyncua import Client as AsyncClient
 from asyncua import ua
 from asyncua.crypto.cert_gen import setup_self_signed_certificate
 from asyncua.sync import Client
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from connectors.base import Source, StreamPlan
 from connectors.certificates import Identity
 from connectors.check import check
 from connectors.fields import Fields
 from connectors.kinds import opcua
-from connectors.kinds.opcua import OpcuaConnector
 from connectors.opcua_plan import Machine, OpcuaSource, OpcuaStream, Pace, Server
-from connectors.wires.opcua import Session
-from connectors.wires.opcua_keeper import Keeper
 from kernel import clock
 from kernel.errors import ConfigurationError, DependencyUnavailableError
-from kernel.ids import ContractId, SourceId
 from tests.broker import free_port
 from tests.connectors.machines.landing import agent_of, landed
+from tests.connectors.machines.opcua_reading import (
+    ENERGY,
+    LOAD,
+    PRESS,
+    STATE,
+    Reader,
+    connector,
+    plan,
+    running,
+    url,
+)
 from tests.connectors.machines.opcua_server import PASSWORD, URI, USER
-from tests.connectors.machines.processes import Program, python, until
+from tests.connectors.machines.processes import Program, until
 from tests.pipeline.world import World
-
-STATE = ContractId("mes.equipment_state.v1")
-ENERGY = ContractId("mes.energy_reading.v1")
-PRESS = Machine("EQ01", f"nsu={URI};s=Press")
-LOAD = Machine("L", f"nsu={URI};s=Load")
-QUICK = Pace(sampling_ms=50, publishing_ms=50)
-Rows = list[dict[str, object]]
-
-
-def program(folder: Path, **said: object) -> Program:
-    port = int(str(said.setdefault("port", free_port())))
-    return Program(python("opcua_server.py", json.dumps(said)), port, folder / "server.log")
-
-
-@contextmanager
-def running(folder: Path, **said: object) -> Iterator[Program]:
-    made = program(folder, **said)
-    try:
-        made.start()
-        yield made
-    finally:
-        made.kill()
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
     with running(tmp_path_factory.mktemp("opcua")) as made:
         yield made
-
-
-def url(server: Program) -> str:
-    return f"opc.tcp://127.0.0.1:{server.port}"
-
-
-def connector(address: str, *machines: Machine, **more: object) -> OpcuaConnector:
-    way = OpcuaSource(Server(address, timeout=5), machines or (PRESS,))
-    return OpcuaConnector(Source(SourceId("line"), "opcua_machine", replace(way, **more)))
-
-
-def plan(*variables: str, contract: ContractId = STATE) -> StreamPlan[OpcuaStream]:
-    how = OpcuaStream(variables or ("State",), QUICK)
-    return StreamPlan(contract, "1.2.0", "select * from rows", how)
-
-
-class Reader:
-    """Reads on as an agent does, and remembers everything."""
-
-    def __init__(self, made: OpcuaConnector, how: StreamPlan[OpcuaStream]) -> None:
-        self.made, self.how = made, how
-        self.cursor: str | None = None
-        self.rows: Rows = []
-        self.holes: list[str] = []
-
-    def more(self) -> bool:
-        try:
-            page = self.made.read(self.how, self.cursor)
-        except DependencyUnavailableError:
-            return False
-        self.cursor = page.cursor
-        self.holes += page.holes
-        self.rows += page.rows.to_pylist() if page.rows is not None else []
-        return True
-
-    def until(self, count: int) -> Rows:
-        until(lambda: self.more() and len(self.rows) >= count, f"{count} rows")
-        return self.rows
 
 
 def write(server: Program, name: str, value: ua.DataValue) -> None:
@@ -242,63 +185,6 @@ class TestRestart:
             count = len(reader.rows)
             reader.until(count + 100)
         assert "found `buffer_rows` full" in reader.holes[0]
-
-    def test_it_ends_although_its_buffer_is_full_of_history(self, tmp_path: Path) -> None:
-        said = {"port": free_port(), "history": str(tmp_path / "history.sqlite")}
-        how = plan("Counters/Good")
-        with running(tmp_path, **said) as first, closing(connector(url(first))) as made:
-            reader = Reader(made, how)
-            reader.until(1)
-        with running(tmp_path, **said, missed=20) as second:
-            full = connector(url(second), buffer_rows=0)
-            with pytest.raises(DependencyUnavailableError, match="in time"):
-                full.read(replace(how), reader.cursor)
-            ended = Thread(target=full.close, daemon=True)
-            ended.start()
-            ended.join(10)
-            assert not ended.is_alive()
-
-    def test_a_session_that_cannot_be_used_is_given_back(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        seen, reached = list[AsyncClient](), asyncio.Event()
-
-        async def fail(self: AsyncClient) -> list[str]:
-            seen.append(self)
-            if len(seen) == 1:
-                raise KeyError
-            reached.set()
-            await asyncio.sleep(60)
-            return []
-
-        async def cancelled(address: Server) -> None:
-            task = asyncio.create_task(Session.open(address))
-            await reached.wait()
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
-
-        monkeypatch.setattr(AsyncClient, "get_namespace_array", fail)
-        with running(tmp_path) as made:
-            with pytest.raises(DependencyUnavailableError, match="KeyError"):
-                asyncio.run(Session.open(Server(url(made))))
-            asyncio.run(cancelled(Server(url(made))))
-        assert [each.uaclient.state.name for each in seen] == ["DISCONNECTED"] * 2
-
-    def test_an_error_that_nobody_thought_of_is_not_the_end(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        good, calls = Keeper._wanted, list[int]()
-
-        async def odd(self: Keeper, *said: object) -> object:
-            calls.append(1)
-            if len(calls) == 1:
-                raise KeyError
-            return await good(self, *said)
-
-        monkeypatch.setattr(Keeper, "_wanted", odd)
-        with running(tmp_path) as made, closing(connector(url(made))) as line:
-            assert Reader(line, plan()).until(1)
 
     def test_what_the_server_kept_is_read_afterwards(self, tmp_path: Path) -> None:
         said = {"port": free_port(), "history": str(tmp_path / "history.sqlite")}

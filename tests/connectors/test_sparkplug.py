@@ -1,12 +1,11 @@
 """The sparkplug kind with a real broker and Eclipse's own client as edge node."""
 
 import json
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event
 
 import pytest
 from paho.mqtt.client import Client
@@ -14,14 +13,10 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from connectors.base import Source, StreamPlan
 from connectors.fields import Fields
-from connectors.inbox import Inbox
 from connectors.kinds import sparkplug
 from connectors.kinds.sparkplug import SparkplugConnector, SparkplugSource, SparkplugStream
-from connectors.mapping import map_rows
-from connectors.registry import find
-from connectors.sparkplug_host import COLUMNS, Host
+from connectors.sparkplug_host import Host
 from connectors.wires.sparkplug_payload import Metric, Payload, decode, encode
-from kernel import clock
 from kernel.errors import ConfigurationError, DependencyUnavailableError
 from kernel.ids import ContractId, SourceId
 from tests.connectors.machines.broker import EdgeNode, mosquitto
@@ -112,76 +107,6 @@ def test_without_its_library_it_says_how_to_install_it(monkeypatch: pytest.Monke
     monkeypatch.setitem(sys.modules, "paho.mqtt.client", None)
     with pytest.raises(ConfigurationError, match=r"pip install 'nplusx\[sparkplug\]'"):
         SparkplugConnector(Source(SourceId("gw"), "x", SparkplugSource("mqtt://x", "h", ("+",))))
-
-
-def packet(wire: socket.socket) -> tuple[int, bytes]:
-    """Read one MQTT packet; all that is said here is short."""
-    kind, size = wire.recv(1)[0], wire.recv(1)[0]
-    if size > 127:
-        size += 128 * (wire.recv(1)[0] - 1)
-    return kind, wire.recv(size, socket.MSG_WAITALL)
-
-
-@pytest.mark.real_system
-def test_who_is_not_let_listen_asks_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sparkplug, "_REFUSED_SECONDS", 0.1)
-    asked: list[bytes] = []
-
-    def serve(listener: socket.socket) -> None:
-        """Refuse the first wish to listen, grant the second."""
-        wire, _ = listener.accept()
-        with wire, suppress(IndexError, OSError):
-            packet(wire)
-            wire.sendall(b"\x20\x02\x00\x00")
-            while True:
-                kind, body = packet(wire)
-                if kind >> 4 == 8:
-                    asked.append(body)
-                    grants = b"\x01\x80" if len(asked) == 1 else b"\x01\x01"
-                    wire.sendall(b"\x90\x04" + body[:2] + grants)
-                elif kind >> 4 == 3:
-                    topic = int.from_bytes(body[:2], "big")
-                    wire.sendall(b"\x40\x02" + body[2 + topic : 4 + topic])
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        Thread(target=serve, args=(listener,), daemon=True).start()
-        url = f"mqtt://127.0.0.1:{listener.getsockname()[1]}"
-        way = SparkplugSource(url, "county", ("+",), timeout_seconds=5)
-        with closing(SparkplugConnector(Source(SourceId("gw"), "x", way))) as made:
-            reader = Reader(made)
-            with pytest.raises(ConfigurationError, match="does not let this user listen"):
-                reader.more()
-
-            def is_heard() -> bool:
-                with suppress(ConfigurationError):
-                    reader.more()
-                    return True
-                return False
-
-            until(is_heard, "the second wish is granted", 10)
-    assert len(asked) == 2
-
-
-def test_states_that_are_said_again_or_late_all_end() -> None:
-    (stream,) = find("sparkplug_device").streams
-    host, inbox = Host(), Inbox(COLUMNS, 100, None)
-    at = 1_717_228_800_000
-    told = (("idle", 0, False), ("idle", 9, False), ("fault", 3, True), ("running", 6, True))
-    for text, minute, late in (*told, ("off", 20, False)):
-        metric = Metric("state", None, at + minute * 60_000, 12, late, text)
-        host.handle("spBv1.0/G/DBIRTH/E/EQ01", encode(Payload((metric,), at, 1)), clock.now())
-        inbox.put(host.rows, late=late)
-        host.rows = []
-    rows = inbox.page(None, 100).rows
-    assert rows is not None
-    last = {}
-    plan = StreamPlan(STATE, "1.2.0", stream.mapping, SparkplugStream(("state",)))
-    for row in map_rows(rows, plan, "UTC").to_pylist():
-        began, ended = row["started_at"], row["ended_at"]
-        last[began.minute] = (row["state"], ended.minute if ended else None)
-    assert last == {
-        0: ("idle", 3), 3: ("fault", 6), 6: ("running", 9), 9: ("idle", 20), 20: ("off", None),
-    }  # fmt: skip
 
 
 @pytest.mark.real_system
