@@ -215,9 +215,7 @@ class FilesConnector(Connector[FilesStream]):
 
     @override
     def rest(self, plan: _Plan, /) -> None:
-        _, pages = self._reading.pop(plan.contract, (None, None))
-        if pages is not None:
-            pages.close()
+        self._passes.rest(plan.contract)
 
     @override
     def sample(self, plan: _Plan) -> Sample:
