@@ -17,11 +17,21 @@ from kernel.ids import AgentId, EnterpriseId, SourceId, enterprise_id
 _POLL_SECONDS = 30
 _OUTBOX_BYTES = 5 << 30
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
+_FILE = "file:"
 _VARIABLE_NAME = re.compile(r"^[A-Z][A-Z0-9_]*$")
 # A password between colon and at sign, or as an option, that is not a variable.
 _PLAIN_PASSWORD = re.compile(r"://[^/@:]*:(?!\$\{[^}]*\}@)[^@/]+@|(?i:password|pwd)=(?!\$\{)")
 # What a setting is called that is nobody else's business.
 _SECRET = re.compile(r"(?i)(password|passphrase|secret|token)$")
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayConfig:
+    """Where records go that may only take the web; the token is a name of a variable or a file."""
+
+    url: str
+    token: str
+    ca_file: Path | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +48,8 @@ class AgentConfig:
     outbox_bytes: int
     sources: tuple[Source[object], ...]
     poll_seconds: int
+    # Nothing: the brokers that the settings name.
+    gateway: GatewayConfig | None = None
 
     @property
     def status_file(self) -> Path:
@@ -52,16 +64,17 @@ class AgentConfig:
 
 def load_agent(path: Path, variables: Mapping[str, str] | None = None) -> AgentConfig:
     """Read an agent's file; it names what is wrong. Secrets are put in place only if given."""
-    said = yaml.load_mapping(path)
+    said, folder = yaml.load_mapping(path), path.absolute().parent
     if variables is None:
-        for name, text in _texts(said.get("sources"), "sources"):
-            _require_no_secret(name, text, path)
+        for part in ("sources", "send"):
+            for name, text in _texts(said.get(part), part):
+                _require_no_secret(name, text, path)
     else:
         where = f"{path}, sources"
-        filled = _filled(said.get("sources"), lambda text: expand(text, variables, where))
+        filled = _filled(said.get("sources"), lambda text: expand(text, variables, folder, where))
         said = {**said, "sources": filled}
     top = Fields(said, path)
-    agent, folder = top.section("agent"), path.absolute().parent
+    agent = top.section("agent")
     outbox = folder / agent.text("outbox")
     sources = tuple(_source(each, path, outbox) for each in top.sections("sources"))
     config = AgentConfig(
@@ -74,6 +87,7 @@ def load_agent(path: Path, variables: Mapping[str, str] | None = None) -> AgentC
         outbox_bytes=agent.whole("outbox_bytes", _OUTBOX_BYTES),
         sources=sources,
         poll_seconds=top.whole("poll_seconds", _POLL_SECONDS),
+        gateway=_gateway(top.section("send"), folder) if "send" in said else None,
     )
     top.done()
     agent.done()
@@ -84,6 +98,15 @@ def load_agent(path: Path, variables: Mapping[str, str] | None = None) -> AgentC
             cure="give each source another `id`; the id is part of its streams' names.",
         )
     return config
+
+
+def _gateway(fields: Fields, folder: Path) -> GatewayConfig:
+    vouches = fields.text("ca_file", "")
+    found = GatewayConfig(
+        fields.address("url"), fields.text("token"), folder / vouches if vouches else None
+    )
+    fields.done()
+    return found
 
 
 def _source(fields: Fields, path: Path, outbox: Path) -> Source[object]:
@@ -142,19 +165,34 @@ def _zone(zone: str, path: Path) -> str:
     return zone
 
 
-def expand(text: str, environment: Mapping[str, str], where: str) -> str:
-    """Put the values of variables in the place of `${NAME}`."""
+def expand(text: str, environment: Mapping[str, str], folder: Path, where: str) -> str:
+    """Put values of variables in the place of `${NAME}`, and files' in that of `${file:path}`."""
 
     def value_of(found: re.Match[str]) -> str:
         name = found.group(1)
+        if name.startswith(_FILE):
+            return quoted(_secret_of(folder / name.removeprefix(_FILE), where))
         if not _VARIABLE_NAME.match(name) or name not in environment:
             raise ConfigurationError(
                 f"The environment has no variable {name!r}.",
                 where=where,
                 cure=f"set {name} where the agent is started.",
             )
-        value = environment[name]
+        return quoted(environment[name])
+
+    def quoted(value: str) -> str:
         # Inside of an address what gives it its form must not come from a password.
         return quote(value, safe="") if "://" in text else value
 
     return _VARIABLE.sub(value_of, text)
+
+
+def _secret_of(path: Path, where: str) -> str:
+    try:
+        return path.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as unread:
+        raise ConfigurationError(
+            f"The secret in the file {path} cannot be read.",
+            where=where,
+            cure="write it there as one line of text, readable by the agent's user alone.",
+        ) from unread

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 import psycopg
@@ -11,6 +12,9 @@ from psycopg import sql
 
 from county.shape import Table
 from kernel.errors import ConfigurationError, DependencyUnavailableError
+
+if TYPE_CHECKING:
+    from pymysql.cursors import Cursor
 
 _MYSQL_PORT = 3306
 
@@ -55,17 +59,34 @@ def _into_mysql(url: str, tables: Iterable[Table]) -> dict[str, int]:
         ) as connection,
         connection.cursor() as cursor,
     ):  # fmt: skip
-        for table in tables:
-            cursor.execute(f"drop table if exists {table.name}")
-            cursor.execute(f"create table {table.name} {table.columns}")
-            places = ", ".join(["%s"] * table.rows.num_columns)
-            insert = " ".join(("insert into", table.name, "values", f"({places})"))
-            rows = list(zip(*(each.to_pylist() for each in table.rows.columns), strict=True))
-            if rows:
-                cursor.executemany(insert, rows)
-            counts[table.name] = len(rows)
+        names = [_write_beside(cursor, table, counts) for table in tables]
+        # One statement, hence one moment: a reader sees the old books or the new ones.
+        old = set(_tables(cursor))
+        moves = [f"`{name}` to `{name}_old`" for name in names if name in old]
+        moves += [f"`{name}_new` to `{name}`" for name in names]
+        cursor.execute("rename table " + ", ".join(moves))
+        for name in old & set(names):
+            cursor.execute(f"drop table `{name}_old`")
         connection.commit()
     return counts
+
+
+def _tables(cursor: "Cursor") -> list[str]:
+    cursor.execute("show tables")
+    return [str(row[0]) for row in cursor.fetchall()]
+
+
+def _write_beside(cursor: "Cursor", table: Table, counts: dict[str, int]) -> str:
+    """Fill a table under another name; give the name that it will have."""
+    cursor.execute(f"drop table if exists `{table.name}_new`, `{table.name}_old`")
+    cursor.execute(f"create table `{table.name}_new` {table.columns}")
+    places = ", ".join(["%s"] * table.rows.num_columns)
+    insert = " ".join((f"insert into `{table.name}_new`", "values", f"({places})"))
+    rows = list(zip(*(each.to_pylist() for each in table.rows.columns), strict=True))
+    if rows:
+        cursor.executemany(insert, rows)
+    counts[table.name] = len(rows)
+    return table.name
 
 
 _LOADERS: Mapping[str, Callable[[str, Iterable[Table]], dict[str, int]]] = {

@@ -1,14 +1,17 @@
 """What machines say of themselves: their states day by day, and what they took of energy."""
 
-from collections.abc import Iterator
-from datetime import date, timedelta
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
 
 from county.catalogue import CONNECTED, Catalogue, Machine
 from county.dice import Dice
 from county.world import Period, Row, at
+from kernel.clock import SHANGHAI
 
+STATE, ENERGY = "state", "energy"
 _SUNDAY = 6
 _START, _END = 8 * 60, 17 * 60 + 30
 _PAUSES = ("idle", "idle", "fault", "setup", "maintenance")
@@ -22,6 +25,32 @@ def working_days(within: Period) -> Iterator[date]:
         if day.weekday() != _SUNDAY:
             yield day
         day += timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a machine tells of itself at a moment: its state, or its meter's reading."""
+
+    machine: str
+    moment: datetime
+    what: str
+    value: str
+
+
+def last_days(books: Mapping[str, list[Row]], count: int) -> list[Said]:
+    """Give what machines told on the last days of the books, in order."""
+    told = [
+        Said(str(each["equipment_code"]), moment, what, str(each[column]))
+        for contract, what, begun, column in (
+            ("mes.equipment_state.v1", STATE, "started_at", "state"),
+            ("mes.energy_reading.v1", ENERGY, "read_at", "reading_qty"),
+        )
+        for each in books[contract]
+        if isinstance(moment := each[begun], datetime)
+    ]
+    days = sorted({each.moment.astimezone(SHANGHAI).date() for each in told})[-count:]
+    kept = [each for each in told if each.moment.astimezone(SHANGHAI).date() in days]
+    return sorted(kept, key=lambda each: (each.moment, each.machine))
 
 
 def rows_of(catalogue: Catalogue, within: Period, dice: Dice) -> dict[str, list[Row]]:

@@ -40,7 +40,10 @@ PLACES = (
 
 @dataclass(frozen=True, slots=True)
 class Factory:
-    """A furniture factory: who it is, how big, and in which product it keeps its books."""
+    """A furniture factory: who it is, how big, in which product it keeps its books.
+
+    The wire is how its machines talk, if they do.
+    """
 
     number: int
     uscc: str
@@ -50,6 +53,7 @@ class Factory:
     orders_a_month: int
     products: int
     machines: int
+    wire: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,20 +92,23 @@ def month_end(day: date) -> date:
     return month_after(day, 1) - timedelta(days=1)
 
 
-def factories(count: int, systems: tuple[str, ...]) -> tuple[Factory, ...]:
+def factories(
+    count: int, systems: tuple[str, ...], wires: tuple[str, ...] = ("",)
+) -> tuple[Factory, ...]:
     """Give the county's factories: the first is the one of the demo, large and in Anji."""
-    first = Factory(1, FACTORY, FACTORY_NAME, PLACES[0], systems[0], 63, 20, 6)
+    first = Factory(1, FACTORY, FACTORY_NAME, PLACES[0], systems[0], 63, 20, 6, wires[0])
     others = (
-        _factory(number, PLACES[(number - 1) % len(PLACES)], systems[(number - 1) % len(systems)])
-        for number in range(2, count + 1)
+        _factory(n + 1, systems[n % len(systems)], wires[n % len(wires)]) for n in range(1, count)
     )
     return (first, *others)
 
 
-def _factory(number: int, place: Place, system: str) -> Factory:
+def _factory(number: int, system: str, wire: str) -> Factory:
+    place = PLACES[(number - 1) % len(PLACES)]
     name = f"{place.name}演示第{number:02d}家具厂（虚构）"
     uscc = checked(f"91{place.region}MA7{number:06d}")
-    return Factory(number, uscc, name, place, system, 8 + number % 5 * 2, 8, 2 + number % 3)
+    orders, machines = 8 + number % 5 * 2, 2 + number % 3
+    return Factory(number, uscc, name, place, system, orders, 8, machines, wire)
 
 
 def checked(first: str) -> str:

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what is missing: system packages, the locked environment, Kafka's jars, the tests' edge node. Safe to run at any time,
+# Installs what is missing: system packages, the locked environment, Kafka's jars, the county's edge node. Safe to run at any time,
 # also after an interruption; quick when there is nothing to do.
 #
 # PYTHON  which Python makes the environment (default python3)
@@ -163,13 +163,13 @@ if [ ! -d "$JARS" ]; then
             "settings.xml (a mirror, a proxy), then run \`make setup\` again."
 fi
 
-# --- the tests' edge node ----------------------------------------------------------------------------------------
+# --- the county's edge node ----------------------------------------------------------------------------------------
 
 # As above: named by its lock, complete or absent.
-NODE=tests/connectors/machines/sparkplug
+NODE=county/servers/edge
 MODULES=$VENV/share/nplusx/sparkplug-$(digest $NODE/package-lock.json | cut -c1-12)
 if [ ! -d "$MODULES" ]; then
-    say "Fetching the tests' Sparkplug client with npm."
+    say "Fetching the Sparkplug client with npm."
     rm -rf "$MODULES.new"
     mkdir -p "$MODULES.new" && cp $NODE/package.json $NODE/package-lock.json "$MODULES.new" &&
         npm ci --ignore-scripts --no-audit --no-fund --prefix "$MODULES.new" >&2 &&

@@ -123,11 +123,27 @@ class PortalSettings(BaseModel):
     )
 
 
-class SourceSettings(BaseModel):
-    """The demo's source system."""
+class IngestSettings(BaseModel):
+    """The gateway for factories that only reach the web."""
 
-    port: int = Field(
-        25432, ge=1, le=65_535, description="Port of the demo factory's PostgreSQL on loopback."
+    host: str = Field("127.0.0.1", description="Address that the gateway listens on.")
+    port: int = Field(28443, ge=1, le=65_535, description="Port of the gateway.")
+    certificate_file: Path | None = Field(
+        None, description="PEM file of its certificate; empty: plain HTTP, behind a TLS proxy."
+    )
+    key_file: Path | None = Field(None, description="PEM file of the certificate's key.")
+    records_per_minute: int = Field(
+        1200, ge=1, description="Records that one agent may send in a minute."
+    )
+
+
+class CountySettings(BaseModel):
+    """The demo's simulated county."""
+
+    factories: int = Field(12, ge=1, le=999, description="Factories of the demo's county.")
+    faults: str = Field(
+        "negative_quantity,missing_day,bad_uscc,short_number",
+        description="What is planted in each, as `nplusx county generate --faults` takes it.",
     )
 
 
@@ -262,7 +278,8 @@ class Settings(BaseSettings):
     registry: RegistrySettings = Field(default_factory=RegistrySettings)
     airflow: AirflowSettings = Field(default_factory=AirflowSettings)
     portal: PortalSettings = Field(default_factory=PortalSettings)
-    source: SourceSettings = Field(default_factory=SourceSettings)
+    ingest: IngestSettings = Field(default_factory=IngestSettings)
+    county: CountySettings = Field(default_factory=CountySettings)
     land: LandSettings = Field(default_factory=LandSettings)
     audit: AuditSettings = Field(default_factory=AuditSettings)
     maintain: MaintainSettings = Field(default_factory=MaintainSettings)

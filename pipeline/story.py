@@ -27,11 +27,11 @@ class Told:
     pack: str
 
 
-def arrived(settings: Settings) -> Mapping[str, int]:
-    """Count, per contract, the rows that landed or went to quarantine."""
-    counts: Counter[str] = Counter()
+def arrived(settings: Settings) -> Mapping[tuple[str, str], int]:
+    """Count, per enterprise and contract, the rows that landed or went to quarantine."""
+    counts: Counter[tuple[str, str]] = Counter()
     for each in examine(settings).streams:
-        counts[each.contract] += each.landed + each.quarantined
+        counts[each.stream.partition("/")[0], each.contract] += each.landed + each.quarantined
     return counts
 
 

@@ -5,13 +5,17 @@ from typing import Annotated
 
 import typer
 
+from kernel.errors import ConfigurationError
 from pipeline.console import say, table
+from pipeline.settings import read_settings
 
+_LOAD = "Start real systems that hold it, on loopback, until Ctrl-C."
 _FAULTS = "What to plant in each factory: `name` or `name=times`, with commas between."
 
 
 def generate(
-    out: Annotated[Path, typer.Option(help="A new folder for the county and its truth.")],
+    out: Annotated[Path | None, typer.Option(help="A new folder for county and truth.")] = None,
+    load: Annotated[bool, typer.Option("--load", help=_LOAD)] = False,
     factories: Annotated[int, typer.Option(help="How many.")] = 12,
     months: Annotated[int, typer.Option(help="How many, up to the year's end.")] = 12,
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 20240115,
@@ -19,16 +23,28 @@ def generate(
 ) -> None:
     """Make a county: books that balance, in the tables of real products, and the truth apart."""
     from county import faults as planting
-    from county.generate import make_county, write
+    from county.generate import Asked, make_county, write
 
-    made = make_county(factories, months, seed, planting.parse(faults))
+    if out is None and not load:
+        raise ConfigurationError(
+            "Nobody would see this county.",
+            where="nplusx county generate",
+            cure="give `--out FOLDER` for its files, or `--load` for real systems that hold it.",
+        )
+    made = make_county(Asked(factories, months, seed, planting.parse(faults)))
+    if load:
+        from county.serve import serve
+
+        serve(made, out or read_settings().state_dir / "county", say)
+        return
+    folder = out or Path()
     rows = [
         (str(f.number), f.name, f.place.name, f.system, f"{count:,}", str(len(made.planted[f])))
-        for f, count in write(made, out)
+        for f, count in write(made, folder)
     ]
     heads = ("no.", "工厂 factory", "place", "product", "rows", "planted")
     table("模拟县 simulated county", heads, rows)
-    say(f"written to {out}; what must land, and what must not, is in {out / 'truth'}")
+    say(f"written to {folder}; what must land, and what must not, is in {folder / 'truth'}")
 
 
 def register(app: typer.Typer) -> None:

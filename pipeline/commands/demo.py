@@ -1,17 +1,18 @@
 """`nplusx demo`: the whole stack with a simulated county, from books to a sealed decision."""
 
-import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from pydantic import TypeAdapter
 
 from county import retrofit, truth
 from county import world as simulated
+from county.reach import Reach
 from kernel import clock
 from kernel.errors import ChecksFailedError
 from kernel.evidence import SigningKey
@@ -33,26 +34,16 @@ _USERS = {
     "auditor": ("auditor", ""),
     "leader": ("leader", ""),
 }
-_AGENT = """\
-agent:
-  id: {name}
-  enterprise: "{enterprise}"
-  key_file: ../keys/{name}.key
-  outbox: ../outbox/{name}.sqlite
-sources:
-- id: {source}
-  preset: {preset}
-  url: "{url}"
-  zone: {zone}
-poll_seconds: 5
-"""
+_COUNTY = "county"
+_POLL_SECONDS = 5
+_REACHED = TypeAdapter(tuple[Reach, ...])
 
 
 def demo(
     leave: Annotated[bool, typer.Option("--exit", help="Stop everything when it is told.")] = False,
 ) -> None:
     """Start everything, play the story, show the portal until Ctrl-C."""
-    from pipeline.stack.embedded import Stack
+    from pipeline.stack.embedded import COUNTY, PROGRAMS, Stack
 
     settings = read_settings()
     began = clock.monotonic()
@@ -62,7 +53,7 @@ def demo(
 
     stack = Stack(settings, report=report)
     with stack.foreground():
-        stack.up()
+        stack.up((*PROGRAMS, COUNTY))
         _play(stack, settings, report)
         _show(settings)
         _addresses(stack.airflow.url, stack.airflow.user, stack.airflow.password, settings)
@@ -72,27 +63,24 @@ def demo(
 
 
 def _play(stack: "Stack", settings: Settings, report: Callable[[str], None]) -> None:
-    """Tell the story: the factory's books first, then the claim."""
-    from connectors.registry import find
-    from county import load, shape
+    """Tell the story: the factories' books first, then the claim."""
     from pipeline import story
+    from pipeline.stack.layout import Layout
 
-    made, _ = truth.demo_books()
-    factory = truth.demo_factory()
-    tables = shape.tables(factory, shape.as_arrow(made))
-    loaded = load.into_database(stack.source_url, tables)
-    report(f"the factory's ERP holds {sum(loaded.values()):,} rows in {len(loaded)} tables")
-    _register(settings)
-    _write_agents(stack, settings)
+    place = Layout(settings.state_dir)
+    reached = _REACHED.validate_json(place.county_sources.read_bytes())
+    factories = {each.uscc: each for each in reached}
+    report(f"{len(factories)} factories keep their books in {len(reached)} systems")
+    _register(settings, factories.values())
+    _write_agents(settings, reached)
     stack.reload()
-    served = [plan.contract for plan in find(factory.system).streams]
-    expected = truth.produced(made, served)
+    expected = _expected(place.county / "truth", reached)
     story.wait(
-        "the factory's rows should have landed",
+        "the factories' rows should have landed",
         _LANDING_SECONDS,
         lambda: _missing(expected, story.arrived(settings)),
     )
-    report(f"{sum(expected.values()):,} rows of the factory are landed or in quarantine")
+    report(f"{sum(expected.values()):,} rows of the factories are landed or in quarantine")
     _file_claim(settings)
     story.wait(
         "the claim should have been decided and sealed",
@@ -102,25 +90,46 @@ def _play(stack: "Stack", settings: Settings, report: Callable[[str], None]) -> 
     report(f"the claim {truth.CLAIM.claim_id} is decided and sealed")
 
 
-def _missing(expected: dict[str, int], arrived: Mapping[str, int]) -> str:
+def _expected(told: Path, reached: Sequence[Reach]) -> dict[tuple[str, str], int]:
+    """Count the rows that must come of each enterprise and contract."""
+    import pyarrow.parquet as pq
+
+    from connectors.registry import find
+
+    rows: dict[tuple[str, str], int] = {}
+    for each in reached:
+        if each.rows:
+            rows |= {(each.uscc, contract): count for contract, count in each.rows.items()}
+            continue
+        for plan in find(str(each.source["preset"])).streams:
+            file = told / f"{each.factory:03d}" / f"{plan.contract}.parquet"
+            rows[each.uscc, plan.contract] = pq.read_metadata(file).num_rows
+    return rows
+
+
+def _missing(
+    expected: Mapping[tuple[str, str], int], arrived: Mapping[tuple[str, str], int]
+) -> str:
     short = {each: count - arrived.get(each, 0) for each, count in expected.items()}
-    return ", ".join(f"{count} rows of {each}" for each, count in short.items() if count > 0)
+    return ", ".join(
+        f"{count} rows of {contract} of {uscc}"
+        for (uscc, contract), count in short.items()
+        if count > 0
+    )
 
 
-def _register(settings: Settings) -> None:
+def _register(settings: Settings, factories: Iterable[Reach]) -> None:
     """Make enterprises, agents, keys and users known."""
     from pipeline import wiring
     from registry import keys, people
 
     registry = wiring.registry(settings)
-    parties = (
-        (simulated.FACTORY, simulated.FACTORY_NAME, people.EnterpriseKind.FACTORY, "factory"),
-        (simulated.authority_uscc(), "演示县经信局", people.EnterpriseKind.AUTHORITY, "county"),
-    )
-    for uscc, name, kind, agent in parties:
-        enterprise = people.Enterprise(
-            EnterpriseId(uscc), name, kind, simulated.REGION, simulated.INDUSTRY
-        )
+    county = simulated.authority_uscc(), "演示县经信局", simulated.REGION, simulated.INDUSTRY
+    authority, factory = people.EnterpriseKind.AUTHORITY, people.EnterpriseKind.FACTORY
+    parties = [(_COUNTY, authority, *county)]
+    parties += [(_agent(e), factory, e.uscc, e.name, e.region, e.industry) for e in factories]
+    for agent, kind, uscc, name, region, industry in parties:
+        enterprise = people.Enterprise(EnterpriseId(uscc), name, kind, region, industry)
         people.save_enterprise(registry, enterprise)
         keys.save_agent(registry, AgentId(agent), EnterpriseId(uscc))
         path = settings.state_dir / "keys" / f"{agent}.key"
@@ -143,37 +152,33 @@ def _password(settings: Settings, username: str) -> str:
     return wiring.secret(settings.state_dir / "keys" / f"{username}.password")[:12]
 
 
-def _write_agents(stack: "Stack", settings: Settings) -> None:
-    """Give each agent its one YAML file; the database's password stays in a file of its own."""
+def _agent(factory: Reach) -> str:
+    return f"factory-{factory.factory:03d}"
+
+
+def _write_agents(settings: Settings, reached: Sequence[Reach]) -> None:
+    """Give each agent its one YAML file; passwords stay in files of their own."""
+    from kernel import yaml
+
     state = settings.state_dir
     (state / "outbox").mkdir(exist_ok=True)
     (state / "agents").mkdir(exist_ok=True)
-    address, password = _without_password(stack.source_url)
-    passfile = state / "keys" / "factory.pgpass"
-    _write_private(passfile, f"*:*:*:*:{password}\n")
-    factory = ("u8", "yonyou_u8", f"{address}?passfile={passfile}", "Asia/Shanghai")
     # SQLite keeps instants in UTC and does not say so.
-    county = ("registry", "nplusx_registry", settings.registry_url, "UTC")
-    for name, enterprise, (source, preset, url, zone) in (
-        ("factory", simulated.FACTORY, factory),
-        ("county", simulated.authority_uscc(), county),
-    ):
-        text = _AGENT.format(
-            name=name, enterprise=enterprise, source=source, preset=preset, url=url, zone=zone
-        )
+    registry = {
+        "id": "registry", "preset": "nplusx_registry", "url": settings.registry_url, "zone": "UTC",
+    }  # fmt: skip
+    sources: dict[tuple[str, str], list[Mapping[str, object]]] = {
+        (_COUNTY, simulated.authority_uscc()): [registry]
+    }
+    for each in reached:
+        sources.setdefault((_agent(each), each.uscc), []).append(each.source)
+    for (name, enterprise), read in sources.items():
+        agent = {
+            "id": name, "enterprise": enterprise, "key_file": f"../keys/{name}.key",
+            "outbox": f"../outbox/{name}.sqlite",
+        }  # fmt: skip
+        text = yaml.dump({"agent": agent, "sources": read, "poll_seconds": _POLL_SECONDS})
         (state / "agents" / f"{name}.yaml").write_text(text, encoding="utf-8")
-
-
-def _without_password(url: str) -> tuple[str, str]:
-    before, _, place = url.rpartition("@")
-    account, _, password = before.rpartition(":")
-    return f"{account}@{place}", password
-
-
-def _write_private(path: Path, text: str) -> None:
-    path.unlink(missing_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
 
 
 def _file_claim(settings: Settings) -> None:

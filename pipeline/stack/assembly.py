@@ -4,23 +4,26 @@ import hashlib
 import re
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from pydantic import BaseModel
 
 from kernel.errors import ConfigurationError
 from pipeline.settings import ROOT, Settings
-from pipeline.stack import broker, processes, scheduler, source
+from pipeline.stack import broker, processes, scheduler
 from pipeline.stack.layout import Layout
 from pipeline.stack.ports import Ports
 from pipeline.stack.program import Program
 
 AIRFLOW = tuple(scheduler.COMPONENTS)
-PROGRAMS = ("kafka", "source", *AIRFLOW, "portal")
+PROGRAMS = ("kafka", *AIRFLOW, "portal")
+# What a demo needs besides: real systems of factories that do not exist.
+COUNTY = "county"
 AGENT = "agent-"
 _AGENT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _AGENT_STOP_SECONDS = 10
+_COUNTY_SECONDS = 20
 
 
 def agents(layout: Layout) -> tuple[str, ...]:
@@ -72,8 +75,6 @@ class Assembly:
         """Give what must be done once before a program starts; related programs share it."""
         if name == "kafka":
             return self._prepare_kafka
-        if name == "source":
-            return self._prepare_source
         if name in AIRFLOW:
             return self._prepare_airflow
         return None
@@ -85,17 +86,14 @@ class Assembly:
     def _prepare_kafka(self) -> None:
         broker.prepare(self.layout)
 
-    def _prepare_source(self) -> None:
-        source.prepare(self.layout)
-
     def _prepare_airflow(self) -> None:
         scheduler.prepare(self.layout, self.airflow_environment)
 
     def _program(self, name: str) -> Program:
         if name == "kafka":
             return broker.program(self.settings, self.layout, self.ports, self.environment)
-        if name == "source":
-            return source.program(self.layout, self.ports, self.environment)
+        if name == COUNTY:
+            return self._county()
         if name in AIRFLOW:
             return scheduler.program(name, self.layout, self.airflow_environment)
         if name == "portal":
@@ -103,6 +101,15 @@ class Assembly:
         file = self.layout.agents / f"{name.removeprefix(AGENT)}.yaml"
         content = hashlib.sha256(file.read_bytes()).hexdigest()
         return self._ours(name, ("agent", "run", str(file)), content)
+
+    def _county(self) -> Program:
+        """Describe it to the supervisor; what fails within the first moments fails for good."""
+        out, county = str(self.layout.county), self.settings.county
+        asked = ("--factories", str(county.factories), "--faults", county.faults)
+        started = self._ours(COUNTY, ("county", "generate", "--load", "--out", out, *asked))
+        return replace(
+            started, start_seconds=_COUNTY_SECONDS, stop_seconds=_COUNTY_SECONDS, stop_group=False
+        )
 
     def _ours(self, name: str, arguments: tuple[str, ...], content: str = "") -> Program:
         return Program(

@@ -11,8 +11,8 @@ from kernel import clock
 from kernel.errors import ConfigurationError, DependencyUnavailableError
 from pipeline.land import prepare_topics
 from pipeline.settings import Settings
-from pipeline.stack import assembly, health, ports, processes, scheduler, source
-from pipeline.stack.assembly import AGENT, AIRFLOW, PROGRAMS, Assembly
+from pipeline.stack import assembly, health, ports, processes, scheduler
+from pipeline.stack.assembly import AGENT, AIRFLOW, COUNTY, PROGRAMS, Assembly
 from pipeline.stack.layout import Layout
 from pipeline.stack.ports import Ports
 from pipeline.stack.program import write_configuration
@@ -122,11 +122,6 @@ class Stack:
         """Give address and login of Airflow."""
         return scheduler.access(self._layout, self._ports())
 
-    @property
-    def source_url(self) -> str:
-        """Give the SQLAlchemy address of the demo factory's database, password included."""
-        return source.url(self._layout, self._ports())
-
     @contextmanager
     def foreground(self) -> Iterator[None]:
         """Stop the stack when the block ends, also by Ctrl-C, SIGTERM or a closed terminal."""
@@ -180,10 +175,10 @@ class Stack:
 
     def _wanted(self, programs: Sequence[str] | None) -> tuple[str, ...]:
         """Join what is asked for to what runs already."""
-        known = (*PROGRAMS, *assembly.agents(self._layout))
+        known = (*PROGRAMS, COUNTY, *assembly.agents(self._layout))
         # A county that names its own brokers needs none of ours.
         spared = {"kafka"} if self._settings.kafka.bootstrap_servers else set()
-        asked = set(known) - spared if programs is None else set(programs)
+        asked = set(known) - spared - {COUNTY} if programs is None else set(programs)
         if asked - set(known):
             raise ConfigurationError(
                 f"There is no program {', '.join(sorted(asked - set(known)))}.",
@@ -238,7 +233,7 @@ class Stack:
             for name in list(ill):
                 if name not in found or found[name].state in {"FATAL", "STOPPED", "EXITED"}:
                     raise self._failure(name, "gave up")
-                ill[name] = health.ailment(found[name], self._ports())
+                ill[name] = health.ailment(found[name], self._layout, self._ports())
                 if not ill[name]:
                     del ill[name]
                     self._report(f"{name} is well after {clock.monotonic() - began:.0f} s")
@@ -263,4 +258,4 @@ class Stack:
         self._layout.clear_socket()
 
 
-__all__ = ["AIRFLOW", "PROGRAMS", "ProgramStatus", "Stack"]
+__all__ = ["AIRFLOW", "COUNTY", "PROGRAMS", "ProgramStatus", "Stack"]

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from kernel import canonical
-from pipeline.stack import processes, source
+from pipeline.stack import processes
+from pipeline.stack.layout import Layout
 from pipeline.stack.ports import LOOPBACK, Ports, port_of
 from pipeline.stack.supervisor import ProcessState
 
 _SECONDS = 3.0
-_PROBE_SECONDS = 3
 _OK = 200
 _METADATA_V1_OF_NOTHING = struct.pack(">hhih", 3, 1, 1, -1) + struct.pack(">i", 0)
 # Airflow's own words for the components in its health report.
@@ -23,10 +23,12 @@ _PARTS = {
 }
 
 
-def ailment(program: ProcessState, ports: Ports) -> str:
+def ailment(program: ProcessState, layout: Layout, ports: Ports) -> str:
     """Tell what is missing until a program is well; nothing when it is."""
     if not program.is_running:
         return f"is not running: {program.detail or program.state.lower()}"
+    if program.name == "county":
+        return _loading(program, layout)
     port = port_of(ports, program.name)
     if port is not None and not processes.owns_port(program.pid, port):
         return f"does not listen on port {port} yet"
@@ -39,8 +41,6 @@ def ailment(program: ProcessState, ports: Ports) -> str:
 def _answer(program: ProcessState, ports: Ports) -> str:
     if program.name == "kafka":
         return "" if _brokers(ports.kafka) else "has no broker in its metadata yet"
-    if program.name == "source":
-        return _accepts(ports.source)
     if program.name.startswith("airflow-"):
         return _component(program, ports.airflow)
     if program.name == "portal":
@@ -60,11 +60,13 @@ def _brokers(port: int) -> int:
     return int(count)
 
 
-def _accepts(port: int) -> str:
-    code, _said = processes.ask(
-        source.binary("pg_isready"), "-h", LOOPBACK, "-p", str(port), "-t", str(_PROBE_SECONDS)
-    )
-    return "" if code == 0 else "does not accept connections yet"
+def _loading(program: ProcessState, layout: Layout) -> str:
+    """Tell whether the county's systems hold what they shall since this start."""
+    try:
+        loaded = layout.county_sources.stat().st_mtime
+    except FileNotFoundError:
+        return "is still filling its systems"
+    return "" if loaded >= program.since else "is still filling its systems"
 
 
 def _component(program: ProcessState, port: int) -> str:

@@ -16,11 +16,6 @@ def main() -> None:
     environment = {**processes.inherited_environment(), **program.environment}
     environment[processes.PROGRAM] = program.name
     os.chdir(program.directory)
-    if program.account:
-        os.setgroups([])
-        os.setgid(program.account.gid)
-        os.setuid(program.account.uid)
-        environment.update(USER=program.account.name, LOGNAME=program.account.name)
     os.execvpe(program.argv[0], list(program.argv), environment)  # noqa: S606  # no shell is wanted
 
 

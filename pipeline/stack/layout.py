@@ -17,7 +17,6 @@ _LEAST_FREE_BYTES = 300 << 20
 # A socket path holds 107 bytes; the supervisor first makes one with a process id behind it.
 _SOCKET_PATH_LIMIT = 90
 _UNREADABLE = frozenset("\n\r;\"'")
-_OTHERS_MAY_PASS = 0o001
 _VARIABLE = "NPLUSX_STATE_DIR"
 
 
@@ -73,9 +72,14 @@ class Layout:
         return self.state / "kafka"
 
     @property
-    def source(self) -> Path:
-        """Hold the demo factory's PostgreSQL."""
-        return self.state / "source"
+    def county(self) -> Path:
+        """Hold the demo's simulated county: its systems, and the truth about it."""
+        return self.state / "county"
+
+    @property
+    def county_sources(self) -> Path:
+        """Name the list of the county's systems, which is there once all of them are loaded."""
+        return self.county / "sources.json"
 
     @property
     def airflow(self) -> Path:
@@ -118,16 +122,6 @@ class Layout:
                 where=str(self.state),
                 cure=f"make room, or set {_VARIABLE} to a folder on another disk.",
             )
-
-    def require_passable(self) -> None:
-        """Refuse a folder that the database's unprivileged account could not reach."""
-        for folder in (self.state, *self.state.parents):
-            if not folder.stat().st_mode & _OTHERS_MAY_PASS:
-                raise ConfigurationError(
-                    "PostgreSQL runs as an unprivileged account, which may not enter this folder.",
-                    where=str(folder),
-                    cure=f"`chmod o+x {folder}`, or set {_VARIABLE} to a folder it can reach.",
-                )
 
     def write_private(self, path: Path, content: bytes) -> None:
         """Write a file as a whole, readable by its owner only."""

@@ -22,14 +22,12 @@ class Ports:
 
     kafka: int
     controller: int
-    source: int
     airflow: int
     portal: int
 
 
 _VARIABLES = {
     "kafka": "NPLUSX_KAFKA_PORT",
-    "source": "NPLUSX_SOURCE_PORT",
     "airflow-api": "NPLUSX_AIRFLOW_PORT",
     "portal": "NPLUSX_PORTAL_PORT",
 }
@@ -55,7 +53,6 @@ def wished(settings: Settings) -> Ports:
     return Ports(
         settings.kafka.port,
         settings.kafka.controller_port,
-        settings.source.port,
         settings.airflow.port,
         settings.portal.port,
     )

@@ -2,7 +2,6 @@
 
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -16,15 +15,6 @@ _ROUNDS = 20
 _GRACE_SECONDS = 3.0
 _KILL_SECONDS = 1.0
 _TAIL_LINES = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """The unprivileged account that a program runs as."""
-
-    name: str
-    uid: int
-    gid: int
 
 
 def inherited_environment() -> dict[str, str]:
@@ -94,12 +84,10 @@ def ask(*argv: str) -> tuple[int, str]:
     return done.returncode, done.stdout.decode(errors="replace")
 
 
-def run_once(
-    argv: Sequence[str], environment: Mapping[str, str], log: Path, account: Account | None = None
-) -> None:
+def run_once(argv: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
     """Run a command to its end; a failure is reported with the last lines it said."""
     with log.open("wb") as out:
-        done = _run(argv, out, environment, account)
+        done = _run(argv, out, environment)
     if done.returncode:
         raise DependencyUnavailableError(
             f"{Path(argv[0]).name} {' '.join(argv[1:4])} ended with {done.returncode}: {tail(log)}",
@@ -118,10 +106,7 @@ def tail(log: Path) -> str:
 
 
 def _run(
-    argv: Sequence[str],
-    out: IO[bytes] | int,
-    environment: Mapping[str, str],
-    account: Account | None = None,
+    argv: Sequence[str], out: IO[bytes] | int, environment: Mapping[str, str]
 ) -> "subprocess.CompletedProcess[bytes]":
     return subprocess.run(  # noqa: S603  # each command is ours, from settings and constants
         list(argv),
@@ -130,9 +115,6 @@ def _run(
         stdout=out,
         stderr=subprocess.STDOUT,
         check=False,
-        user=account.uid if account else None,
-        group=account.gid if account else None,
-        extra_groups=[] if account else None,
         cwd="/",
     )
 

@@ -11,7 +11,6 @@ from pydantic import TypeAdapter
 
 from kernel import canonical
 from pipeline.stack.layout import Layout
-from pipeline.stack.processes import Account
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +21,11 @@ class Program:
     argv: tuple[str, ...]
     environment: Mapping[str, str]
     directory: Path
-    account: Account | None = None
     # How long it must live to count as started; one that always dies earlier is given up.
     start_seconds: int = 2
     stop_signal: str = "TERM"
     stop_seconds: int = 8
-    # PostgreSQL's own children take the signals meant for their parent in another sense.
+    # The county's servers take the signals meant for their parent in another sense.
     stop_group: bool = True
     # What, if changed, asks for a restart although the command stays the same.
     content: str = ""

@@ -78,9 +78,23 @@ def test_secrets_are_put_in_place_where_the_source_is_opened(tmp_path: Path) -> 
     assert found.way == SqlSource("postgresql://reader:p%3A1@127.0.0.1/ufdata")
 
 
-def test_variables_come_from_the_environment_that_is_given() -> None:
-    assert expand("a ${NPLUSX_X} b", {"NPLUSX_X": "${NPLUSX_Y}"}, "here") == "a ${NPLUSX_Y} b"
-    assert expand("${NPLUSX_X}", {"NPLUSX_X": "a://b:c@d"}, "here") == "a://b:c@d"
+def test_variables_come_from_the_environment_that_is_given(tmp_path: Path) -> None:
+    given = {"NPLUSX_X": "${NPLUSX_Y}", "NPLUSX_Z": "a://b:c@d"}
+    assert expand("a ${NPLUSX_X} b", given, tmp_path, "here") == "a ${NPLUSX_Y} b"
+    assert expand("${NPLUSX_Z}", given, tmp_path, "here") == "a://b:c@d"
     for text in ("${NPLUSX_MISSING}", "${}", "${a b}"):
         with pytest.raises(ConfigurationError, match="no variable"):
-            expand(text, {}, "here")
+            expand(text, {}, tmp_path, "here")
+
+
+def test_a_secret_may_stand_in_a_file_beside_the_agents(tmp_path: Path) -> None:
+    text = GOOD.replace("${NPLUSX_U8_PASSWORD}", "${file:secrets/u8}")
+    file = write(tmp_path, text)
+    assert "${file:secrets/u8}" in str(load_agent(file).sources[0].way)
+    with pytest.raises(ConfigurationError, match=r"secrets/u8 cannot be read"):
+        load_agent(file, {})
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "u8").write_text("p:1\n", "utf-8")
+    assert load_agent(file, {}).sources[0].way == SqlSource(
+        "postgresql://reader:p%3A1@127.0.0.1/ufdata"
+    )

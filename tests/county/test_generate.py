@@ -8,7 +8,7 @@ import pytest
 
 from contracts.gate import judge
 from contracts.loader import find
-from county.generate import SYSTEMS, County, make_county, write
+from county.generate import SYSTEMS, Asked, County, make_county, write
 from county.shape import as_arrow
 from county.truth import SEED
 from kernel import canonical
@@ -20,7 +20,7 @@ FAULTS = {"bad_uscc": 1, "missing_day": 2}
 
 @pytest.fixture(scope="module")
 def county() -> County:
-    return make_county(6, 3, SEED, FAULTS)
+    return make_county(Asked(6, 3, SEED, FAULTS))
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -30,11 +30,11 @@ def digests(folder: Path) -> dict[str, str]:
 
 def test_the_same_seed_gives_the_same_files(county: County, tmp_path: Path) -> None:
     rows = dict(write(county, tmp_path / "one"))
-    assert dict(write(make_county(6, 3, SEED, FAULTS), tmp_path / "two")) == rows
+    assert dict(write(make_county(Asked(6, 3, SEED, FAULTS)), tmp_path / "two")) == rows
     one = digests(tmp_path / "one")
     assert one == digests(tmp_path / "two")
     assert len(rows) == 6
-    for _ in write(make_county(6, 3, SEED + 1, FAULTS), tmp_path / "three"):
+    for _ in write(make_county(Asked(6, 3, SEED + 1, FAULTS)), tmp_path / "three"):
         continue
     other = digests(tmp_path / "three")
     assert one.keys() == other.keys()
@@ -78,7 +78,7 @@ def test_what_places_report_is_as_promised_and_as_in_the_books(county: County) -
 @pytest.mark.parametrize(("count", "months"), [(0, 2), (1000, 2), (1, 1), (1, 61)])
 def test_a_county_of_no_size_is_refused(count: int, months: int) -> None:
     with pytest.raises(ConfigurationError, match="not to be had"):
-        make_county(count, months, SEED, {})
+        make_county(Asked(count, months, SEED, {}))
 
 
 def test_a_county_is_not_written_over_another(county: County, tmp_path: Path) -> None:

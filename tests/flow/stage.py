@@ -23,7 +23,7 @@ from tests.code_health.tree import ROOT
 
 PLAYED = "Ctrl-C stops everything."
 _PORTS = (
-    "KAFKA_PORT", "KAFKA_CONTROLLER_PORT", "SOURCE_PORT", "AIRFLOW_PORT", "PORTAL_PORT",
+    "KAFKA_PORT", "KAFKA_CONTROLLER_PORT", "AIRFLOW_PORT", "PORTAL_PORT",
 )  # fmt: skip
 
 
@@ -46,6 +46,8 @@ class Demo:
         self.variables = {
             "NPLUSX_STATE_DIR": str(self.base / "state"),
             **{f"NPLUSX_{name}": str(free_port()) for name in _PORTS},
+            # The story needs no more; the whole county has a test of its own.
+            "NPLUSX_COUNTY_FACTORIES": "1",
             **self.more,
         }
         kept = {k: v for k, v in os.environ.items() if not k.startswith("NPLUSX_")}

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from county import load, shape, truth, world
+from county.servers.postgres import Postgres
 from pipeline.doctor import examine
 from pipeline.settings import ROOT
-from pipeline.stack.embedded import Stack
 from tests.flow.stage import Demo
 
 pytestmark = [pytest.mark.kafka, pytest.mark.airflow, pytest.mark.real_system]
@@ -52,6 +52,7 @@ def test_a_county_and_a_factory_start_from_nothing_by_the_page(county: Demo) -> 
         "PATH": f"{Path(sys.executable).parent}:{county.environment['PATH']}",
     }
     resident = None
+    erp = Postgres(county.base / "erp")
     try:
         for script in SCRIPTS:
             if script == RESIDENT:
@@ -64,7 +65,8 @@ def test_a_county_and_a_factory_start_from_nothing_by_the_page(county: Demo) -> 
             )  # fmt: skip
             assert done.returncode == 0, f"{script}{done.stdout}{done.stderr}"
             if script is SCRIPTS[0]:
-                url = Stack(settings).source_url
+                erp.start()
+                url = erp.database("ufdata")
                 rows = shape.as_arrow(truth.demo_books()[0])
                 load.into_database(url, shape.tables(truth.demo_factory(), rows))
                 login, place = url.partition("://")[2].split("@")
@@ -80,6 +82,7 @@ def test_a_county_and_a_factory_start_from_nothing_by_the_page(county: Demo) -> 
         if resident is not None:
             resident.terminate()
             assert resident.wait(30) == 0
+        erp.stop()
     assert county.run("status").returncode == 0
     assert county.run("down").returncode == 0
     assert county.run("status").returncode == 4

@@ -48,7 +48,7 @@ def killed() -> Iterator[Demo]:
     arm(made)
     made.start()
     try:
-        made.wait_for("the factory's ERP holds", 200)
+        made.wait_for("factories keep their books", 200)
         with rival(made):
             await_first_rows(made)
             for program in ("kafka", "airflow-scheduler"):
@@ -139,7 +139,13 @@ def test_the_second_opinion_is_published(demo: Demo) -> None:
 def test_explain_walks_from_yuan_to_offsets(demo: Demo) -> None:
     done = demo.run("explain", truth.CLAIM.claim_id)
     assert done.returncode == 0, done.stderr
-    for wanted in ("133938.05", "S0-C24", "partition", "signed by agent factory", "ledger entry"):
+    for wanted in (
+        "133938.05",
+        "S0-C24",
+        "partition",
+        "signed by agent factory-001",
+        "ledger entry",
+    ):
         assert wanted in done.stdout
 
 
@@ -166,7 +172,7 @@ def test_a_second_process_with_an_empty_state_folder_verifies_the_pack(
 def test_status_shows_every_program(demo: Demo) -> None:
     done = demo.run("status")
     assert done.returncode == 0, done.stderr
-    for program in ("kafka", "source", "airflow-scheduler", "portal", "agent-factory"):
+    for program in ("kafka", "county", "airflow-scheduler", "portal", "agent-factory-001"):
         assert program in done.stdout
 
 

@@ -1,34 +1,30 @@
 """A mosquitto broker and edge nodes of Eclipse's own Sparkplug client, each a process."""
 
-import hashlib
 import json
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from threading import Thread
 
+from county.servers import edge_node
 from tests.broker import free_port, run
-from tests.connectors.machines.processes import HERE, Program, until
-
-PACKAGES = HERE / "sparkplug"
+from tests.connectors.machines.processes import Program, until
 
 
 def modules() -> Path:
     """Give the folder of the client's packages; npm fetches them where `make setup` has not."""
-    lock = (PACKAGES / "package-lock.json").read_bytes()
-    name = f"sparkplug-{hashlib.sha256(lock).hexdigest()[:12]}"
-    folder = Path(sys.prefix) / "share" / "nplusx" / name
+    found = edge_node.modules()
+    folder = found.parent
     if not folder.is_dir():
         draft = folder.with_name(f"{folder.name}.tests")
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(parents=True)
         for each in ("package.json", "package-lock.json"):
-            shutil.copy(PACKAGES / each, draft)
+            shutil.copy(edge_node.FOLDER / each, draft)
         run("npm", "ci", "--ignore-scripts", "--no-audit", "--prefix", str(draft), seconds=300)
         draft.rename(folder)
-    return folder / "node_modules"
+    return found
 
 
 def mosquitto(folder: Path, users: bool = False) -> Program:
@@ -53,7 +49,10 @@ class EdgeNode:
         self.said: list[str] = []
         environment = {**os.environ, "NODE_PATH": str(modules())}
         self.process = subprocess.Popen(
-            [shutil.which("node") or "node", str(PACKAGES / "edge.cjs"), f"mqtt://127.0.0.1:{broker.port}"],
+            [
+                shutil.which("node") or "node", str(edge_node.FOLDER / "edge.cjs"),
+                f"mqtt://127.0.0.1:{broker.port}", "工厂A", "line1", "+",
+            ],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             text=True, env=environment,
         )  # fmt: skip

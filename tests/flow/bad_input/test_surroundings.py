@@ -15,7 +15,7 @@ from tests.postgres import running_server
 
 
 def test_a_taken_port_is_named_by_its_setting_and_nothing_is_left(tmp_path: Path) -> None:
-    names = ("KAFKA_PORT", "KAFKA_CONTROLLER_PORT", "SOURCE_PORT", "AIRFLOW_PORT", "PORTAL_PORT")
+    names = ("KAFKA_PORT", "KAFKA_CONTROLLER_PORT", "AIRFLOW_PORT", "PORTAL_PORT")
     variables = {f"NPLUSX_{name}": str(free_port()) for name in names}
     variables["NPLUSX_STATE_DIR"] = str(tmp_path / "state")
     with socket.create_server(("127.0.0.1", int(variables["NPLUSX_AIRFLOW_PORT"]))):

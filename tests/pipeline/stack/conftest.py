@@ -9,10 +9,10 @@ import pytest
 
 from pipeline.settings import (
     AirflowSettings,
+    CountySettings,
     KafkaSettings,
     PortalSettings,
     Settings,
-    SourceSettings,
     StateSettings,
 )
 from pipeline.stack import processes
@@ -34,7 +34,7 @@ def settings_at() -> Callable[[Path], Settings]:
         return Settings(
             state=StateSettings(dir=state),
             kafka=KafkaSettings(port=free_port(), controller_port=free_port(), heap_mb=256),
-            source=SourceSettings(port=free_port()),
+            county=CountySettings(factories=1),
             airflow=AirflowSettings(port=free_port(), parallelism=1),
             portal=PortalSettings(port=free_port()),
         )

@@ -1,5 +1,6 @@
 """The stack really starts, survives kills, and leaves nothing."""
 
+import json
 import os
 import signal
 import socket
@@ -9,18 +10,17 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
 
 from kernel.errors import ConfigurationError, DependencyUnavailableError
 from pipeline.settings import ROOT
 from pipeline.stack import health, processes
-from pipeline.stack.embedded import AIRFLOW, Stack
+from pipeline.stack.embedded import AIRFLOW, COUNTY, Stack
 from pipeline.stack.layout import Layout
 from tests.broker import free_port
 
 pytestmark = [pytest.mark.kafka, pytest.mark.real_system]
-LIGHT = ("kafka", "source")
+LIGHT = ("kafka", COUNTY)
 Build = Callable[[Path], Stack]
 
 
@@ -44,15 +44,15 @@ def test_up_is_idempotent_survives_a_kill_and_down_leaves_nothing(state, stack_a
     stack.up(LIGHT)
     before = running(stack)
     assert set(before) == set(LIGHT)
-    with psycopg.connect(stack.source_url.replace("+psycopg", "")) as connection:
-        assert connection.execute("show timezone").fetchone() == ("Asia/Shanghai",)
+    (reach,) = json.loads(Layout(state).county_sources.read_bytes())
+    assert reach["source"]["preset"] == "yonyou_u8"
     stack.up(LIGHT)
     assert running(stack) == before, "a second up must not restart anything"
 
     os.kill(stack.pid("kafka"), signal.SIGKILL)
     until(lambda: running(stack).get("kafka", before["kafka"]) != before["kafka"])
     stack.up(LIGHT)
-    assert running(stack)["source"] == before["source"]
+    assert running(stack)[COUNTY] == before[COUNTY]
 
     stack.down()
     assert processes.marked(state) == []
@@ -82,11 +82,11 @@ def test_two_stacks_live_side_by_side(state, stack_at):
         if folder.is_relative_to(state):
             folder.mkdir(mode=0o711, parents=True, exist_ok=True)
     one, two = stack_at(state / "one"), stack_at(deep / "two")
-    one.up(("source",))
-    two.up(("source",))
+    one.up(("kafka",))
+    two.up(("kafka",))
     one.down()
     assert running(one) == {}
-    assert set(running(two)) == {"source"}
+    assert set(running(two)) == {"kafka"}
     elsewhere = Layout(deep / "two").socket.parent
     assert not elsewhere.is_relative_to(state)
     two.down()
@@ -119,11 +119,11 @@ def test_a_taken_controller_port_is_replaced(state, settings_at):
 
 def test_a_program_that_cannot_live_is_reported_with_its_last_words(state, stack_at):
     stack = stack_at(state)
-    stack.up(("source",))
+    stack.up((COUNTY,))
     stack.down()
-    (state / "source" / "data" / "PG_VERSION").write_text("9\n", "utf-8")
-    with pytest.raises(DependencyUnavailableError, match=r"source.*PG_VERSION|source.*version"):
-        stack.up(("source",))
+    (state / "county/servers/yonyou_u8/data/PG_VERSION").write_text("9\n", "utf-8")
+    with pytest.raises(DependencyUnavailableError, match=r"county.*PG_VERSION|county.*version"):
+        stack.up((COUNTY,))
     assert processes.marked(state) == []
 
 
@@ -148,12 +148,12 @@ def test_airflow_gets_well_survives_a_killed_scheduler_and_is_gone(state, stack_
 
 def test_health_of_a_silent_port_is_told_not_raised(state, stack_at):
     stack = stack_at(state)
-    stack.up(("source",))
+    stack.up(("kafka",))
     found = stack._supervisor.states()[0]
-    assert health.ailment(found, stack._ports()) == ""
+    assert health.ailment(found, stack._layout, stack._ports()) == ""
     os.kill(found.pid, signal.SIGSTOP)
     try:
-        assert "does not" in health.ailment(found, stack._ports())
+        assert "does not" in health.ailment(found, stack._layout, stack._ports())
     finally:
         os.kill(found.pid, signal.SIGCONT)
 
@@ -161,13 +161,12 @@ def test_health_of_a_silent_port_is_told_not_raised(state, stack_at):
 FOREGROUND = """
 import sys, time
 from pathlib import Path
-from pipeline.settings import Settings, SourceSettings, StateSettings
+from pipeline.settings import KafkaSettings, Settings, StateSettings
 from pipeline.stack.embedded import Stack
-stack = Stack(Settings(
-    state=StateSettings(dir=Path(sys.argv[1])), source=SourceSettings(port=int(sys.argv[2]))
-))
+kafka = KafkaSettings(port=int(sys.argv[2]), controller_port=int(sys.argv[3]), heap_mb=256)
+stack = Stack(Settings(state=StateSettings(dir=Path(sys.argv[1])), kafka=kafka))
 with stack.foreground():
-    stack.up(("source",))
+    stack.up(("kafka",))
     print("ready", flush=True)
     time.sleep(600)
 """
@@ -176,7 +175,7 @@ with stack.foreground():
 @pytest.fixture
 def occupied(state: Path) -> Iterator["subprocess.Popen[bytes]"]:
     """Run a stack in another process, as a demo does, for as long as the test lasts."""
-    command = [sys.executable, "-c", FOREGROUND, str(state), str(free_port())]
+    command = [sys.executable, "-c", FOREGROUND, str(state), str(free_port()), str(free_port())]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=ROOT
     ) as process:
@@ -192,20 +191,20 @@ def test_a_second_start_in_the_folder_of_a_demo_leaves_the_first_alone(
 ):
     second = Stack(settings_at(state))
     before = running(second)
-    assert set(before) == {"source"}
+    assert set(before) == {"kafka"}
     known = rf"process {occupied.pid}.*portal \d+.*`nplusx down`"
     with pytest.raises(ConfigurationError, match=known), second.foreground():
         raise AssertionError("the block of a refused start must not run")
     # Its other ports would have started the first one's programs anew.
     with pytest.raises(ConfigurationError, match=known):
-        second.up(("source",))
+        second.up(("kafka",))
     assert occupied.poll() is None
     assert running(second) == before
 
 
 def test_a_demo_does_not_take_over_what_up_started(state, stack_at):
     first = stack_at(state)
-    first.up(("source",))
+    first.up(("kafka",))
     before = running(first)
     supervisor = supervisor_pid(state)
     with (
@@ -224,8 +223,8 @@ def test_after_a_killed_demo_down_clears_the_way(state, settings_at, occupied):
         raise AssertionError("the block of a refused start must not run")
     stack.down()
     with stack.foreground():
-        stack.up(("source",))
-        assert set(running(stack)) == {"source"}
+        stack.up(("kafka",))
+        assert set(running(stack)) == {"kafka"}
     assert processes.marked(state) == []
 
 
@@ -238,7 +237,7 @@ def test_down_ends_a_demo_too(state, settings_at, occupied):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_foreground_command_that_is_told_to_stop_leaves_nothing(state, number):
-    command = [sys.executable, "-c", FOREGROUND, str(state), str(free_port())]
+    command = [sys.executable, "-c", FOREGROUND, str(state), str(free_port()), str(free_port())]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=ROOT
     ) as process:

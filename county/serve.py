@@ -1,0 +1,190 @@
+"""Puts a county into real systems and keeps them up: databases, folders, machines, on loopback."""
+
+import asyncio
+import signal
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+
+from county import load, machines, shape
+from county.generate import SHEETS, County, is_written, write
+from county.machines import ENERGY, STATE, Said
+from county.reach import Reach
+from county.servers.edge_node import EdgeNode
+from county.servers.mariadb import MariaDb
+from county.servers.mosquitto import Mosquitto
+from county.servers.opcua import Line
+from county.servers.postgres import READER, Postgres
+from county.servers.programs import LOOPBACK
+from county.servers.sftp import Sftp
+from county.world import Factory
+from kernel import canonical
+from kernel.errors import DependencyUnavailableError, NplusxError
+
+# What there is to read, once all of it is there.
+SOURCES = "sources.json"
+_MACHINE_DAYS = 2
+_PAUSE_SECONDS = 0.5
+_DATABASES: Mapping[str, type[Postgres | MariaDb]] = {
+    "yonyou_u8": Postgres,
+    "kingdee_k3cloud_db": MariaDb,
+}
+
+
+# What of the machines' telling reaches which contract.
+_WIRED: Mapping[str, Mapping[str, str]] = {
+    "opcua": {STATE: "mes.equipment_state.v1", ENERGY: "mes.energy_reading.v1"},
+    "sparkplug": {STATE: "mes.equipment_state.v1"},
+}
+
+
+def serve(county: County, folder: Path, say: Callable[[str], None]) -> None:
+    """Write a county unless it is there, put it into its systems, and keep them until told."""
+    if not is_written(county, folder):
+        for _ in write(county, folder):
+            pass
+    (folder / SOURCES).unlink(missing_ok=True)
+    servers = folder / "servers"
+    servers.mkdir(exist_ok=True)
+    for each in (folder, servers):
+        # Some servers run as accounts of their own, which may pass but not look.
+        each.chmod(0o711)
+    try:
+        asyncio.run(_Systems(county, folder).keep(say))
+    except* NplusxError as failed:
+        raise failed.exceptions[0] from None
+
+
+class _Systems:
+    """The systems of a county; each server starts when the first factory needs it."""
+
+    def __init__(self, county: County, folder: Path) -> None:
+        self._county, self._folder, self._servers = county, folder, folder / "servers"
+        self._databases: dict[str, Postgres | MariaDb] = {}
+        self._sftp: Sftp | None = None
+        self._mosquitto: Mosquitto | None = None
+        self._tellers: list[Line | EdgeNode] = []
+        self._stop = asyncio.Event()
+
+    async def keep(self, say: Callable[[str], None]) -> None:
+        """Start everything and stay until told to stop, or until a server has ended."""
+        loop = asyncio.get_running_loop()
+        for asked in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(asked, self._stop.set)
+        with ExitStack() as running:
+            reached = [*self._load(running)]
+            if self._sftp is not None:
+                await self._sftp.start()
+            async with asyncio.TaskGroup() as tasks:
+                for each in self._tellers:
+                    tasks.create_task(each.serve(self._stop))
+                draft = self._folder / f"{SOURCES}.new"
+                draft.write_bytes(canonical.dumps([asdict(each) for each in reached]))
+                draft.rename(self._folder / SOURCES)
+                say(f"{len(reached)} systems of {len(self._county.held)} factories are up")
+                while not self._stop.is_set():
+                    self._watch()
+                    await asyncio.sleep(_PAUSE_SECONDS)
+
+    def _watch(self) -> None:
+        for name, server in self._databases.items():
+            if not server.is_alive:
+                raise DependencyUnavailableError(
+                    "A server of the county has ended.",
+                    where=str(self._servers / name / "log"),
+                    cure="start the county again; what it said last stands in that file.",
+                )
+
+    def _load(self, running: ExitStack) -> Iterator[Reach]:
+        for factory, books in self._county.held.items():
+            if factory.system == SHEETS:
+                way = self._share(factory)
+            else:
+                tables = shape.tables(factory, shape.as_arrow(books))
+                way = self._fill(factory, tables, running)
+            source = {"id": "erp", "preset": factory.system, **way}
+            yield _reach(factory, source, {})
+            if factory.wire:
+                told = machines.last_days(books, _MACHINE_DAYS)
+                source = {"id": "line", **self._connect(factory, told, running)}
+                rows = _least_rows(told, _WIRED[factory.wire])
+                yield _reach(factory, source, rows)
+
+    def _connect(
+        self, factory: Factory, told: Sequence[Said], running: ExitStack
+    ) -> dict[str, object]:
+        """Let a factory's machines talk; give how an agent hears them."""
+        place = self._servers / "machines" / f"{factory.number:03d}"
+        if factory.wire == "opcua":
+            line = Line(place, told)
+            self._tellers.append(line)
+            return {
+                "preset": "opcua_machine", "url": line.address, "machines": line.machines(),
+            }  # fmt: skip
+        broker = self._broker(running)
+        node = EdgeNode(place, broker, factory.number, told)
+        self._tellers.append(node)
+        return {
+            "preset": "sparkplug_device", "url": broker, "host_id": node.host,
+            "groups": [node.group],
+        }  # fmt: skip
+
+    def _fill(
+        self, factory: Factory, tables: Iterator[shape.Table], running: ExitStack
+    ) -> dict[str, object]:
+        """Load a factory's database, once; give how an agent reaches it."""
+        server = self._database(factory.system, running)
+        name = f"factory_{factory.number:03d}"
+        mark = self._servers / factory.system / f"{name}.loaded"
+        if not mark.exists():
+            load.into_database(server.database(name), tables)
+            mark.touch()
+        word = f"${{file:{server.reader_file}}}"
+        return {"url": server.address(name, READER, word)}
+
+    def _database(self, system: str, running: ExitStack) -> Postgres | MariaDb:
+        if system not in self._databases:
+            server = _DATABASES[system](self._servers / system)
+            server.start()
+            running.callback(server.stop)
+            self._databases[system] = server
+        return self._databases[system]
+
+    def _broker(self, running: ExitStack) -> str:
+        if self._mosquitto is None:
+            self._mosquitto = Mosquitto(self._servers / "mosquitto")
+            self._mosquitto.start()
+            running.callback(self._mosquitto.stop)
+        return self._mosquitto.address
+
+    def _share(self, factory: Factory) -> dict[str, object]:
+        """Open a factory's folder of sheets to its user; give how an agent reaches it."""
+        if self._sftp is None:
+            self._sftp = Sftp(self._servers / "sftp")
+        user = f"factory{factory.number:03d}"
+        folder = self._folder / "factories" / f"{factory.number:03d}" / SHEETS
+        self._sftp.let_in(user, folder)
+        return {
+            "folder": "/", "host": LOOPBACK, "port": self._sftp.port, "user": user,
+            "host_key": self._sftp.host_key,
+            "password": f"${{file:{self._sftp.password_file(user)}}}",
+        }  # fmt: skip
+
+
+def _reach(factory: Factory, source: Mapping[str, object], rows: Mapping[str, int]) -> Reach:
+    place = factory.place
+    return Reach(
+        factory.number, factory.uscc, factory.name, place.region, place.industry, source, rows
+    )
+
+
+def _least_rows(told: Sequence[Said], contracts: Mapping[str, str]) -> dict[str, int]:
+    """Count the rows that machines' telling makes: a change ends one state and begins another."""
+    said = Counter((each.machine, each.what) for each in told)
+    rows: Counter[str] = Counter()
+    for (_, what), count in said.items():
+        if what in contracts:
+            rows[contracts[what]] += 2 * count - 1 if what == STATE else count - 1
+    return dict(rows)

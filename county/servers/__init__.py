@@ -1,0 +1,1 @@
+"""Real servers of factories' systems, on loopback: each module starts and stops one kind."""

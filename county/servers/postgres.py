@@ -1,0 +1,108 @@
+"""A PostgreSQL cluster with a database for each factory that keeps its books there."""
+
+import shutil
+import signal
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from county.servers import programs
+from county.servers.programs import LOOPBACK, Child
+
+OWNER, READER = "owner", "reader"
+_DEBIAN = Path("/usr/lib/postgresql")
+
+
+class Postgres:
+    """A cluster; `database` gives the address of one of its databases."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._account = programs.unprivileged("postgres")
+        programs.give(folder, self._account)
+        self.port = programs.port(folder / "port")
+        self._passwords = {
+            each: programs.secret(folder / f"{each}.password") for each in (OWNER, READER)
+        }
+        self.reader_file = folder / f"{READER}.password"
+        self._child = Child(
+            (_program("postgres"), "-D", str(folder / "data"), *self._flags()), self.port,
+            folder / "log", self._account, signal.SIGINT,
+        )  # fmt: skip
+
+    def _flags(self) -> list[str]:
+        options = {
+            "port": str(self.port),
+            "listen_addresses": LOOPBACK,
+            "unix_socket_directories": "",
+            "wal_level": "logical",
+            # Made up from a seed: what a power cut takes is made anew.
+            "fsync": "off",
+            "timezone": "Asia/Shanghai",
+            "log_timezone": "Asia/Shanghai",
+            "shared_buffers": "32MB",
+        }
+        return [part for key, value in options.items() for part in ("-c", f"{key}={value}")]
+
+    def start(self) -> None:
+        """Make the cluster once, and start it."""
+        if not (self._folder / "data").exists():
+            # An interrupted attempt is made anew.
+            fresh, given = self._folder / "data.new", self._folder / "given"
+            shutil.rmtree(fresh, ignore_errors=True)
+            given.write_text(self._passwords[OWNER], "utf-8")
+            if self._account is not None:
+                shutil.chown(given, self._account.uid, self._account.gid)
+            programs.run(
+                [
+                    *(_program("initdb"), "-D", str(fresh), "-U", OWNER, f"--pwfile={given}"),
+                    *("-A", "scram-sha-256", "--no-sync", "--locale=C.UTF-8", "-E", "UTF8"),
+                ],
+                self._account,
+            )
+            given.unlink()
+            fresh.rename(self._folder / "data")
+        self._child.start()
+
+    def stop(self) -> None:
+        """Stop it; whoever is connected is cut off."""
+        self._child.stop()
+
+    @property
+    def is_alive(self) -> bool:
+        """Tell whether it runs."""
+        return self._child.is_alive
+
+    def kill(self) -> None:
+        """End it as a power cut does."""
+        self._child.kill()
+
+    def address(self, database: str, user: str = OWNER, password: str = "") -> str:
+        """Give the address of a database; with another password, or a variable in its place."""
+        password = password or self._passwords[user]
+        return f"postgresql://{user}:{password}@{LOOPBACK}:{self.port}/{database}"
+
+    def database(self, name: str) -> str:
+        """Make an empty database unless it is there, which a reader may read; give its address."""
+        with psycopg.connect(self.address("postgres"), autocommit=True) as server:
+            quoted = sql.Identifier(name)
+            if not server.execute("select 1 from pg_roles where rolname = %s", [READER]).fetchone():
+                word = sql.Literal(self._passwords[READER])
+                server.execute(sql.SQL("create role reader login password {}").format(word))
+            if not server.execute(
+                "select 1 from pg_database where datname = %s", [name]
+            ).fetchone():
+                server.execute(sql.SQL("create database {}").format(quoted))
+        with psycopg.connect(self.address(name), autocommit=True) as made:
+            made.execute(
+                "alter default privileges in schema public grant select on tables to reader"
+            )
+        return self.address(name)
+
+
+def _program(name: str) -> str:
+    """Find a program of the server; Debian keeps them by version, the newest first."""
+    versions = [each for each in _DEBIAN.glob("*") if each.name.isdigit()]
+    versions.sort(key=lambda each: int(each.name), reverse=True)
+    return programs.find(name, *(each / "bin" for each in versions))
