@@ -191,7 +191,15 @@ class Source(Protocol):
         ...
 
 
-class Bus(Source, Protocol):
+class WayOut(Protocol):
+    """What opens for sending."""
+
+    def sender(self) -> Sender:
+        """Open it for sending."""
+        ...
+
+
+class Bus(Source, WayOut, Protocol):
     """A bus as a whole."""
 
     def ensure_topics(self, topics: Sequence[str]) -> None:
@@ -204,10 +212,6 @@ class Bus(Source, Protocol):
 
     def timed_by_producers(self, topics: Sequence[str]) -> Sequence[str]:
         """List those of the topics that exist whose records may bear a time of their sender's."""
-        ...
-
-    def sender(self) -> Sender:
-        """Open the bus for sending."""
         ...
 
     def close(self) -> None:

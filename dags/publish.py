@@ -21,7 +21,7 @@ with DAG(
     @task
     def watch() -> None:
         """Ask the resident agents for a round and watch it."""
-        from pipeline.publish import watch as work
+        from pipeline.rounds import watch as work
 
         work()
 

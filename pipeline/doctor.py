@@ -30,7 +30,7 @@ from pipeline.findings import (
     stale_findings,
 )
 from pipeline.land import standings
-from pipeline.publish import RoundReport, read_status, resident_agents
+from pipeline.rounds import RoundReport, read_status, resident_agents
 from pipeline.settings import Settings, read_settings
 from warehouse import attempts, quarantine, words
 from warehouse.landing import RECORD_SCHEMA, REPEAT

@@ -20,7 +20,7 @@ from kernel.ids import ContractId
 from pipeline import audit, pack, promises, wiring
 from pipeline.intake import UNVERIFIED
 from pipeline.maintain import ATTEMPTED
-from pipeline.publish import RoundReport
+from pipeline.rounds import RoundReport
 from pipeline.seal import pack_path
 from pipeline.settings import Settings
 from pipeline.standing import Standing

@@ -3,24 +3,23 @@
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from threading import Event
 
 import duckdb
 import pyarrow as pa
-from pydantic import TypeAdapter
 
+from bus.gateway import Door, Gateway
 from bus.outbox import Outbox
-from bus.ports import Bus, Sender
+from bus.ports import Sender, WayOut
 from connectors import pseudonyms
 from connectors.base import Connector, Source, StreamPlan
-from connectors.config import AgentConfig, load_agent
+from connectors.config import AgentConfig, expand, load_agent
 from connectors.mapping import map_rows
 from connectors.registry import find
 from contracts import loader as contracts
-from kernel import canonical, clock
+from kernel import clock
 from kernel.errors import ConfigurationError, DependencyUnavailableError, NplusxError
 from kernel.evidence import SigningKey
 from kernel.ids import SourceId, Stream, StreamId
@@ -28,6 +27,7 @@ from kernel.log import logger
 from pipeline import wiring
 from pipeline.bodies import encode
 from pipeline.crashpoints import crash_here
+from pipeline.rounds import RoundReport, StreamReport, complaints, write_status
 from pipeline.settings import Settings, environment, read_settings
 from pipeline.sources import connect
 
@@ -41,43 +41,6 @@ _ODD = (
     ArithmeticError, AttributeError, EOFError, LookupError, OSError, RecursionError, RuntimeError,
     TypeError, ValueError, duckdb.Error, pa.ArrowException,
 )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class StreamReport:
-    """How a stream fared in a round, and what it ever gave."""
-
-    contract: str
-    stream: str
-    rows_read: int
-    rows_ever: int
-    batches_ever: int
-    pending: int
-    error: str = ""
-    # What the source had and will never give: machines remember little.
-    holes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class RoundReport:
-    """What one round did; the agent's status file holds it."""
-
-    agent: str
-    enterprise: str
-    epoch: str
-    key_id: str
-    started_at: datetime
-    finished_at: datetime
-    streams: tuple[StreamReport, ...]
-    error: str = ""
-
-    @property
-    def is_clean(self) -> bool:
-        """Tell whether nothing went wrong."""
-        return not self.error and not any(each.error for each in self.streams)
-
-
-_REPORT = TypeAdapter(RoundReport)
 
 
 def read_key(path: Path) -> SigningKey:
@@ -96,7 +59,7 @@ def read_key(path: Path) -> SigningKey:
 class Agent:
     """One installation at work: holds the outbox, and connections to its sources and the bus."""
 
-    def __init__(self, config: AgentConfig, bus: Bus, settings: Settings) -> None:
+    def __init__(self, config: AgentConfig, bus: WayOut, settings: Settings) -> None:
         self._config, self._bus, self._crash = config, bus, settings.crash.dir
         key = read_key(config.key_file)
         self._key_id = key.public.id
@@ -143,7 +106,7 @@ class Agent:
             # The next round tries with a new connection.
             self._hang_up()
         report = self._report(started_at, read, self._unsent | errors)
-        _write(self._config.status_file, canonical.dumps(asdict(report)))
+        write_status(self._config, report)
         return report
 
     def _streams(self) -> Iterator[tuple[Source[object], StreamPlan[object]]]:
@@ -279,7 +242,16 @@ class Agent:
         )
 
 
-def run_agent(path: Path, stop: Event, bus: Bus | None = None) -> None:
+def way_out(config: AgentConfig, settings: Settings) -> WayOut:
+    """Give what takes an agent's records: the gateway that its file names, else the brokers."""
+    told = config.gateway
+    if told is None:
+        return wiring.bus(settings)
+    token = expand(told.token, environment(), config.path.absolute().parent, f"{config.path}, send")
+    return Gateway(Door(told.url, token, told.ca_file))
+
+
+def run_agent(path: Path, stop: Event, bus: WayOut | None = None) -> None:
     """Make rounds until told to stop; wait longer, and unevenly, while something is wrong."""
     settings = read_settings()
     config = load_agent(path)
@@ -287,7 +259,7 @@ def run_agent(path: Path, stop: Event, bus: Bus | None = None) -> None:
     for source in config.sources:
         with suppress(DependencyUnavailableError):
             connect(config, source.id, environment()).close()
-    agent = Agent(config, bus or wiring.bus(settings), settings)
+    agent = Agent(config, bus or way_out(config, settings), settings)
     log = logger("agent")
     troubles = 0
     try:
@@ -295,7 +267,7 @@ def run_agent(path: Path, stop: Event, bus: Bus | None = None) -> None:
             config.nudge_file.unlink(missing_ok=True)
             report = agent.round(stop)
             troubles = 0 if report.is_clean else troubles + 1
-            for text in _complaints(report) if troubles == 1 else ():
+            for text in complaints(report) if troubles == 1 else ():
                 log.warning("in trouble, will try again", agent=config.id, why=text)
             for stream in report.streams:
                 for hole in stream.holes:
@@ -303,10 +275,6 @@ def run_agent(path: Path, stop: Event, bus: Bus | None = None) -> None:
             _wait(_pause(config.poll_seconds, troubles), config.nudge_file, stop)
     finally:
         agent.close()
-
-
-def _complaints(report: RoundReport) -> list[str]:
-    return sorted({each for each in (report.error, *(s.error for s in report.streams)) if each})
 
 
 def _pause(seconds: float, troubles: int) -> float:
@@ -323,78 +291,3 @@ def _wait(seconds: float, nudge: Path, stop: Event) -> None:
     while clock.monotonic() < deadline and not nudge.exists():
         if stop.wait(_TICK_SECONDS):
             return
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Replace a file as a whole, so that a reader never sees half of it."""
-    draft = path.with_name(path.name + ".new")
-    try:
-        draft.write_bytes(content)
-        draft.replace(path)
-    except OSError as failed:
-        raise DependencyUnavailableError(
-            f"The agent's status cannot be written: {failed.strerror}.",
-            where=str(path),
-            cure="make room on the disk, or let the agent's user write there.",
-        ) from failed
-
-
-def read_status(config: AgentConfig) -> RoundReport | None:
-    """Read how an agent's last round went; nothing if it never made one."""
-    try:
-        return _REPORT.validate_json(config.status_file.read_bytes())
-    except (OSError, ValueError):
-        return None
-
-
-def resident_agents(settings: Settings) -> list[AgentConfig]:
-    """List the agents that run on this platform: a file each in the state folder."""
-    return [load_agent(path) for path in sorted((settings.state_dir / "agents").glob("*.yaml"))]
-
-
-def watch(settings: Settings | None = None, seconds: float = 60.0) -> dict[str, object]:
-    """Ask every resident agent for a round and wait for it; name the one that is silent."""
-    settings = settings or read_settings()
-    agents = resident_agents(settings)
-    asked_at = clock.now()
-    for config in agents:
-        _nudge(config)
-    deadline = clock.monotonic() + seconds
-    return {config.id: _await_round(config, asked_at, deadline) for config in agents}
-
-
-def _nudge(config: AgentConfig) -> None:
-    try:
-        config.nudge_file.touch()
-    except OSError as failed:
-        raise DependencyUnavailableError(
-            f"The agent {config.id} cannot be asked for a round: {failed.strerror}.",
-            where=str(config.nudge_file),
-            cure=f"start it once with `nplusx agent run {config.path}`.",
-        ) from failed
-
-
-def _await_round(config: AgentConfig, asked_at: datetime, deadline: float) -> dict[str, object]:
-    while True:
-        report = read_status(config)
-        if report and report.started_at >= asked_at:
-            return _summary(report)
-        if clock.monotonic() > deadline:
-            seen = report.finished_at if report else "never"
-            raise DependencyUnavailableError(
-                f"The agent {config.id} is silent; its last round ended: {seen}.",
-                where=str(config.path),
-                cure=f"start it with `nplusx agent run {config.path}`, or read its log.",
-            )
-        clock.sleep(_TICK_SECONDS)
-
-
-def _summary(report: RoundReport) -> dict[str, object]:
-    """Give the facts of a round that a scheduler shows."""
-    return {
-        "finished_at": report.finished_at.isoformat(),
-        "rows_read": sum(each.rows_read for each in report.streams),
-        "rows_ever": sum(each.rows_ever for each in report.streams),
-        "pending": sum(each.pending for each in report.streams),
-        "errors": _complaints(report),
-    }

@@ -11,7 +11,7 @@ from pathlib import Path
 from bus.ports import Bus
 from kernel.errors import ConfigurationError, DependencyUnavailableError, TamperingError
 from kernel.evidence import SigningKey
-from kernel.ids import KeyId
+from kernel.ids import AgentId, EnterpriseId, KeyId
 from pipeline.admission import Known
 from pipeline.settings import Settings
 from registry import keys as registered_keys
@@ -61,6 +61,11 @@ def registry(settings: Settings) -> Registry:
 def keys(settings: Settings) -> Mapping[KeyId, registered_keys.RegisteredKey]:
     """Give the keys with which agents sign."""
     return registered_keys.keyring(registry(settings))
+
+
+def agents(settings: Settings) -> Mapping[AgentId, EnterpriseId]:
+    """Give the registered agents with their enterprises."""
+    return registered_keys.agents(registry(settings))
 
 
 def enterprises(settings: Settings) -> Mapping[str, people.Enterprise]:

@@ -30,7 +30,7 @@ def run(file: Annotated[Path, _FILE]) -> None:
 def status(file: Annotated[Path | None, _FILE] = None) -> None:
     """Tell how the last round went, of one agent or of all resident ones; exit 1 if badly."""
     from connectors.config import load_agent
-    from pipeline.publish import RoundReport, read_status, resident_agents
+    from pipeline.rounds import RoundReport, read_status, resident_agents
     from pipeline.settings import read_settings
 
     configs = [load_agent(file)] if file else resident_agents(read_settings())

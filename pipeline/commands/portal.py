@@ -1,4 +1,4 @@
-"""`nplusx portal serve | user`: the web pages, and who may log in."""
+"""`nplusx portal serve | ingest | user`: the web pages, and who may log in."""
 
 import socket
 import sys
@@ -31,7 +31,33 @@ def serve() -> None:
         log_level="warning",
         timeout_graceful_shutdown=_STOP_SECONDS,
     )
-    with _listening(settings.host, settings.port) as door, suppress(KeyboardInterrupt):
+    with _listening("PORTAL", settings.host, settings.port) as door, suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(sockets=[door])
+
+
+def ingest() -> None:
+    """Serve the gateway for factories that only reach the web, until told to stop."""
+    import uvicorn
+
+    settings = read_settings().ingest
+    if (settings.certificate_file is None) != (settings.key_file is None):
+        raise ConfigurationError(
+            "A certificate needs its key.",
+            where="the environment",
+            cure="set NPLUSX_INGEST_CERTIFICATE_FILE and NPLUSX_INGEST_KEY_FILE, or neither.",
+        )
+    config = uvicorn.Config(
+        "portal.ingest:create_app",
+        factory=True,
+        proxy_headers=False,
+        server_header=False,
+        access_log=False,
+        log_level="warning",
+        timeout_graceful_shutdown=_STOP_SECONDS,
+        ssl_certfile=settings.certificate_file,
+        ssl_keyfile=settings.key_file,
+    )
+    with _listening("INGEST", settings.host, settings.port) as door, suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[door])
 
 
@@ -74,20 +100,20 @@ def user(
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
     group = typer.Typer(help="The web pages.", no_args_is_help=True)
-    group.command()(serve)
-    group.command()(user)
+    for each in (serve, ingest, user):
+        group.command()(each)
     app.add_typer(group, name="portal")
 
 
-def _listening(host: str, port: int) -> socket.socket:
+def _listening(area: str, host: str, port: int) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family)
     except (OSError, OverflowError) as refused:
         raise ConfigurationError(
-            f"The portal cannot listen on {host}, port {port}: {refused}.",
-            where="NPLUSX_PORTAL_HOST, NPLUSX_PORTAL_PORT",
-            cure="set NPLUSX_PORTAL_PORT to a free port of this machine, or end that process.",
+            f"Nobody can listen on {host}, port {port}: {refused}.",
+            where=f"NPLUSX_{area}_HOST, NPLUSX_{area}_PORT",
+            cure=f"set NPLUSX_{area}_PORT to a free port of this machine, or end that process.",
         ) from refused
 
 

@@ -51,6 +51,16 @@ def agent(
     say(f"{agent} may speak for {enterprise}.")
 
 
+def token(
+    agent: Annotated[str, _AGENT],
+    days: Annotated[int, typer.Option(help="How long it is good.", min=1, max=3660)] = 400,
+) -> None:
+    """Make the token with which an agent gets through the gateway; its key is needed as well."""
+    from pipeline.ingest import issue_token
+
+    say(issue_token(read_settings(), AgentId(agent), days))
+
+
 def key(
     agent: Annotated[str, _AGENT],
     file: Annotated[Path, typer.Argument(help="Its public key, as `nplusx agent key` made it.")],
@@ -137,7 +147,7 @@ def register(app: typer.Typer) -> None:
         help="登记库：单位、代理、密钥、申报。 The registry: enterprises, agents, keys, claims.",
         no_args_is_help=True,
     )
-    for each in (enterprise, agent, key, end, revoke):
+    for each in (enterprise, agent, token, key, end, revoke):
         group.command()(each)
     group.command("import")(enter)
     group.command("list")(show)

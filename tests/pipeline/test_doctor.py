@@ -18,7 +18,7 @@ from pipeline import land as landing
 from pipeline import promises
 from pipeline.doctor import Health, examine, waive
 from pipeline.findings import lost_findings
-from pipeline.publish import RoundReport, StreamReport
+from pipeline.rounds import RoundReport, StreamReport
 from pipeline.seal import pack_path
 from pipeline.settings import DoctorSettings
 from tests.pipeline.world import AGENTS, KEYS, World, play, row

@@ -25,7 +25,8 @@ from kernel.errors import ConfigurationError, DependencyUnavailableError
 from kernel.evidence import SigningKey
 from kernel.ids import ContractId
 from pipeline.bodies import BODY_BYTES, ROWS, encode
-from pipeline.publish import Agent, RoundReport, read_status, run_agent, watch
+from pipeline.publish import Agent, run_agent
+from pipeline.rounds import RoundReport, read_status, watch
 from pipeline.settings import ROOT, read_settings
 
 USCC = "91330523719500014U"

@@ -17,7 +17,7 @@ from connectors.pseudonyms import read_key
 from connectors.registry import all_connectors, find
 from kernel import clock
 from kernel.evidence import SigningKey
-from pipeline.publish import read_status
+from pipeline.rounds import read_status
 from pipeline.settings import ROOT
 from tests.broker import Broker, running_broker
 from tests.flow.bad_input.command import Shell
