@@ -137,7 +137,7 @@ class IngestSettings(BaseModel):
     )
 
 
-class CountySettings(BaseModel):
+class DemoSettings(BaseModel):
     """The demo's simulated county."""
 
     factories: int = Field(12, ge=1, le=999, description="Factories of the demo's county.")
@@ -279,7 +279,7 @@ class Settings(BaseSettings):
     airflow: AirflowSettings = Field(default_factory=AirflowSettings)
     portal: PortalSettings = Field(default_factory=PortalSettings)
     ingest: IngestSettings = Field(default_factory=IngestSettings)
-    county: CountySettings = Field(default_factory=CountySettings)
+    demo: DemoSettings = Field(default_factory=DemoSettings)
     land: LandSettings = Field(default_factory=LandSettings)
     audit: AuditSettings = Field(default_factory=AuditSettings)
     maintain: MaintainSettings = Field(default_factory=MaintainSettings)

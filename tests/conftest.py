@@ -10,7 +10,13 @@ _MAY_CONNECT = {"kafka", "airflow", "real_system", "browser"}
 for _number in (signal.SIGINT, signal.SIGHUP):
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, lambda *_: None)
-_LONGEST = ("test_story.py", "test_onboarding.py", "test_embedded.py", "test_races.py")
+_LONGEST = (
+    "test_story.py",
+    "test_county.py",
+    "test_onboarding.py",
+    "test_embedded.py",
+    "test_races.py",
+)
 
 
 @pytest.fixture(autouse=True)

@@ -23,7 +23,7 @@ COUNTY = "county"
 AGENT = "agent-"
 _AGENT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _AGENT_STOP_SECONDS = 10
-_COUNTY_SECONDS = 20
+_COUNTY_START_SECONDS, _COUNTY_STOP_SECONDS = 10, 20
 
 
 def agents(layout: Layout) -> tuple[str, ...]:
@@ -104,11 +104,14 @@ class Assembly:
 
     def _county(self) -> Program:
         """Describe it to the supervisor; what fails within the first moments fails for good."""
-        out, county = str(self.layout.county), self.settings.county
+        out, county = str(self.layout.county), self.settings.demo
         asked = ("--factories", str(county.factories), "--faults", county.faults)
         started = self._ours(COUNTY, ("county", "generate", "--load", "--out", out, *asked))
         return replace(
-            started, start_seconds=_COUNTY_SECONDS, stop_seconds=_COUNTY_SECONDS, stop_group=False
+            started,
+            start_seconds=_COUNTY_START_SECONDS,
+            stop_seconds=_COUNTY_STOP_SECONDS,
+            stop_group=False,
         )
 
     def _ours(self, name: str, arguments: tuple[str, ...], content: str = "") -> Program:

@@ -47,7 +47,7 @@ class Demo:
             "NPLUSX_STATE_DIR": str(self.base / "state"),
             **{f"NPLUSX_{name}": str(free_port()) for name in _PORTS},
             # The story needs no more; the whole county has a test of its own.
-            "NPLUSX_COUNTY_FACTORIES": "1",
+            "NPLUSX_DEMO_FACTORIES": "1",
             **self.more,
         }
         kept = {k: v for k, v in os.environ.items() if not k.startswith("NPLUSX_")}

@@ -25,7 +25,7 @@ STATES, READINGS = "mes.equipment_state.v1", "mes.energy_reading.v1"
 @pytest.fixture(scope="module")
 def county() -> Iterator[Demo]:
     """Play the demo as `make demo` does, and stop it: tables and truth stay."""
-    made = Demo(more={"NPLUSX_COUNTY_FACTORIES": str(FACTORIES)})
+    made = Demo(more={"NPLUSX_DEMO_FACTORIES": str(FACTORIES)})
     try:
         made.start("--exit")
         assert made.process is not None

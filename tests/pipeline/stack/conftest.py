@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.settings import (
     AirflowSettings,
-    CountySettings,
+    DemoSettings,
     KafkaSettings,
     PortalSettings,
     Settings,
@@ -34,7 +34,7 @@ def settings_at() -> Callable[[Path], Settings]:
         return Settings(
             state=StateSettings(dir=state),
             kafka=KafkaSettings(port=free_port(), controller_port=free_port(), heap_mb=256),
-            county=CountySettings(factories=1),
+            demo=DemoSettings(factories=1),
             airflow=AirflowSettings(port=free_port(), parallelism=1),
             portal=PortalSettings(port=free_port()),
         )
