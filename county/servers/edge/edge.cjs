@@ -1,4 +1,4 @@
-// An edge node of Eclipse's own client: `edge.cjs URL GROUP NODE HOST`; what it should publish comes as lines of JSON.
+// An edge node of Eclipse's own client: `edge.cjs URL GROUP NODE [HOST]`; what it should publish comes as lines of JSON.
 const [url, groupId, edgeNode, host] = process.argv.slice(2);
 const client = require('sparkplug-client').newClient({
   serverUrl: url, username: '', password: '', groupId, edgeNode,
@@ -17,10 +17,12 @@ client.on('birth', () => { birth(); say('born'); });
 client.on('ncmd', (payload) => { if (payload.metrics.some((m) => m.name === 'Node Control/Rebirth')) { birth(); say('reborn'); } });
 client.on('error', (wrong) => say(`error ${wrong}`));
 // Who should listen does: a node that waited for it is born anew.
-const watch = require('mqtt').connect(url, { clientId: `watch-${groupId}-${edgeNode}` });
-watch.on('connect', () => watch.subscribe(`spBv1.0/STATE/${host}`));
-watch.on('message', (_topic, body) => { if (JSON.parse(body).online) { birth(); say('host'); } });
-watch.on('error', (wrong) => say(`error ${wrong}`));
+const watch = host && require('mqtt').connect(url, { clientId: `watch-${groupId}-${edgeNode}` });
+if (watch) {
+  watch.on('connect', () => watch.subscribe(`spBv1.0/STATE/${host}`));
+  watch.on('message', (_topic, body) => { if (JSON.parse(body).online) { birth(); say('host'); } });
+  watch.on('error', (wrong) => say(`error ${wrong}`));
+}
 require('readline').createInterface({ input: process.stdin }).on('line', (line) => {
   const { act, device, ...said } = JSON.parse(line);
   if (act === 'birth') { births[device] = said; client.publishDeviceBirth(device, dated(said)); }
@@ -31,4 +33,4 @@ require('readline').createInterface({ input: process.stdin }).on('line', (line) 
   }
   if (act === 'death') client.publishDeviceDeath(device, dated(said));
   if (act === 'skip') client.seq += 1;
-}).on('close', () => { client.stop(); watch.end(); });
+}).on('close', () => { client.stop(); watch?.end(); });

@@ -51,7 +51,7 @@ class EdgeNode:
         self.process = subprocess.Popen(
             [
                 shutil.which("node") or "node", str(edge_node.FOLDER / "edge.cjs"),
-                f"mqtt://127.0.0.1:{broker.port}", "工厂A", "line1", "+",
+                f"mqtt://127.0.0.1:{broker.port}", "工厂A", "line1",
             ],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             text=True, env=environment,
