@@ -2,36 +2,42 @@
 
 import logging
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
-from kafka.admin import ConfigResource, OffsetSpec
-from kafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrPartitionError
+from kafka.admin import (
+    ACL,
+    ACLOperation,
+    ACLPermissionType,
+    ACLResourcePatternType,
+    ConfigResource,
+    OffsetSpec,
+    ResourcePattern,
+    ResourceType,
+)
+from kafka.errors import (
+    KafkaError,
+    KafkaTimeoutError,
+    TopicAlreadyExistsError,
+    UnknownTopicOrPartitionError,
+)
 from kafka.protocol.consumer import IsolationLevel
 
 from bus.ahead import Ahead
-from bus.headers import HeaderReader
-from bus.ports import Extent, Polled, Reader, Record, Run, Sender, size_of
+from bus.brokers import NOBODY, RECORD_BYTES, Login, unreachable
+from bus.kafka_reader import KafkaReader
+from bus.ports import Extent, Reader, Record, Sender
 from bus.topics import PREFIX
-from kernel import clock
-from kernel.errors import DependencyUnavailableError
+from kernel.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from confluent_kafka import KafkaError as ReadError
-    from confluent_kafka import Message
+    pass
 
-# A body of 4 MiB, its headers and the framing of a batch of one.
-RECORD_BYTES = (4 << 20) + (64 << 10)
-# What one poll hands over at most, so that a backlog of large records cannot fill the memory.
-_POLL_BYTES = 16 << 20
-_POLL_RECORDS = 20_000
-_PREFETCH_KIB = 32 << 10
-_AT_ONCE = 500
 _CLOCK, _BROKERS = "message.timestamp.type", "LogAppendTime"
 _TOPIC = {
     "max.message.bytes": str(RECORD_BYTES),
@@ -42,30 +48,35 @@ _TOPIC = {
 }
 # How long a record may wait for news of its topic: a missing one must not hold up the others.
 _TOPIC_SECONDS = 5.0
-_LAST_MILLISECOND = int(datetime(9999, 1, 1, tzinfo=UTC).timestamp() * 1000)
 _Answer = TypeVar("_Answer")
 
 
-def _unreachable(bootstrap: str, why: object) -> DependencyUnavailableError:
-    return DependencyUnavailableError(
-        f"Kafka does not answer: {why}.",
-        where=bootstrap,
-        cure="start the broker, or correct NPLUSX_KAFKA_BOOTSTRAP_SERVERS.",
-    )
-
-
-def _knock(bootstrap: str, timeout: float) -> None:
-    """Refuse at once when nobody listens; the clients would go on trying until the timeout."""
+def _knock(bootstrap: str, timeout: float, login: Login) -> None:
+    """Refuse at once, and say why; the clients would go on trying until the timeout."""
     why: object = "no address is given"
     for address in bootstrap.split(","):
         host, _, port = address.strip().rpartition(":")
+        host = host.strip("[]")
         try:
-            socket.create_connection((host.strip("[]"), int(port)), timeout).close()
+            with socket.create_connection((host, int(port)), timeout) as opened:
+                if login.tls:
+                    context = ssl.create_default_context(cafile=login.ca_file)
+                    context.wrap_socket(opened, server_hostname=host).close()
+        except ssl.SSLCertVerificationError as wrong:
+            why = f"certificate: {wrong.verify_message}"
         except (OSError, ValueError) as failed:
             why = failed
         else:
             return
-    raise _unreachable(bootstrap, why)
+    raise unreachable(bootstrap, why)
+
+
+def _why(failed: KafkaError, login: Login) -> str:
+    """Guess what the library does not tell: it only says that it took too long."""
+    said = f"{type(failed).__name__}: {failed}"
+    if login.user and isinstance(failed, KafkaTimeoutError):
+        return f"authentication failed, or it was too slow ({said})"
+    return said
 
 
 def _hush() -> None:
@@ -76,13 +87,14 @@ def _hush() -> None:
 class KafkaSender:
     """Sends in order per key: a record leaves only when the one before it is acknowledged."""
 
-    def __init__(self, bootstrap: str, timeout: float) -> None:
+    def __init__(self, bootstrap: str, timeout: float, login: Login = NOBODY) -> None:
         self._timeout = timeout
         milliseconds = int(timeout * 1000)
         _hush()
-        _knock(bootstrap, timeout)
+        _knock(bootstrap, timeout, login)
         try:
             self._producer = KafkaProducer(
+                **login.for_kafka_python(),
                 bootstrap_servers=bootstrap.split(","),
                 bootstrap_timeout_ms=milliseconds,
                 max_block_ms=int(min(timeout, _TOPIC_SECONDS) * 1000),
@@ -97,7 +109,7 @@ class KafkaSender:
                 allow_auto_create_topics=False,
             )
         except KafkaError as down:
-            raise _unreachable(bootstrap, down) from down
+            raise unreachable(bootstrap, _why(down, login)) from down
 
     def send(self, records: Sequence[Record]) -> tuple[str, ...]:
         """Deliver in order; give, per record, the error text, or nothing when acknowledged."""
@@ -138,164 +150,28 @@ class KafkaSender:
         self._producer.close(timeout=self._timeout)
 
 
-class KafkaReader:
-    """Reads one topic from given positions, committed records only, without a group."""
-
-    def __init__(
-        self, bootstrap: str, topic: str, positions: Mapping[int, int], timeout: float
-    ) -> None:
-        # The edge install has no librdkafka, and it only sends.
-        import confluent_kafka  # noqa: PLC0415
-
-        self._library, self._bootstrap, self._topic = confluent_kafka, bootstrap, topic
-        self._positions, self._at_end = dict(positions), set[int]()
-        self._silent: ReadError | None = None
-        self._headers = HeaderReader()
-        self._consumer = confluent_kafka.Consumer(
-            {
-                "bootstrap.servers": bootstrap,
-                "group.id": "nplusx-unused",
-                "enable.auto.commit": False,
-                "enable.auto.offset.store": False,
-                # A lost position is an error to be seen, never a jump.
-                "auto.offset.reset": "error",
-                "isolation.level": "read_committed",
-                # The end of a partition tells the position behind markers and compacted gaps.
-                "enable.partition.eof": True,
-                "allow.auto.create.topics": False,
-                "fetch.message.max.bytes": RECORD_BYTES,
-                "queued.max.messages.kbytes": _PREFETCH_KIB,
-                # When that was full it would wait a second before it looks again.
-                "fetch.queue.backoff.ms": 10,
-                "socket.timeout.ms": max(1000, int(timeout * 1000)),
-                "error_cb": self._note,
-                "log_level": 0,
-            }
-        )
-        self._check_topic(timeout)
-        self._consumer.assign(
-            [confluent_kafka.TopicPartition(topic, each, at) for each, at in positions.items()]
-        )
-
-    def _check_topic(self, timeout: float) -> None:
-        """Refuse a broker that is silent and a topic or partition that is not there."""
-        try:
-            found = self._consumer.list_topics(self._topic, timeout=timeout).topics[self._topic]
-        except self._library.KafkaException as down:
-            self._consumer.close()
-            raise _unreachable(self._bootstrap, down.args[0].str()) from down
-        missing = sorted(set(self._positions) - set(found.partitions))
-        if found.error or missing:
-            self._consumer.close()
-            raise DependencyUnavailableError(
-                "The topic or a partition of it is not on the broker.",
-                where=f"{self._topic} partitions {missing}, {self._bootstrap}",
-                cure="create the topic (the land stage does), or name the right broker in "
-                "NPLUSX_KAFKA_BOOTSTRAP_SERVERS.",
-            )
-
-    def _note(self, error: "ReadError") -> None:
-        if error.name() == "_ALL_BROKERS_DOWN":
-            self._silent = error
-
-    def poll(self, seconds: float) -> Polled:
-        """Take what is there, or what arrives first within that time; less at the topic's end."""
-        self._silent = None
-        runs: list[Run] = []
-        count, size, deadline = 0, 0, clock.monotonic() + seconds
-        while size < _POLL_BYTES and count < _POLL_RECORDS:
-            # That nothing more is there the broker says late: only the first is waited for.
-            some = self._some(0.0 if runs else max(0.0, deadline - clock.monotonic()))
-            count, size = count + len(some), size + self._take(some, runs)
-            if not some or len(self._at_end) == len(self._positions):
-                break
-        if not runs:
-            self._complain_of_silence()
-        self._pass_gaps()
-        return Polled(tuple(runs), dict(self._positions))
-
-    def _complain_of_silence(self) -> None:
-        if self._silent is not None:
-            raise _unreachable(self._bootstrap, self._silent.str())
-
-    def _some(self, seconds: float) -> "list[Message]":
-        first = self._consumer.poll(seconds)
-        # Only of what was fetched already, which is bounded.
-        return [] if first is None else [first, *self._consumer.consume(_AT_ONCE, timeout=0)]
-
-    def _take(self, messages: "Sequence[Message]", runs: list[Run]) -> int:
-        """Note how far partitions were read; add the records, and count their bytes."""
-        positions, at_end, read = self._positions, self._at_end, self._headers
-        first = len(runs)
-        said: tuple[object, ...] = ()
-        offsets, times, values = list[int](), list[int](), list[bytes | None]()
-        for message in messages:
-            partition, offset = message.partition(), message.offset()
-            if (error := message.error()) is not None:
-                self._note_end(error, partition, offset)
-                continue
-            if partition is None or offset is None:
-                continue
-            if at_end:
-                at_end.discard(partition)
-            positions[partition] = offset + 1
-            _, at = message.timestamp()
-            # Only a topic that others made lets senders choose the time; then any number may come.
-            if not 0 <= at <= _LAST_MILLISECOND:
-                at = min(max(at, 0), _LAST_MILLISECOND)
-            key, headers = message.key(), read(message)
-            if said != (said := (partition, key, headers)):
-                offsets, times, values = [], [], []
-                size = size_of(key, headers)
-                runs.append(Run(self._topic, partition, key, headers, size, offsets, times, values))
-            offsets.append(offset)
-            times.append(at)
-            values.append(message.value())
-        return sum(sum(each.sizes) for each in runs[first:])
-
-    def _note_end(self, error: "ReadError", partition: int | None, offset: int | None) -> None:
-        if error.name() != "_PARTITION_EOF":
-            self._refuse(error, partition)
-        if partition is not None and offset is not None:
-            self._at_end.add(partition)
-            self._positions[partition] = max(self._positions[partition], offset)
-
-    def _refuse(self, error: "ReadError", partition: int | None) -> NoReturn:
-        at = None if partition is None else self._positions.get(partition)
-        raise DependencyUnavailableError(
-            f"Kafka cannot read on: {error.str()}.",
-            where=f"{self._topic} partition {partition}, position {at}",
-            cure="if the broker lost or expired records, `nplusx doctor` names the gap; "
-            "nothing is skipped without a person's word.",
-        )
-
-    def _pass_gaps(self) -> None:
-        """Move past transaction markers, for which no record arrives."""
-        asked = [self._library.TopicPartition(self._topic, each) for each in self._positions]
-        for found in self._consumer.position(asked):
-            at = self._positions[found.partition]
-            # Before the first record there is no position, which librdkafka writes as -1001.
-            self._positions[found.partition] = max(at, found.offset)
-
-    def close(self) -> None:
-        """Let go of the connection."""
-        self._consumer.close()
-
-
 class KafkaBus:
     """Apache Kafka as a bus."""
 
-    def __init__(self, bootstrap: str, partitions: int, replication: int, timeout: float) -> None:
-        self.bootstrap, self._partitions = bootstrap, partitions
+    def __init__(
+        self,
+        bootstrap: str,
+        partitions: int,
+        replication: int,
+        timeout: float,
+        login: Login = NOBODY,
+    ) -> None:
+        self.bootstrap, self._partitions, self._login = bootstrap, partitions, login
         self._replication, self._timeout = replication, timeout
         self._lock = threading.Lock()
 
     @cached_property
     def _admin(self) -> KafkaAdminClient:
         _hush()
-        _knock(self.bootstrap, self._timeout)
+        _knock(self.bootstrap, self._timeout, self._login)
         milliseconds = int(self._timeout * 1000)
         return KafkaAdminClient(
+            **self._login.for_kafka_python(),
             bootstrap_servers=self.bootstrap.split(","),
             bootstrap_timeout_ms=milliseconds,
             request_timeout_ms=milliseconds,
@@ -308,7 +184,7 @@ class KafkaBus:
                 return question(self._admin)
             except KafkaError as failed:
                 self._hang_up()
-                raise _unreachable(self.bootstrap, f"{type(failed).__name__}: {failed}") from failed
+                raise unreachable(self.bootstrap, _why(failed, self._login)) from failed
 
     def _hang_up(self) -> None:
         if (admin := self.__dict__.pop("_admin", None)) is not None:
@@ -360,7 +236,7 @@ class KafkaBus:
                 for spec in (OffsetSpec.EARLIEST, OffsetSpec.LATEST)
             )
         except UnknownTopicOrPartitionError as gone:
-            raise _unreachable(self.bootstrap, f"a topic went away: {gone}") from gone
+            raise unreachable(self.bootstrap, f"a topic went away: {gone}") from gone
         spans: dict[str, dict[int, tuple[int, int]]] = {topic: {} for topic in there}
         for each in partitions:
             spans[each.topic][each.partition] = (first[each].offset, last[each].offset)
@@ -382,11 +258,26 @@ class KafkaBus:
 
     def reader(self, topic: str, positions: Mapping[int, int]) -> Reader:
         """Open a topic at the next offset to read of each partition."""
-        return Ahead(KafkaReader(self.bootstrap, topic, positions, self._timeout))
+        return Ahead(KafkaReader(self.bootstrap, topic, positions, self._timeout, self._login))
 
     def sender(self) -> Sender:
         """Open the bus for sending."""
-        return KafkaSender(self.bootstrap, self._timeout)
+        return KafkaSender(self.bootstrap, self._timeout, self._login)
+
+    def let_write(self, principal: str) -> None:
+        """Let somebody write to our topics, and do nothing else; again is as good as once."""
+        ours = ResourcePattern(ResourceType.TOPIC, PREFIX, ACLResourcePatternType.PREFIXED)
+        granted = [
+            ACL(principal, "*", each, ACLPermissionType.ALLOW, ours)
+            for each in (ACLOperation.WRITE, ACLOperation.DESCRIBE)
+        ]
+        refused = self._ask(lambda admin: admin.create_acls(granted))["failed"]
+        if refused:
+            raise ConfigurationError(
+                f"The brokers grant nothing: {refused[0][1]}.",
+                where=self.bootstrap,
+                cure="give them an authorizer, and call this as one of their super users.",
+            )
 
     def close(self) -> None:
         """Let go of the connection."""

@@ -71,6 +71,19 @@ class KafkaSettings(BaseModel):
     timeout_seconds: float = Field(
         15.0, gt=0, description="How long a call to the broker may take."
     )
+    tls: bool = Field(default=False, description="Speak TLS to the brokers.")
+    ca_file: Path | None = Field(
+        None, description="PEM file of who vouches for the brokers; empty: the system's."
+    )
+    certificate_file: Path | None = Field(
+        None, description="PEM file of our own certificate, where brokers ask for one."
+    )
+    key_file: Path | None = Field(None, description="PEM file of that certificate's key.")
+    user: str = Field("", description="User to log in as; empty: none.")
+    password_file: Path | None = Field(None, description="File with that user's password.")
+    mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"] = Field(
+        "SCRAM-SHA-512", description="How a user logs in."
+    )
 
     @field_validator("bootstrap_servers")
     @classmethod

@@ -4,10 +4,12 @@ import os
 import secrets
 from base64 import b64encode
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from bus.brokers import Login
 from bus.ports import Bus
 from kernel.errors import ConfigurationError, DependencyUnavailableError, TamperingError
 from kernel.evidence import SigningKey
@@ -20,6 +22,9 @@ from registry.database import Registry, migrate, open_registry
 from warehouse import ledger
 from warehouse.store import TableStore
 from warehouse.tables import Engine
+
+if TYPE_CHECKING:
+    from bus.kafka import KafkaBus
 
 
 def store(settings: Settings) -> TableStore:
@@ -38,12 +43,41 @@ def engine() -> Engine:
 
 def bus(settings: Settings) -> Bus:
     """Give the bus."""
+    return _kafka(settings)
+
+
+def let_write(settings: Settings, principal: str) -> None:
+    """Let somebody write to the bus, and do nothing else there."""
+    with closing(_kafka(settings)) as brokers:
+        brokers.let_write(principal)
+
+
+def _kafka(settings: Settings) -> "KafkaBus":
     from bus.kafka import KafkaBus
 
     kafka = settings.kafka
+    login = Login(
+        kafka.tls, kafka.ca_file, kafka.certificate_file, kafka.key_file, kafka.mechanism,
+        kafka.user, _password(kafka.password_file),
+    )  # fmt: skip
     return KafkaBus(
-        settings.bootstrap_servers, kafka.partitions, kafka.replication, kafka.timeout_seconds
+        settings.bootstrap_servers,
+        kafka.partitions,
+        kafka.replication,
+        kafka.timeout_seconds,
+        login,
     )
+
+
+def _password(path: Path | None) -> str:
+    try:
+        return "" if path is None else path.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as unread:
+        raise ConfigurationError(
+            "The password for Kafka cannot be read.",
+            where=f"NPLUSX_KAFKA_PASSWORD_FILE: {path}",
+            cure="write it there as one line of text, readable by this user alone.",
+        ) from unread
 
 
 @cache

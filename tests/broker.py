@@ -3,7 +3,7 @@
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,6 +16,8 @@ from pipeline.stack.broker import jars_folder
 _PORTS = range(20_000, 30_000)
 _CLUSTER = "nplusx0tests0cluster0A"
 _TAKEN: list[socket.socket] = []
+# What a broker is told besides, given its ports.
+More = Callable[[int, int], Mapping[str, str]]
 
 
 def free_port() -> int:
@@ -74,7 +76,7 @@ def jars() -> Path:
 class Broker:
     """A broker in a folder; it can be stopped and started again on the same port and data."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, more: More = lambda _port, _controller: {}) -> None:
         self._folder = folder
         self._classes = f"{jars()}/*"
         self.port, controller = free_port(), free_port()
@@ -101,6 +103,7 @@ class Broker:
             "auto.create.topics.enable": "false",
             # 128 MiB in one piece otherwise: half of the heap, and not always to be had.
             "log.cleaner.dedupe.buffer.size": "4194304",
+            **more(self.port, controller),
         }
         self._config.write_text("".join(f"{k}={v}\n" for k, v in lines.items()), "utf-8")
         # It ends before a better compiler would pay.
@@ -123,9 +126,9 @@ class Broker:
 
 
 @contextmanager
-def running_broker(folder: Path) -> Iterator[Broker]:
+def running_broker(folder: Path, *more: More) -> Iterator[Broker]:
     """Run a broker for as long as the block lasts."""
-    broker = Broker(folder)
+    broker = Broker(folder, *more)
     try:
         broker.start()
         yield broker

@@ -61,6 +61,26 @@ def token(
     say(issue_token(read_settings(), AgentId(agent), days))
 
 
+def allow(
+    agent: Annotated[str, _AGENT],
+    principal: Annotated[
+        str, typer.Option(help="Who it is to the brokers; left out: the user of its name.")
+    ] = "",
+) -> None:
+    """Let an agent write to the brokers, and read nothing there."""
+    from pipeline import wiring
+
+    settings = read_settings()
+    if AgentId(agent) not in wiring.agents(settings):
+        raise ConfigurationError(
+            f"The agent {agent} is not registered.",
+            cure=f"register it first, with `nplusx registry agent {agent}`.",
+        )
+    named = principal or f"User:{agent}"
+    wiring.let_write(settings, named)
+    say(f"{named} may write to every topic of the county's, and read none.")
+
+
 def key(
     agent: Annotated[str, _AGENT],
     file: Annotated[Path, typer.Argument(help="Its public key, as `nplusx agent key` made it.")],
@@ -147,7 +167,7 @@ def register(app: typer.Typer) -> None:
         help="登记库：单位、代理、密钥、申报。 The registry: enterprises, agents, keys, claims.",
         no_args_is_help=True,
     )
-    for each in (enterprise, agent, token, key, end, revoke):
+    for each in (enterprise, agent, token, allow, key, end, revoke):
         group.command()(each)
     group.command("import")(enter)
     group.command("list")(show)
