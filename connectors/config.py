@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from connectors.base import ZONE, Source
 from connectors.fields import Fields
-from connectors.registry import find, kind_of
+from connectors.registry import OWN, find, kind_of
 from kernel import yaml
 from kernel.errors import ConfigurationError
 from kernel.ids import AgentId, EnterpriseId, SourceId, enterprise_id
@@ -111,6 +111,8 @@ def _gateway(fields: Fields, folder: Path) -> GatewayConfig:
 
 def _source(fields: Fields, path: Path, outbox: Path) -> Source[object]:
     preset, name = fields.text("preset"), fields.text("id")
+    if preset.endswith(OWN):
+        preset = str(path.absolute().parent / preset)
     source = Source(
         id=SourceId(name),
         preset=preset,

@@ -12,6 +12,7 @@ from kernel.ids import contract_id
 from kernel.registry import files_in, modules_in
 
 FOLDER = Path(__file__).parent / "presets"
+OWN = ".yaml"
 
 
 @cache
@@ -21,13 +22,22 @@ def all_connectors() -> dict[str, Preset]:
 
 
 def find(name: str) -> Preset:
-    """Give a preset, or say which there are."""
+    """Give a preset, or say which there are; a factory's own is the path of its file."""
+    if name.endswith(OWN):
+        return _own(Path(name))
     known = all_connectors()
     if name not in known:
         raise ConfigurationError(
-            f"There is no preset {name!r}.", cure=f"use one of {', '.join(known)}."
+            f"There is no preset {name!r}.",
+            cure=f"use one of {', '.join(known)}; or write your own and give its file's name, "
+            f"which ends in {OWN}.",
         )
     return known[name]
+
+
+@cache
+def _own(path: Path) -> Preset:
+    return read_preset(path)
 
 
 def read_preset(path: Path) -> Preset:

@@ -3,6 +3,7 @@
 import base64
 import os
 import secrets
+import shutil
 import signal
 from pathlib import Path
 from threading import Event
@@ -15,6 +16,7 @@ from kernel.evidence import SigningKey
 from pipeline.console import say, table
 
 _FILE = typer.Argument(help="The agent's YAML file.")
+_PRESET = "The product to read: one of `nplusx connector list`, or a preset's file of your own."
 
 
 def run(file: Annotated[Path, _FILE]) -> None:
@@ -60,14 +62,16 @@ def init(
     folder: Annotated[Path, typer.Argument(help="A new folder for the agent.")],
     agent: Annotated[str, typer.Option("--id", help="What the county shall call it.")],
     enterprise: Annotated[str, typer.Option(help="The factory's unified social credit code.")],
-    preset: Annotated[str, typer.Option(help="The product to read: `nplusx connector list`.")],
+    preset: Annotated[str, typer.Option(help=_PRESET)],
 ) -> None:
     """Set up an agent: its file to be completed, its keys, and what to do next."""
-    from connectors.registry import find, kind_of
+    from connectors.registry import OWN, find, kind_of
     from kernel import yaml
     from kernel.ids import enterprise_id
 
     found = find(preset)
+    own = Path(preset) if preset.endswith(OWN) else None
+    named = own.name if own else preset
     told = {
         "agent": {
             "id": agent,
@@ -76,7 +80,7 @@ def init(
             "pseudonym_key": "names.key",
             "outbox": "outbox.sqlite",
         },
-        "sources": [{"id": preset.partition("_")[0], "preset": preset, **kind_of(found).EXAMPLE}],
+        "sources": [{"id": found.id.partition("_")[0], "preset": named, **kind_of(found).EXAMPLE}],
         "poll_seconds": 30,
     }
     try:
@@ -87,6 +91,8 @@ def init(
             where=str(folder),
             cure="name one that does not exist yet, where you may write.",
         ) from failed
+    if own:
+        shutil.copy(own, folder)
     file = folder / "agent.yaml"
     file.write_text(yaml.dump(told), encoding="utf-8")
     made = _make_key(folder / "agent.key")
