@@ -344,7 +344,7 @@ class TestBroker:
             node.tell("data", "EQ01", ("state", "String", "running"))
             until(lambda: ever() >= 3, "the change of state")
             node.kill()
-        rows = landed(world, STATE)
+        rows = sorted(landed(world, STATE), key=lambda row: (row["started_at"], row["updated_at"]))
         assert [(row["equipment_code"], row["state"]) for row in rows[:3]] == [
             ("EQ01", "idle"), ("EQ01", "idle"), ("EQ01", "running"),
         ]  # fmt: skip
