@@ -131,6 +131,16 @@ class Fields:
         named = {str(name): each for name, each in value.items()}
         return Fields(named, self._path, self._name(key))
 
+    def optional(self, key: str) -> "Fields | None":
+        """Read a mapping inside this one, if it is there."""
+        self._asked.add(key)
+        return self.section(key) if key in self._values else None
+
+    def anything(self, key: str) -> object:
+        """Read whatever stands there; nothing may."""
+        self._asked.add(key)
+        return self._values.get(key)
+
     def sections(self, key: str) -> "tuple[Fields, ...]":
         """Read a list of mappings."""
         value = self._take(key, "list of mappings")

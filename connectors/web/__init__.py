@@ -1,0 +1,1 @@
+"""Sources behind HTTP: asking politely, logging in, and reading what they answer."""
