@@ -17,6 +17,11 @@ class Fields:
     def _name(self, key: str) -> str:
         return f"{self._inside}.{key}" if self._inside else key
 
+    @property
+    def where(self) -> str:
+        """Name the place in the file."""
+        return f"{self._path}, {self._inside}" if self._inside else str(self._path)
+
     def _take(self, key: str, kind: str) -> object:
         self._asked.add(key)
         if self._values.get(key) is None:
@@ -141,13 +146,17 @@ class Fields:
         self._asked.add(key)
         return self._values.get(key)
 
-    def sections(self, key: str) -> "tuple[Fields, ...]":
-        """Read a list of mappings."""
+    def sections(self, key: str, usual: str = "") -> "tuple[Fields, ...]":
+        """Read a list of mappings; what all would say may stand once, under another key."""
+        shared = self.anything(usual) or {}
+        if not isinstance(shared, dict):
+            raise self._wrong(usual, "mapping")
         value = self._take(key, "list of mappings")
         if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
             raise self._wrong(key, "list of mappings")
         return tuple(
-            Fields(each, self._path, f"{self._name(key)}[{at}]") for at, each in enumerate(value)
+            Fields({**shared, **each}, self._path, f"{self._name(key)}[{at}]")
+            for at, each in enumerate(value)
         )
 
     def done(self) -> None:

@@ -51,7 +51,7 @@ def read_preset(path: Path) -> Preset:
         title_en=title.text("en"),
         kind=name,
         proof=top.text("proof"),
-        streams=tuple(_plan(each, kind) for each in top.sections("streams")),
+        streams=tuple(_plan(each, kind) for each in top.sections("streams", usual="every")),
     )
     top.done()
     title.done()

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs what is missing: system packages, the locked environment, Kafka's jars, the county's edge node. Safe to run at any time,
-# also after an interruption; quick when there is nothing to do.
+# Installs what is missing: system packages, the locked environment, Kafka's jars, the county's edge node, the tests' ERP. Safe to run
+# at any time, also after an interruption; quick when there is nothing to do.
 #
 # PYTHON  which Python makes the environment (default python3)
 # UV_*    pip's own configuration is handed to uv; what is set here wins
@@ -176,4 +176,20 @@ if [ ! -d "$MODULES" ]; then
         mv "$MODULES.new" "$MODULES" ||
         fail 4 "npm could not fetch the Sparkplug client; what failed stands above. Cure: check the network and npm's" \
             "configuration (\`npm config list\`), then run \`make setup\` again."
+fi
+
+# --- the tests' ERP ------------------------------------------------------------------------------------------------
+
+# As above: named by its lock, complete or absent; an environment of its own, for its pins are not ours.
+LIST=tests/connectors/tryton/requirements.lock
+TRYTON=$VENV/share/nplusx/tryton-$(digest $LIST | cut -c1-12)
+if [ ! -e "$TRYTON/.complete" ]; then
+    say "Installing the tests' Tryton into an environment of its own."
+    pass_pip_settings
+    rm -rf "$TRYTON" &&
+        "$VENV/bin/uv" venv -q --python "$VENV/bin/python" "$TRYTON" >&2 &&
+        VIRTUAL_ENV=$PWD/$TRYTON "$VENV/bin/uv" pip sync -q --require-hashes "$LIST" >&2 &&
+        : >"$TRYTON/.complete" ||
+        fail 4 "Tryton could not be installed; what failed stands above. Cure: check the network and pip's configuration" \
+            "(\`pip config list\`), then run \`make setup\` again."
 fi

@@ -14,19 +14,19 @@ from sqlalchemy.engine.interfaces import ReflectedPrimaryKeyConstraint
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from typing_extensions import override
 
+from connectors import comparing
 from connectors.base import Connector, Offer, Page, Sample, Source, StreamPlan
 from connectors.cursor import Cursor, Moment, Place, Window, dumps, loads, moment
 from connectors.fields import Fields
 from connectors.look_back import news
 from connectors.memory import Memory
 from connectors.passes import Passes
-from connectors.sql import comparing
 from connectors.sql import query as queries
 from connectors.sql.complaints import plain
 from connectors.sql.pages import cut, end_of
 from connectors.sql.streams import Database, NativeError
 from kernel import clock
-from kernel.errors import ConfigurationError, DependencyUnavailableError
+from kernel.errors import ConfigurationError
 
 PAGE_ROWS = 20_000
 LOOKBACK_SECONDS = 300
@@ -218,18 +218,9 @@ class SqlConnector(Connector[SqlStream]):
         return [*rows, *deletes], Cursor(known=now)
 
     def _gone(self, plan: _Plan, known: pa.Table | None, present: pa.Table) -> list[pa.Table]:
-        if known is None:
-            return []
-        if not present.num_rows:
-            # A source in maintenance looks so too.
-            raise DependencyUnavailableError(
-                f"The source has no rows, and had {known.num_rows}: nothing is deleted for that.",
-                where=f"{self._where}, stream {plan.contract}",
-                cure="wait until the source is filled again; if the rows are meant to be gone,"
-                f" remove the folder {self._source.memory / plan.contract}.",
-            )
-        found = comparing.gone(known, present, plan.how.keys)
-        return [] if found is None else [found]
+        where = f"{self._where}, stream {plan.contract}"
+        cure = f"remove the folder {self._source.memory / plan.contract}"
+        return comparing.gone(known, present, plan.how.keys, where, cure)
 
     @override
     def rest(self, plan: _Plan, /) -> None:

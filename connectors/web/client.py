@@ -102,7 +102,7 @@ class Client:
         reply = self._ask(asking(login, self._way.login), stream)
         if reply.status >= _FAILED:
             raise complaints.of_status(reply, where)
-        answer = parse(reply, where) if login.ticket or login.ok.path else None
+        answer = parse(reply, where) if login.takes or login.ok.path else None
         if said := complaint(answer, login.ok):
             raise ConfigurationError(
                 f"The source refuses the login: {said}",
@@ -110,7 +110,7 @@ class Client:
                 cure="correct the source's `login`, and the secrets in their environment"
                 " variables.",
             )
-        return ticket_of(login, answer, where)
+        return ticket_of(login, self._way.login, answer, where)
 
     def _ask(self, request: Request, stream: str) -> Reply:
         """Ask until there is an answer, or it is no longer polite to."""

@@ -3,11 +3,12 @@
 import base64
 import hashlib
 import hmac
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from connectors.fields import Fields
-from connectors.web.replies import Check, at, text_at
+from connectors.web.replies import Check, text_at
 from connectors.web.templates import fill, fill_texts, places
 from kernel import clock
 from kernel.errors import ConfigurationError
@@ -17,6 +18,7 @@ WAYS = ("none", "basic", "token", "oauth2", "signed", "session")
 _ASKED = ("oauth2", "signed", "session")
 _BEARER = {"Authorization": "Bearer {token}"}
 _EARLY_SECONDS = 60
+_CODED = re.compile(r"base64\((.*)\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +43,9 @@ class Login:
     # Of a signed request: which of the given texts is the key.
     signed_with: str = ""
     ok: Check = field(default_factory=Check)
-    # Paths in its answer: to the token, and to the seconds that it lasts.
-    ticket: str = ""
+    # Paths in its answer: to what goes with each request, mostly a token, by name; and to the
+    # seconds that it lasts. Without any its cookies let one in.
+    takes: Mapping[str, str] = field(default_factory=dict)
     lasts: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
@@ -60,7 +63,7 @@ class Login:
         wanted = {*places((*map(_plain, asked), _plain(self.headers), _plain(self.query)))}
         wanted |= {"user", "password"} if self.by == "basic" else set()
         wanted |= {self.signed_with} if self.signed_with else set()
-        wanted -= {"milliseconds"} | ({"token"} if self.renews else set())
+        wanted -= {"milliseconds", *self.takes}
         missing, odd = sorted(wanted - set(given)), sorted(set(given) - wanted)
         if missing or odd:
             raise ConfigurationError(
@@ -85,16 +88,16 @@ def login_of(fields: Fields) -> Login:
         given = {"client_id": "{client_id}", "client_secret": "{client_secret}"}
         form = {"grant_type": "client_credentials", **given, **ask.form}
         ask = Request(ask.path, "POST", ask.query, ask.headers, form=form)
-    ticket = fields.text("ticket", "access_token" if by == "oauth2" else "")
+    takes = fields.names("takes") or ({"token": "access_token"} if by == "oauth2" else {})
     headers, query = fields.names("headers"), fields.names("query")
-    if not (headers or query) and (ticket or by == "token"):
+    if not (headers or query) and (takes or by == "token"):
         headers = dict(_BEARER)
     return Login(
         by,
         ask,
         fields.text("signed_with") if by == "signed" else "",
         check_of(fields),
-        ticket,
+        takes,
         fields.text("lasts", "expires_in" if by == "oauth2" else ""),
         headers,
         query,
@@ -160,14 +163,12 @@ def signature(query: Mapping[str, str], secret: str) -> str:
     return base64.b64encode(hmac.digest(secret.encode(), text.encode(), hashlib.sha256)).decode()
 
 
-def ticket_of(login: Login, answer: object, where: str) -> Ticket:
+def ticket_of(login: Login, given: Mapping[str, str], answer: object, where: str) -> Ticket:
     """Take the token out of a server's answer; without one its cookies are the ticket."""
-    if not login.ticket:
-        return Ticket()
-    token = at(answer, login.ticket)
-    if not isinstance(token, str) or not token:
+    taken = {name: text_at(answer, path) for name, path in login.takes.items()}
+    if missing := [login.takes[name] for name, each in taken.items() if not each]:
         raise ConfigurationError(
-            f"The answer to the login holds no token at {login.ticket}.",
+            f"The answer to the login holds nothing at {missing[0]}.",
             where=where,
             cure="check that the preset fits the product's version.",
         )
@@ -175,7 +176,7 @@ def ticket_of(login: Login, answer: object, where: str) -> Ticket:
     until = None
     if lasts.isdigit():
         until = clock.monotonic() + max(int(lasts) - _EARLY_SECONDS, int(lasts) // 2)
-    return given_ticket(login, {"token": token}, until)
+    return given_ticket(login, {**given, **taken}, until)
 
 
 def given_ticket(login: Login, given: Mapping[str, str], until: float | None = None) -> Ticket:
@@ -183,4 +184,10 @@ def given_ticket(login: Login, given: Mapping[str, str], until: float | None = N
     if login.by == "basic":
         pair = f"{given['user']}:{given['password']}".encode()
         return Ticket({"Authorization": "Basic " + base64.b64encode(pair).decode()})
-    return Ticket(fill_texts(login.headers, given), fill_texts(login.query, given), until)
+    headers = {name: _coded(each) for name, each in fill_texts(login.headers, given).items()}
+    return Ticket(headers, fill_texts(login.query, given), until)
+
+
+def _coded(text: str) -> str:
+    """Write `base64(…)` as what it stands for."""
+    return _CODED.sub(lambda found: base64.b64encode(found.group(1).encode()).decode(), text)

@@ -56,11 +56,19 @@ def parse(reply: Reply, where: str) -> object:
 
 
 def at(value: object, path: str) -> object:
-    """Follow a path such as `data.list` or `0.name`; where it leads nowhere there is nothing."""
-    for part in filter(None, path.split(".")):
+    """Follow a path such as `data.list` or `0.name`; where it leads nowhere there is nothing.
+
+    A name asked of a list is asked of each in it.
+    """
+    parts = [each for each in path.split(".") if each]
+    for number, part in enumerate(parts, 1):
         if isinstance(value, dict):
-            value = value.get(part)
-        elif isinstance(value, list) and part.isdigit() and int(part) < len(value):
+            # Tryton puts what belongs to `product` under `product.`, beside the product's number.
+            inside = part + "." if number < len(parts) and part + "." in value else part
+            value = value.get(inside)
+        elif isinstance(value, list) and not part.isdigit():
+            return [at(each, ".".join(parts[number - 1 :])) for each in value]
+        elif isinstance(value, list) and int(part) < len(value):
             value = value[int(part)]
         else:
             return None

@@ -5,10 +5,11 @@ from collections.abc import Iterator, Mapping
 
 from kernel.errors import ConfigurationError
 
+Value = str | int | list[str]
 _PLACE = re.compile(r"\{([a-z_]+)\}")
 
 
-def fill(template: object, values: Mapping[str, str | int]) -> object:
+def fill(template: object, values: Mapping[str, Value]) -> object:
     """Put values into a template, however deep; a place that stands alone keeps its type."""
     if isinstance(template, dict):
         return {name: fill(each, values) for name, each in template.items()}
@@ -21,7 +22,7 @@ def fill(template: object, values: Mapping[str, str | int]) -> object:
     return _PLACE.sub(lambda found: str(values.get(found.group(1), found.group(0))), template)
 
 
-def fill_texts(template: Mapping[str, str], values: Mapping[str, str | int]) -> dict[str, str]:
+def fill_texts(template: Mapping[str, str], values: Mapping[str, Value]) -> dict[str, str]:
     """Fill a mapping of texts."""
     return {name: str(fill(each, values)) for name, each in template.items()}
 

@@ -9,14 +9,15 @@ import pytest
 from connectors import kinds, opcua_plan, registers, sparkplug_host
 from connectors.config import load_agent
 from connectors.files import forms
-from connectors.kinds import files, modbus, sparkplug, sql
+from connectors.kinds import files, modbus, rest, sparkplug, sql
 from connectors.opcua_plan import OpcuaStream, Pace
 from connectors.registry import find
+from connectors.web import login, moments, paging, way
 from kernel.registry import modules_in
 from pipeline.settings import ROOT
 
 # What groups options in code, or is called otherwise in a file.
-GROUPS = {"pace", "sftp", "kind"}
+GROUPS = {"pace", "sftp", "kind", "moments", "check", "server"}
 PAGES = {each.stem: each.read_text("utf-8") for each in (ROOT / "docs/connectors").glob("*.md")}
 
 
@@ -38,6 +39,9 @@ def test_the_example_of_a_page_is_read(kind: str, tmp_path: Path) -> None:
         ("opcua", [each.name for cls in (OpcuaStream, Pace) for each in fields(cls)]),
         ("files", [e.name for cls in (forms.Form, forms.Login) for e in fields(cls)]),
         ("files", [e.name for cls in (files.FilesSource, files.FilesStream) for e in fields(cls)]),
+        ("rest", [e.name for cls in (rest.RestSource, rest.RestStream) for e in fields(cls)]),
+        ("rest", [e.name for cls in (login.Login, login.Request, way.Way) for e in fields(cls)]),
+        ("rest", [e.name for cls in (moments.Moments, paging.Paging) for e in fields(cls)]),
         ("sparkplug", [each.name for each in fields(sparkplug.SparkplugSource)]),
         ("sparkplug", [each.name for each in fields(sparkplug.SparkplugStream)]),
         ("sql", [e.name for cls in (sql.SqlSource, sql.SqlStream) for e in fields(cls)]),

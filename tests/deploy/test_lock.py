@@ -20,7 +20,7 @@ TOO_HEAVY = ("apache-airflow", "great-expectations", "pandas", "deltalake", "con
 # What a factory's PC does not have; the last is missing on Windows only.
 ABSENT = (
     "airflow", "alembic", "asyncua", "confluent_kafka", "deltalake", "fastapi", "google",
-    "great_expectations", "jinja2", "paho", "pymodbus",
+    "great_expectations", "httpx", "jinja2", "paho", "pymodbus",
     "pandas", "psutil", "supervisor", "uvicorn", "fcntl",
 )  # fmt: skip
 BLOCK = f"""

@@ -36,7 +36,8 @@ SESSION = Login("session", Request("login", "POST", body=BODY), ok=Check("ok", "
 OAUTH = Login(
     "oauth2",
     Request("token", "POST", form={"grant_type": "client_credentials", "client_id": "{id}"}),
-    ticket="access_token", lasts="expires_in", headers={"Authorization": "Bearer {token}"},
+    takes={"token": "access_token"},
+    lasts="expires_in", headers={"Authorization": "Bearer {token}"},
 )  # fmt: skip
 
 
@@ -237,7 +238,7 @@ def test_a_query_is_signed_as_the_product_documents() -> None:
     query = {"appKey": "{app_key}", "timestamp": "{milliseconds}"}
     login = Login(
         "signed", Request("auth", query=query), signed_with="app_secret",
-        ticket="data.access_token",
+        takes={"token": "data.access_token"},
         ok=Check("code", "00000", "message"), query={"access_token": "{token}"},
     )  # fmt: skip
     key = "s€cret+/="

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from connectors.mapping import quoted
+from kernel.errors import DependencyUnavailableError
 
 DIGEST = "nplusx_digest"
 _SCHEMA = b"nplusx_schema"
@@ -35,10 +36,25 @@ def changed(rows: pa.Table, view: pa.Table, known: pa.Table | None) -> pa.Table:
     return rows.filter(pc.invert(same))
 
 
-def gone(known: pa.Table | None, present: pa.Table, keys: Sequence[str]) -> pa.Table | None:
+def gone(
+    known: pa.Table | None, present: pa.Table, keys: Sequence[str], where: str, cure: str
+) -> list[pa.Table]:
     """Give deletes for the keys that were known and are no more, with the columns of rows."""
     if known is None:
-        return None
+        return []
+    if not present.num_rows:
+        # A source in maintenance looks so too.
+        raise DependencyUnavailableError(
+            f"The source has no rows, and had {known.num_rows}: nothing is deleted for that.",
+            where=where,
+            cure="wait until the source is filled again; if the rows are meant to be gone,"
+            f" {cure}.",
+        )
+    found = _lost(known, present, keys)
+    return [] if found is None else [found]
+
+
+def _lost(known: pa.Table, present: pa.Table, keys: Sequence[str]) -> pa.Table | None:
     names = list(dict.fromkeys(keys))
     with duckdb.connect() as database:
         here, there = (database.from_arrow(each.select(names)) for each in (known, present))
