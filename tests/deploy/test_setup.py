@@ -25,15 +25,18 @@ COMMANDS = (
     "cp",
 )
 COPIED = ("deploy/setup.sh", "deploy/kafka/pom.xml", "requirements.lock", "pyproject.toml")
-EDGE_NODE = "tests/connectors/machines/sparkplug"
+EDGE_NODE = "county/servers/edge"
+
+TRYTON = "tests/connectors/tryton"
+LOCK = f"{TRYTON}/requirements.lock"
 
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """Make a checkout with a PATH of its own, seen by an account that may not install."""
-    for folder in ("deploy/kafka", EDGE_NODE):
+    for folder in ("deploy/kafka", EDGE_NODE, TRYTON):
         (tmp_path / folder).mkdir(parents=True)
-    for name in (*COPIED, f"{EDGE_NODE}/package.json", f"{EDGE_NODE}/package-lock.json"):
+    for name in (*COPIED, f"{EDGE_NODE}/package.json", f"{EDGE_NODE}/package-lock.json", LOCK):
         shutil.copy(ROOT / name, tmp_path / name)
     tools = tmp_path / "tools"
     tools.mkdir()
@@ -80,8 +83,10 @@ def complete(checkout: Path) -> None:
     (checkout / ".venv" / ".complete").write_text(stamp, "utf-8")
     jars = f"kafka-{digest(checkout, 'deploy/kafka/pom.xml')[:12]}"
     modules = f"sparkplug-{digest(checkout, f'{EDGE_NODE}/package-lock.json')[:12]}"
-    for name in (jars, modules):
+    tryton = f"tryton-{digest(checkout, LOCK)[:12]}"
+    for name in (jars, modules, tryton):
         (checkout / ".venv" / "share" / "nplusx" / name).mkdir(parents=True)
+    (checkout / ".venv" / "share" / "nplusx" / tryton / ".complete").touch()
 
 
 def digest(checkout: Path, *names: str) -> str:
@@ -165,3 +170,16 @@ def test_packages_of_the_edge_node_that_did_not_come_whole_are_not_taken(checkou
     assert done.returncode == 4
     assert "npm could not fetch" in done.stderr
     assert not modules.exists()
+
+
+def test_an_erp_that_did_not_come_whole_is_not_taken(checkout):
+    complete(checkout)
+    tryton = next((checkout / ".venv" / "share" / "nplusx").glob("tryton-*"))
+    (tryton / ".complete").unlink()
+    (checkout / ".venv" / "bin" / "python").symlink_to(sys.executable)
+    (checkout / ".venv" / "bin" / "uv").write_text("#!/bin/sh\nexit 1\n", "utf-8")
+    (checkout / ".venv" / "bin" / "uv").chmod(0o755)
+    done = setup(checkout)
+    assert done.returncode == 4
+    assert "Tryton could not be installed" in done.stderr
+    assert not (tryton / ".complete").exists()
