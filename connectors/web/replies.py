@@ -67,7 +67,8 @@ def at(value: object, path: str) -> object:
             inside = part + "." if number < len(parts) and part + "." in value else part
             value = value.get(inside)
         elif isinstance(value, list) and not part.isdigit():
-            return [at(each, ".".join(parts[number - 1 :])) for each in value]
+            found = [at(each, ".".join(parts[number - 1 :])) for each in value]
+            return None if all(each is None for each in found) else found
         elif isinstance(value, list) and int(part) < len(value):
             value = value[int(part)]
         else:

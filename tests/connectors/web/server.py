@@ -45,7 +45,11 @@ class Answer:
     @property
     def raw(self) -> bytes:
         body = self.body
-        return body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode()
+        return (
+            body
+            if isinstance(body, bytes)
+            else json.dumps(body, ensure_ascii=False).encode("utf-8", "backslashreplace")
+        )
 
 
 Says = Callable[[Asked], Answer]
