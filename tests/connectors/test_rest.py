@@ -13,7 +13,7 @@ from connectors.fields import Fields
 from connectors.kinds import rest
 from connectors.kinds.rest import RestStream
 from kernel import clock
-from kernel.errors import ConfigurationError, DependencyUnavailableError
+from kernel.errors import DependencyUnavailableError
 from kernel.ids import ContractId
 from tests.connectors.reading import mapped, read_all
 from tests.connectors.web.server import Answer, Asked, Server, serving
