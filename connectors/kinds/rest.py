@@ -87,8 +87,9 @@ class _Cursor:
     began: datetime | None = None
     at: str = ""
     newest: datetime | None = None
-    # Digest of each row that the next pass will meet again, with its moment.
+    # Digest of each row that this pass will meet again, and then the next one, with its moment.
     seen: Mapping[str, datetime | None] = field(default_factory=dict)
+    met: Mapping[str, datetime | None] = field(default_factory=dict)
     # What is kept of the rows of the last pass, and of this one so far.
     known: tuple[str, ...] = ()
     now: tuple[str, ...] = ()
@@ -222,21 +223,20 @@ class RestConnector(Connector[RestStream]):
 
     def _by_change(self, plan: _Plan, at: _Cursor, rows: _Rows) -> tuple[pa.Table, _Cursor]:
         """Leave out what was seen in the pass before, and note what the next one will see."""
-        how, told, seen, newest = plan.how, [], dict(at.seen), at.newest
+        told, met, newest = [], dict(at.met), at.newest
         for row in rows:
             digest = hashlib.blake2b(repr(row).encode(), digest_size=12).hexdigest()
-            if digest in at.seen:
-                continue
             moment = self._moment(plan, row)
-            seen[digest] = moment
             newest = max(filter(None, (newest, moment)), default=None)
-            told.append(row)
+            if digest not in at.seen and digest not in met:
+                told.append(row)
+            met[digest] = moment
         start = self._start(at, newest)
-        seen = {each: on for each, on in seen.items() if on is None or not start or on >= start}
-        kept = replace(at, newest=newest, seen=dict([*seen.items()][-REMEMBERED:]))
+        late = [(e, on) for e, on in met.items() if on is None or not start or on >= start]
+        kept = replace(at, newest=newest, met=dict(late[-REMEMBERED:]))
         if not at.at:
-            kept = replace(kept, since=start, began=None, newest=None)
-        return table_of(told, how.columns), kept
+            kept = _Cursor(since=start, seen=kept.met)
+        return table_of(told, plan.how.columns), kept
 
     def _start(self, at: _Cursor, newest: datetime | None) -> datetime | None:
         """Tell from which moment on the next pass asks.

@@ -75,6 +75,20 @@ def test_changed_and_late_rows_come_and_no_others(
     connector.close()
 
 
+def test_a_change_long_after_the_others_brings_none_of_them_again(
+    server: Server, shelf: Shelf, by: str, tmp_path: Path
+) -> None:
+    shelf.fill(8)
+    connector = open_at(server, tmp_path)
+    _, cursor = read_all(connector, plan_of(by))
+    # On the first page of a pass that still meets all the others.
+    shelf.put(1, "changed", (NOW + timedelta(days=4)).strftime(FORM))
+    rows, cursor = read_all(connector, plan_of(by), cursor)
+    assert keys(rows) == ["1"]
+    assert read_all(connector, plan_of(by), cursor)[0] == []
+    connector.close()
+
+
 def test_any_cursor_goes_on_without_loss_or_doubles(
     server: Server, shelf: Shelf, by: str, tmp_path: Path
 ) -> None:
