@@ -50,3 +50,8 @@ def logger(name: str) -> Logger:
     """Give the logger of a part."""
     found: Logger = structlog.get_logger(part=name)
     return found
+
+
+def hush(library: str) -> None:
+    """Let a library tell no more than what is wrong: addresses in its lines may hold secrets."""
+    logging.getLogger(library).setLevel(logging.WARNING)

@@ -16,8 +16,11 @@ from connectors.web.replies import Reply, complaint, parse
 from connectors.web.way import Way
 from kernel import clock
 from kernel.errors import ConfigurationError, DependencyUnavailableError, NplusxError
+from kernel.log import hush
 
 _CONNECT_SECONDS = 10
+# Products lock an account after a few wrong passwords.
+_REFUSED_SECONDS = 300
 _TRIES = 4
 _REDIRECTS = 5
 _LONGEST_WAIT = 30.0
@@ -27,6 +30,8 @@ _AS_IT_WAS = frozenset({307, 308})
 _FAILED = 400
 _UNKNOWN = 401
 _SECRET = re.compile(r"(?i)(password|passphrase|secret|token|key)$")
+
+hush("httpx")
 
 
 class Client:
@@ -39,6 +44,9 @@ class Client:
         login.require(way.login, self._where)
         self._ticket: Ticket | None = None
         self._earliest = 0.0
+        # Why we were not let in, and until when that is believed.
+        self._refusal: tuple[NplusxError, float] | None = None
+        self._let_in = False
         self._http = httpx.Client(
             verify=_trust(way.ca_file, self._where),
             trust_env=False,
@@ -61,6 +69,9 @@ class Client:
     def ask(self, request: Request, stream: str) -> Reply:
         """Ask, logged in; where the server no longer knows us, log in anew once."""
         try:
+            if self._refusal and clock.monotonic() < self._refusal[1]:
+                raise self._refusal[0]
+            self._refusal = None
             return self._ask_known(request, stream)
         except NplusxError as wrong:
             raise self._covered(wrong) from None
@@ -71,9 +82,19 @@ class Client:
             self._ticket = None
             self._http.cookies.clear()
             reply = self._ask(self._with_ticket(request, stream), stream)
-        if reply.status >= _FAILED:
-            raise complaints.of_status(reply, self._at(stream))
+        # Who was let in before is not unknown: one address may be closed to him.
+        self._require_well(reply, self._at(stream), is_login=not self._let_in)
+        self._let_in = True
         return reply
+
+    def _require_well(self, reply: Reply, where: str, *, is_login: bool) -> None:
+        if reply.status >= _FAILED:
+            wrong = complaints.of_status(reply, where)
+            raise self._noted(wrong) if is_login and reply.status == _UNKNOWN else wrong
+
+    def _noted(self, refusal: NplusxError) -> NplusxError:
+        self._refusal = refusal, clock.monotonic() + _REFUSED_SECONDS
+        return refusal
 
     def _at(self, stream: str) -> str:
         return f"{self._where}, stream {stream}"
@@ -100,15 +121,17 @@ class Client:
         if not login.renews:
             return given_ticket(login, self._way.login)
         reply = self._ask(asking(login, self._way.login), stream)
-        if reply.status >= _FAILED:
-            raise complaints.of_status(reply, where)
+        self._require_well(reply, where, is_login=True)
+        self._let_in = True
         answer = parse(reply, where) if login.takes or login.ok.path else None
         if said := complaint(answer, login.ok):
-            raise ConfigurationError(
-                f"The source refuses the login: {said}",
-                where=where,
-                cure="correct the source's `login`, and the secrets in their environment"
-                " variables.",
+            raise self._noted(
+                ConfigurationError(
+                    f"The source refuses the login: {said}",
+                    where=where,
+                    cure="correct the source's `login`, and the secrets in their environment"
+                    " variables.",
+                )
             )
         return ticket_of(login, self._way.login, answer, where)
 

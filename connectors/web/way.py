@@ -7,7 +7,7 @@ from connectors.fields import Fields
 
 TIMEOUT_SECONDS = 60
 REQUESTS_PER_SECOND = 5
-ANSWER_BYTES = 64 << 20
+ANSWER_BYTES = 32 << 20
 
 
 @dataclass(frozen=True, slots=True)

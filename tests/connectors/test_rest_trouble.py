@@ -1,6 +1,7 @@
 """The rest kind in trouble: each is named with its cure, and reading goes on."""
 
 import json
+import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -198,3 +199,12 @@ def test_an_agent_carries_rows_to_a_landed_table(
     rows = landed(world, "erp.product.v1")
     assert [row["product_code"] for row in rows] == [*(str(n) for n in range(1, 11)), "4"]
     assert rows[-1]["product_name"] == "改"
+
+
+def test_a_missing_library_says_what_to_install(
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "connectors.web.client")
+    monkeypatch.setitem(sys.modules, "httpx", None)
+    with pytest.raises(ConfigurationError, match=r"pip install 'nplusx\[rest\]'"):
+        open_at(server, tmp_path)

@@ -7,14 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from ipaddress import ip_address
-from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from connectors.web.client import Client
 from connectors.web.login import Login, Request
@@ -302,6 +296,42 @@ def test_a_token_in_what_a_server_says_is_covered(waits: list[float]) -> None:
     assert "a%2Bb" not in text
 
 
+def test_a_refused_login_is_not_tried_again_for_a_while(waits: list[float]) -> None:
+    office = Office()
+    with serving(office) as server:
+        client = Client(server.way({"user": "reader", "password": "wrong"}), SESSION, "erp")
+        for _ in range(3):
+            # Products lock an account after a few wrong passwords.
+            with pytest.raises(ConfigurationError, match="refuses the login"):
+                client.ask(ROWS, "s")
+        assert len(server.asked) == 1
+        clock.sleep(301)
+        with pytest.raises(ConfigurationError, match="refuses the login"):
+            client.ask(ROWS, "s")
+        assert len(server.asked) == 2
+        client.close()
+
+
+def test_an_address_that_is_closed_to_us_closes_no_other() -> None:
+    def says(asked: Asked) -> Answer:
+        return Answer(b"", 401) if asked.path == "/closed" else WELL
+
+    with serving(says) as server:
+        client = Client(server.way({"user": "u", "password": "p"}), Login("basic"), "erp")
+        client.ask(ROWS, "s")
+        with pytest.raises(ConfigurationError, match="refuses the login"):
+            client.ask(Request("closed"), "other")
+        client.ask(ROWS, "s")
+        client.close()
+
+
+def test_a_token_in_an_address_stands_in_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    login = Login("token", query={"key": "{token}"})
+    assert ask(lambda _: WELL, login, {"token": "t0pSecret"}) == WELL.body
+    assert "t0pSecret" not in caplog.text
+
+
 @pytest.mark.parametrize(
     ("given", "what"), [({"user": "u"}, "lacks password"), ({"pin": "1"}, "lacks password, user")]
 )
@@ -316,58 +346,3 @@ def test_a_login_that_lacks_something_is_refused_before_any_request(
 def test_an_odd_address_is_refused(address: str) -> None:
     with pytest.raises(ConfigurationError, match="https://host/path"):
         Client(Way(address), NONE, "erp")
-
-
-def certificate(folder: Path, name: str, days: int, host: str) -> tuple[Path, Path]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    end = datetime.now(UTC) + timedelta(days=days)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(subject).issuer_name(subject).public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(end - timedelta(days=30)).not_valid_after(end)
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(host))]), False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
-        .sign(key, hashes.SHA256())
-    )  # fmt: skip
-    paths = folder / f"{name}.pem", folder / f"{name}.key"
-    paths[0].write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    paths[1].write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return paths
-
-
-@pytest.fixture(params=[("good", 20, "127.0.0.1", ""), ("old", -2, "127.0.0.1", "has expired"),
-                        ("other", 20, "127.0.0.9", "for another name")])  # fmt: skip
-def shown(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[tuple[Path, Path], str]:
-    name, days, host, what = request.param
-    return certificate(tmp_path, name, days, host), what
-
-
-def test_certificates_are_always_looked_at(shown: tuple[tuple[Path, Path], str]) -> None:
-    files, what = shown
-    with serving(lambda _: WELL, files) as server:
-        trusting = replace(server.way(), ca_file=str(files[0]))
-        client = Client(trusting, NONE, "erp")
-        if what:
-            with pytest.raises(ConfigurationError, match=what):
-                client.ask(ROWS, "s")
-        else:
-            client.ask(ROWS, "s")
-        stranger = Client(server.way(), NONE, "erp")
-        with pytest.raises(ConfigurationError, match="certificate") as failed:
-            stranger.ask(ROWS, "s")
-        assert failed.value.cure
-        client.close()
-        stranger.close()
-
-
-def test_a_ca_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="cannot be read"):
-        Client(Way("https://erp.example/", ca_file=str(tmp_path / "none.pem")), NONE, "erp")
