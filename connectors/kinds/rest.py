@@ -83,8 +83,10 @@ class _Cursor:
     """A pass asks for what changed since a moment; the next one begins a little before its end."""
 
     since: datetime | None = None
-    # Of the pass that is not at its end: when it began, and where its next page begins.
+    # Of the pass that is not at its end: when it began, by the clock that was behind and by
+    # ours, and where its next page begins.
     began: datetime | None = None
+    until: datetime | None = None
     at: str = ""
     newest: datetime | None = None
     # Digest of each row that this pass will meet again, and then the next one, with its moment.
@@ -167,7 +169,6 @@ class RestConnector(Connector[RestStream]):
         met: set[bytes] = set()
         more = True
         while more:
-            at = at if at.began else replace(at, began=clock.now())
             rows, after, at = self._next(plan, at, resumed=not met)
             if after:
                 _require_new(met, rows, after, self._at(plan))
@@ -180,19 +181,23 @@ class RestConnector(Connector[RestStream]):
 
     def _next(self, plan: _Plan, at: _Cursor, *, resumed: bool) -> tuple[_Rows, str, _Cursor]:
         """Take the page at a place; where a server forgot its own place, begin the pass anew."""
+        now = clock.now()
+        at = at if at.began else replace(at, until=now)
         try:
-            return *self._page(plan, at), at
+            rows, after, clock_there = self._page(plan, at)
         except ConfigurationError:
             if not (resumed and at.at and plan.how.paging.by in ("cursor", "link")):
                 raise
-        at = replace(at, at="", now=())
-        return *self._page(plan, at), at
+            at = replace(at, at="", began=None, until=now, now=())
+            rows, after, clock_there = self._page(plan, at)
+        # Its clock may be behind ours, and what it says of changes is by its own.
+        return rows, after, replace(at, began=at.began or min(now, clock_there or now))
 
     def _at(self, plan: _Plan) -> str:
         return f"{self._where}, stream {plan.contract}"
 
-    def _page(self, plan: _Plan, at: _Cursor) -> tuple[_Rows, str]:
-        """Ask for a page; tell its rows, and where the next one begins."""
+    def _page(self, plan: _Plan, at: _Cursor) -> tuple[_Rows, str, datetime | None]:
+        """Ask for a page; tell its rows, where the next one begins, and the server's time."""
         how, where = plan.how, self._at(plan)
         limit = min(how.paging.limit, self._way.page_rows or how.paging.limit)
         paging = replace(how.paging, limit=limit)
@@ -208,13 +213,13 @@ class RestConnector(Connector[RestStream]):
                 " fits the product's version.",
             )
         rows = rows_of(require_list(answer, how.rows, where), how.columns, where)
-        return rows, paging.after(at.at, rows, answer, reply)
+        return rows, paging.after(at.at, rows, answer, reply), reply.date
 
     def _places(self, how: RestStream, paging: Paging, at: _Cursor) -> dict[str, Value]:
         zone = self._source.zone
         return {
             "since": how.moments.write(at.since, zone),
-            "until": how.moments.write(at.began, zone),
+            "until": how.moments.write(at.until, zone),
             "limit": paging.limit,
             "columns": list(how.columns),
             "column_names": ",".join(how.columns),
@@ -228,7 +233,9 @@ class RestConnector(Connector[RestStream]):
             digest = hashlib.blake2b(repr(row).encode(), digest_size=12).hexdigest()
             moment = self._moment(plan, row)
             newest = max(filter(None, (newest, moment)), default=None)
-            if digest not in at.seen and digest not in met:
+            # A source may compare days only: what is older was not asked for.
+            is_old = moment and at.since and moment < at.since
+            if not is_old and digest not in at.seen and digest not in met:
                 told.append(row)
             met[digest] = moment
         start = self._start(at, newest)
@@ -292,7 +299,7 @@ class RestConnector(Connector[RestStream]):
 
     @override
     def sample(self, plan: _Plan) -> Sample:
-        rows, _ = self._page(plan, _Cursor(began=clock.now()))
+        rows, _, _ = self._page(plan, _Cursor(until=clock.now()))
         if not rows:
             return Sample(None, "The source has no such rows yet.", "enter one, or wait.")
         table = table_of(rows, plan.how.columns)

@@ -4,15 +4,13 @@ import re
 import secrets
 import ssl
 from contextlib import suppress
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from urllib.parse import quote, quote_plus
 
 import httpx
 
 from connectors.web import complaints
 from connectors.web.login import Login, Request, Ticket, asking, given_ticket, ticket_of
-from connectors.web.replies import Reply, complaint, parse
+from connectors.web.replies import Reply, complaint, date_of, parse
 from connectors.web.way import Way
 from kernel import clock
 from kernel.errors import ConfigurationError, DependencyUnavailableError, NplusxError
@@ -278,13 +276,5 @@ def _asked_wait(reply: Reply) -> float | None:
     said = reply.headers.get("retry-after", "").strip()
     if said.isdigit():
         return float(said)
-    until, now = _date(said), _date(reply.headers.get("date", "")) or clock.now()
+    until, now = date_of(said), reply.date or clock.now()
     return None if until is None else max(0.0, (until - now).total_seconds())
-
-
-def _date(said: str) -> datetime | None:
-    try:
-        date = parsedate_to_datetime(said)
-    except (TypeError, ValueError):
-        return None
-    return date if date.tzinfo else date.replace(tzinfo=UTC)

@@ -4,6 +4,8 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 from kernel import canonical
 from kernel.errors import ConfigurationError, DependencyUnavailableError
@@ -21,6 +23,11 @@ class Reply:
     url: str
 
     @property
+    def date(self) -> datetime | None:
+        """Tell what the server's clock showed."""
+        return date_of(self.headers.get("date", ""))
+
+    @property
     def next_link(self) -> str:
         """Give the address of the next page as the header `Link` names it, if it does."""
         for part in self.headers.get("link", "").split(","):
@@ -28,6 +35,15 @@ class Reply:
             if found:
                 return found.group(1)
         return ""
+
+
+def date_of(said: str) -> datetime | None:
+    """Read a date as HTTP writes it."""
+    try:
+        date = parsedate_to_datetime(said)
+    except (TypeError, ValueError):
+        return None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)

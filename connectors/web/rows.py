@@ -62,7 +62,8 @@ def text_of(value: object) -> str | None:
 
 def _whole(value: object) -> object:
     if isinstance(value, dict):
-        return {str(text_of(name)): _whole(each) for name, each in value.items()}
+        named = {str(text_of(name)): _whole(each) for name, each in value.items()}
+        return _tryton(value) or named
     if isinstance(value, list):
         return [_whole(each) for each in value]
     return text_of(value) if isinstance(value, str) else value

@@ -1,6 +1,7 @@
 """Things behind an interface that gives pages in every form, and plans that read them."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 
 from connectors.base import Source, StreamPlan
@@ -43,6 +44,7 @@ class Shelf:
         self.by, self.things = by, dict[int, dict[str, object]]()
         self.down: Answer | None = None
         self.forgets: set[str] = set()
+        self.clock: datetime | None = None
 
     def put(self, key: int, note: object, changed: str | None = "") -> None:
         at = NOW.strftime(FORM) if changed == "" else changed
@@ -75,6 +77,8 @@ class Shelf:
         onward = f"/things?since={since}&limit={limit}&at={last}" if last else None
         data = {"list": rows, "next": last, "link": onward}
         headers = {"Link": f'<{onward}>; rel="next"'} if onward and self.by == "link" else {}
+        if self.clock:
+            headers["Date"] = format_datetime(self.clock.astimezone(UTC), usegmt=True)
         return Answer({"code": 0, "data": data}, 200, headers)
 
 
