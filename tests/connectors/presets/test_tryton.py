@@ -87,10 +87,16 @@ def test_the_whole_factory_lands(
         # Pages of three: who trades is told once a page.
         "erp.customer.v1": 2, "srm.supplier.v1": 2,
         "erp.sales_order.v1": ORDERS, "erp.sales_order_line.v1": ORDERS, "erp.delivery.v1": 1,
+        "erp.sales_invoice.v1": 1,
         "srm.purchase_order.v1": ORDERS, "srm.purchase_order_line.v1": 2 * ORDERS,
         "srm.delivery.v1": 2,
         "erp.stock_move.v1": 12, "mes.work_order.v1": ORDERS,
     }  # fmt: skip
+    _require_true(rows)
+
+
+def _require_true(rows: dict[str, list[dict[str, object]]]) -> None:
+    """Compare what landed with what the factory was filled with."""
     product = rows["erp.product.v1"][0]
     assert (product["product_code"], product["product_name"]) == ("RM-0", "板材 0 🪵")
     assert [row["product_kind"] for row in rows["erp.product.v1"]] == [
@@ -106,6 +112,9 @@ def test_the_whole_factory_lands(
     assert [(row["status"], str(row["good_qty"])) for row in rows["mes.work_order.v1"]] == [
         ("released", "0.0000"), ("finished", "5.0000"),
     ] * 2  # fmt: skip
+    (invoice,) = rows["erp.sales_invoice.v1"]
+    wanted = ("line_no", "net_amount", "tax_rate", "tax_amount", "product_code", "order_line_id")
+    assert [str(invoice[name]) for name in wanted] == ["1", "99.99", "0.1300", "13.00", "FG-0", "1"]
     delivered = rows["erp.delivery.v1"][0]
     assert (delivered["order_line_id"], str(delivered["delivered_qty"])) == ("1", "1.0000")
     assert {row["supplier_code"] for row in rows["srm.delivery.v1"]} == {

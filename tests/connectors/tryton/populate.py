@@ -30,6 +30,9 @@ accounts = account.get_accounts(company)
 (stock,) = Model.get("stock.location").find([("code", "=", "STO")])
 category = Model.get("product.category")(name="Default", accounting=True)
 category.account_expense, category.account_revenue = accounts["expense"], accounts["revenue"]
+tax = account.create_tax(Decimal("0.13"))
+tax.save()
+category.customer_taxes.append(tax)
 category.save()
 
 
@@ -103,6 +106,10 @@ left.click("assign_try")
 left.click("pick")
 left.click("pack")
 left.click("do")
+# What left is invoiced; what is bought by order has a draft that is nobody's invoice yet.
+sold = Model.get("account.invoice").find([("type", "=", "out")], order=[("id", "ASC")])[0]
+sold.invoice_date, sold.reference = left.effective_date, "24332000000000000001"
+sold.click("post")
 # Who may read nothing.
 stranger = Model.get("res.user")(name="stranger", login="stranger")
 stranger.password = sys.argv[4]
