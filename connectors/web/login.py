@@ -107,14 +107,14 @@ def login_of(fields: Fields) -> Login:
 
 def request_of(fields: Fields) -> Request:
     """Read how something is asked for."""
-    body = fields.anything("body")
+    body, form = fields.anything("body"), fields.names("form")
     request = Request(
         fields.text("path"),
-        fields.choice("method", ("GET", "POST"), "GET" if body is None else "POST"),
+        fields.choice("method", ("GET", "POST"), "GET" if body is None and not form else "POST"),
         fields.names("query"),
         fields.names("headers"),
         body,
-        fields.names("form"),
+        form,
     )
     fields.done()
     return request
