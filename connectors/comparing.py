@@ -36,6 +36,21 @@ def changed(rows: pa.Table, view: pa.Table, known: pa.Table | None) -> pa.Table:
     return rows.filter(pc.invert(same))
 
 
+def without(known: pa.Table, present: pa.Table, keys: Sequence[str]) -> pa.Table:
+    """Leave out of a view what another one has too, by keys."""
+    names = list(dict.fromkeys(keys))
+    with duckdb.connect() as database:
+        here = database.from_arrow(known)
+        there = database.from_arrow(present.select(names))
+        same = " and ".join(
+            f"here.{quoted(n)} is not distinct from there.{quoted(n)}" for n in names
+        )
+        lost: pa.Table = (
+            here.set_alias("here").join(there.set_alias("there"), same, "anti").to_arrow_table()
+        )
+    return lost
+
+
 def gone(
     known: pa.Table | None, present: pa.Table, keys: Sequence[str], where: str, cure: str
 ) -> list[pa.Table]:
@@ -56,15 +71,10 @@ def gone(
 
 def _lost(known: pa.Table, present: pa.Table, keys: Sequence[str]) -> pa.Table | None:
     names = list(dict.fromkeys(keys))
-    with duckdb.connect() as database:
-        here, there = (database.from_arrow(each.select(names)) for each in (known, present))
-        same = " and ".join(
-            f"here.{quoted(n)} is not distinct from there.{quoted(n)}" for n in names
-        )
-        lost = here.set_alias("here").join(there.set_alias("there"), same, "anti")
-        lost = lost.distinct().to_arrow_table()
+    lost = without(known.select(names), present, names)
     if not lost.num_rows:
         return None
+    lost = lost.group_by(names).aggregate([])
     schema = pa.ipc.read_schema(pa.py_buffer((known.schema.metadata or {})[_SCHEMA]))
     columns = {
         field.name: lost.column(field.name).cast(field.type)

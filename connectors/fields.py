@@ -128,6 +128,16 @@ class Fields:
             raise self._wrong(key, "mapping of texts")
         return {str(name): str(each) for name, each in value.items()}
 
+    def tree(self, key: str) -> dict[str, object]:
+        """Read a mapping of whatever, for somebody else to understand; nothing is an empty one."""
+        if key not in self._values:
+            self._asked.add(key)
+            return {}
+        value = self._take(key, "mapping")
+        if not isinstance(value, dict):
+            raise self._wrong(key, "mapping")
+        return {str(name): each for name, each in value.items()}
+
     def section(self, key: str) -> "Fields":
         """Read a mapping inside this one."""
         value = self._take(key, "mapping")

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs what is missing: system packages, the locked environment, Kafka's jars, the county's edge node, the tests' ERP. Safe to run
-# at any time, also after an interruption; quick when there is nothing to do.
+# Installs what is missing: system packages, the locked environment, Kafka's jars, the county's edge node, the tests' ERP and
+# Singer taps. Safe to run at any time, also after an interruption; quick when there is nothing to do.
 #
 # PYTHON  which Python makes the environment (default python3)
 # UV_*    pip's own configuration is handed to uv; what is set here wins
@@ -193,3 +193,20 @@ if [ ! -e "$TRYTON/.complete" ]; then
         fail 4 "Tryton could not be installed; what failed stands above. Cure: check the network and pip's configuration" \
             "(\`pip config list\`), then run \`make setup\` again."
 fi
+
+# --- the tests' Singer taps --------------------------------------------------------------------------------------
+
+# Each in an environment of its own, as at a factory; named by its lock, complete or absent.
+for lock in tests/connectors/machines/taps/*.lock; do
+    tap=tap-$(basename "$lock" .lock)
+    FOLDER=$VENV/share/nplusx/$tap-$(digest "$lock" | cut -c1-12)
+    [ ! -d "$FOLDER" ] || continue
+    say "Installing the tests' Singer tap $tap."
+    rm -rf "$FOLDER.new"
+    pass_pip_settings
+    "$VENV/bin/uv" venv -q --relocatable --python "$VENV/bin/python" "$FOLDER.new" >&2 &&
+        "$VENV/bin/uv" pip sync -q --require-hashes --python "$FOLDER.new" "$lock" >&2 &&
+        mv "$FOLDER.new" "$FOLDER" ||
+        fail 4 "The Singer tap $tap could not be installed; what failed stands above. Cure: check the network and pip's" \
+            "configuration (\`pip config list\`), then run \`make setup\` again."
+done

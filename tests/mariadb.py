@@ -16,6 +16,7 @@ from tests.broker import free_port, wait_until_owned
 USER, PASSWORD = "owner", "sesame"
 _CONFIG = """[mysqld]
 datadir={folder}/data
+tmpdir={folder}
 socket={folder}/s.sock
 pid-file={folder}/p.pid
 port={port}

@@ -9,7 +9,7 @@ import pytest
 from connectors import kinds, opcua_plan, registers, sparkplug_host
 from connectors.config import load_agent
 from connectors.files import forms
-from connectors.kinds import files, modbus, rest, sparkplug, sql
+from connectors.kinds import files, modbus, rest, singer, sparkplug, sql
 from connectors.opcua_plan import OpcuaStream, Pace
 from connectors.registry import find
 from connectors.web import login, moments, paging, way
@@ -42,6 +42,7 @@ def test_the_example_of_a_page_is_read(kind: str, tmp_path: Path) -> None:
         ("rest", [e.name for cls in (rest.RestSource, rest.RestStream) for e in fields(cls)]),
         ("rest", [e.name for cls in (login.Login, login.Request, way.Way) for e in fields(cls)]),
         ("rest", [e.name for cls in (moments.Moments, paging.Paging) for e in fields(cls)]),
+        ("singer", [e.name for c in (singer.SingerSource, singer.SingerStream) for e in fields(c)]),
         ("sparkplug", [each.name for each in fields(sparkplug.SparkplugSource)]),
         ("sparkplug", [each.name for each in fields(sparkplug.SparkplugStream)]),
         ("sql", [e.name for cls in (sql.SqlSource, sql.SqlStream) for e in fields(cls)]),

@@ -23,10 +23,11 @@ COMMANDS = (
     "mv",
     "fc-list",
     "cp",
+    "basename",
 )
 COPIED = ("deploy/setup.sh", "deploy/kafka/pom.xml", "requirements.lock", "pyproject.toml")
 EDGE_NODE = "county/servers/edge"
-
+TAPS = "tests/connectors/machines/taps"
 TRYTON = "tests/connectors/tryton"
 LOCK = f"{TRYTON}/requirements.lock"
 
@@ -34,8 +35,9 @@ LOCK = f"{TRYTON}/requirements.lock"
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """Make a checkout with a PATH of its own, seen by an account that may not install."""
-    for folder in ("deploy/kafka", EDGE_NODE, TRYTON):
+    for folder in ("deploy/kafka", EDGE_NODE, TAPS, TRYTON):
         (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / TAPS / "one.lock").write_text("tap-one==1\n")
     for name in (*COPIED, f"{EDGE_NODE}/package.json", f"{EDGE_NODE}/package-lock.json", LOCK):
         shutil.copy(ROOT / name, tmp_path / name)
     tools = tmp_path / "tools"
@@ -83,8 +85,9 @@ def complete(checkout: Path) -> None:
     (checkout / ".venv" / ".complete").write_text(stamp, "utf-8")
     jars = f"kafka-{digest(checkout, 'deploy/kafka/pom.xml')[:12]}"
     modules = f"sparkplug-{digest(checkout, f'{EDGE_NODE}/package-lock.json')[:12]}"
+    tap = f"tap-one-{digest(checkout, f'{TAPS}/one.lock')[:12]}"
     tryton = f"tryton-{digest(checkout, LOCK)[:12]}"
-    for name in (jars, modules, tryton):
+    for name in (jars, modules, tap, tryton):
         (checkout / ".venv" / "share" / "nplusx" / name).mkdir(parents=True)
     (checkout / ".venv" / "share" / "nplusx" / tryton / ".complete").touch()
 
@@ -183,3 +186,17 @@ def test_an_erp_that_did_not_come_whole_is_not_taken(checkout):
     assert done.returncode == 4
     assert "Tryton could not be installed" in done.stderr
     assert not (tryton / ".complete").exists()
+
+
+def test_a_tap_that_did_not_come_whole_is_not_taken(checkout):
+    complete(checkout)
+    folder = next((checkout / ".venv" / "share" / "nplusx").glob("tap-one-*"))
+    folder.rmdir()
+    for name, script in (("python", "exit 0"), ("uv", '[ "$1" = venv ] || exit 1; mkdir -p "$6"')):
+        path = checkout / ".venv" / "bin" / name
+        path.write_text(f"#!/bin/sh\n{script}\n", "utf-8")
+        path.chmod(0o755)
+    done = setup(checkout)
+    assert done.returncode == 4
+    assert "tap-one could not be installed" in done.stderr
+    assert not folder.exists()

@@ -1,0 +1,1 @@
+"""Parts of the kind singer: a tap as a child process, its catalog, its messages."""
