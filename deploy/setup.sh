@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs what is missing: system packages, the locked environment, Kafka's jars, the county's edge node, the tests' ERP and
-# Singer taps. Safe to run at any time, also after an interruption; quick when there is nothing to do.
+# Installs what is missing: system packages, the locked environment, Kafka's jars, the county's edge node, the tests' OData
+# server, ERP and Singer taps. Safe to run at any time, also after an interruption; quick when there is nothing to do.
 #
 # PYTHON  which Python makes the environment (default python3)
 # UV_*    pip's own configuration is handed to uv; what is set here wins
@@ -163,20 +163,22 @@ if [ ! -d "$JARS" ]; then
             "settings.xml (a mirror, a proxy), then run \`make setup\` again."
 fi
 
-# --- the county's edge node ----------------------------------------------------------------------------------------
+# --- the county's edge node and the tests' OData server ----------------------------------------------------------
 
-# As above: named by its lock, complete or absent.
-NODE=county/servers/edge
-MODULES=$VENV/share/nplusx/sparkplug-$(digest $NODE/package-lock.json | cut -c1-12)
-if [ ! -d "$MODULES" ]; then
-    say "Fetching the Sparkplug client with npm."
+# As above: named by their locks, complete or absent.
+for pair in sparkplug:county/servers/edge cap:tests/connectors/machines/cap; do
+    node=${pair%%:*}
+    NODE=${pair#*:}
+    MODULES=$VENV/share/nplusx/$node-$(digest "$NODE/package-lock.json" | cut -c1-12)
+    [ ! -d "$MODULES" ] || continue
+    say "Fetching the packages for $node with npm."
     rm -rf "$MODULES.new"
-    mkdir -p "$MODULES.new" && cp $NODE/package.json $NODE/package-lock.json "$MODULES.new" &&
+    mkdir -p "$MODULES.new" && cp "$NODE/package.json" "$NODE/package-lock.json" "$MODULES.new" &&
         npm ci --ignore-scripts --no-audit --no-fund --prefix "$MODULES.new" >&2 &&
         mv "$MODULES.new" "$MODULES" ||
-        fail 4 "npm could not fetch the Sparkplug client; what failed stands above. Cure: check the network and npm's" \
+        fail 4 "npm could not fetch the packages for $node; what failed stands above. Cure: check the network and npm's" \
             "configuration (\`npm config list\`), then run \`make setup\` again."
-fi
+done
 
 # --- the tests' ERP ------------------------------------------------------------------------------------------------
 

@@ -155,6 +155,9 @@ class Client:
     def _follow(self, request: Request, stream: str) -> Reply:
         """Ask once, and where the same host sends on, there."""
         url = self._address(request.path, stream).copy_merge_params(dict(request.query))
+        if url.query:
+            # A plus sign stands for a space in forms only.
+            url = url.copy_with(query=url.query.replace(b"+", b"%20"))
         for _ in range(_REDIRECTS):
             built = self._http.build_request(
                 request.method,

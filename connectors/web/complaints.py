@@ -2,7 +2,8 @@
 
 import ssl
 
-from connectors.web.replies import Reply
+from connectors.web.replies import Reply, text_at
+from kernel import canonical
 from kernel.errors import ConfigurationError, DependencyUnavailableError, NplusxError
 
 _SAID = 200
@@ -76,12 +77,22 @@ def of_status(reply: Reply, where: str) -> NplusxError:
             "look into the source's own log; reading goes on by itself when it is well.",
         )
     kind, what, cure = _BY_STATUS.get(reply.status, usual)
-    said = " ".join(reply.body[: 4 * _SAID].decode("utf-8", "replace").split())[:_SAID]
+    said = _words(reply.body) or reply.body[: 4 * _SAID].decode("utf-8", "replace")
+    said = " ".join(said.split())[:_SAID]
     # A page for browsers tells nothing.
     told = "" if "<" in said[:1] else said
     return kind(
         f"{what} (HTTP {reply.status}{': ' + told if told else ''})", where=where, cure=cure
     )
+
+
+def _words(body: bytes) -> str:
+    """Take the sentence out of an error of OData, in which much else stands."""
+    try:
+        told = canonical.loads(body)
+    except ValueError:
+        return ""
+    return text_at(told, "error.message.value") or text_at(told, "error.message")
 
 
 def of_wire(failed: BaseException, where: str) -> NplusxError:

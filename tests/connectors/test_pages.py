@@ -9,7 +9,7 @@ import pytest
 from connectors import kinds, opcua_plan, registers, sparkplug_host
 from connectors.config import load_agent
 from connectors.files import forms
-from connectors.kinds import files, modbus, rest, singer, sparkplug, sql
+from connectors.kinds import files, modbus, odata, rest, singer, sparkplug, sql
 from connectors.opcua_plan import OpcuaStream, Pace
 from connectors.registry import find
 from connectors.web import login, moments, paging, way
@@ -36,6 +36,7 @@ def test_the_example_of_a_page_is_read(kind: str, tmp_path: Path) -> None:
         ("modbus", [each.name for each in fields(modbus.ModbusSource)]),
         ("modbus", [each.name for each in fields(modbus.ModbusStream)]),
         ("modbus", [f".{each.name}" for each in fields(registers.Register)]),
+        ("odata", [e.name for c in (odata.OdataSource, odata.OdataStream) for e in fields(c)]),
         ("opcua", [each.name for cls in (OpcuaStream, Pace) for each in fields(cls)]),
         ("files", [e.name for cls in (forms.Form, forms.Login) for e in fields(cls)]),
         ("files", [e.name for cls in (files.FilesSource, files.FilesStream) for e in fields(cls)]),

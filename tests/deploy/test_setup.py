@@ -26,7 +26,7 @@ COMMANDS = (
     "basename",
 )
 COPIED = ("deploy/setup.sh", "deploy/kafka/pom.xml", "requirements.lock", "pyproject.toml")
-EDGE_NODE = "county/servers/edge"
+NODES = {"sparkplug": "county/servers/edge", "cap": "tests/connectors/machines/cap"}
 TAPS = "tests/connectors/machines/taps"
 TRYTON = "tests/connectors/tryton"
 LOCK = f"{TRYTON}/requirements.lock"
@@ -35,10 +35,11 @@ LOCK = f"{TRYTON}/requirements.lock"
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """Make a checkout with a PATH of its own, seen by an account that may not install."""
-    for folder in ("deploy/kafka", EDGE_NODE, TAPS, TRYTON):
+    for folder in ("deploy/kafka", *NODES.values(), TAPS, TRYTON):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / TAPS / "one.lock").write_text("tap-one==1\n")
-    for name in (*COPIED, f"{EDGE_NODE}/package.json", f"{EDGE_NODE}/package-lock.json", LOCK):
+    packages = [f"{e}/package{lock}.json" for e in NODES.values() for lock in ("", "-lock")]
+    for name in (*COPIED, *packages, LOCK):
         shutil.copy(ROOT / name, tmp_path / name)
     tools = tmp_path / "tools"
     tools.mkdir()
@@ -84,10 +85,13 @@ def complete(checkout: Path) -> None:
     stamp = digest(checkout, "requirements.lock", "pyproject.toml")
     (checkout / ".venv" / ".complete").write_text(stamp, "utf-8")
     jars = f"kafka-{digest(checkout, 'deploy/kafka/pom.xml')[:12]}"
-    modules = f"sparkplug-{digest(checkout, f'{EDGE_NODE}/package-lock.json')[:12]}"
+    modules = [
+        f"{name}-{digest(checkout, f'{each}/package-lock.json')[:12]}"
+        for name, each in NODES.items()
+    ]
     tap = f"tap-one-{digest(checkout, f'{TAPS}/one.lock')[:12]}"
     tryton = f"tryton-{digest(checkout, LOCK)[:12]}"
-    for name in (jars, modules, tap, tryton):
+    for name in (jars, *modules, tap, tryton):
         (checkout / ".venv" / "share" / "nplusx" / name).mkdir(parents=True)
     (checkout / ".venv" / "share" / "nplusx" / tryton / ".complete").touch()
 
