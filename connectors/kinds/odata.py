@@ -17,6 +17,7 @@ from connectors.memory import Memory
 from connectors.odata.model import MOMENTS, V4, Entity, Service
 from connectors.odata.place import Place, dumps, ended, forgetting, loads, onward, unseen
 from connectors.odata.protocol import (
+    QUOTED,
     Answer,
     Row,
     address_of,
@@ -59,6 +60,8 @@ class OdataStream:
     expand: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
     updated: str = ""
+    # Whether moments stand in filters as days in quotes, as a Service Layer wants them.
+    quoted: bool = False
     # Whether to ask for a token of changes, though the metadata offers none.
     track: bool = False
     login: Login = field(default_factory=lambda: Login("basic"))
@@ -102,6 +105,7 @@ def stream_of(fields: Fields) -> OdataStream:
         fields.texts("expand", ()),
         fields.texts("keys", ()),
         fields.text("updated", ""),
+        fields.flag("quoted", default=False),
         fields.flag("track", default=False),
         Login("basic") if login is None else login_of(login),
     )
@@ -134,11 +138,12 @@ class _Set:
     keys: tuple[str, ...]
     updated: str
     tracks: bool
+    quoted: bool
 
     @property
     def kind(self) -> str:
-        """Give the type of the time of a change."""
-        return self.entity.types.get(self.updated, "")
+        """Give the type of the time of a change, as filters have it."""
+        return QUOTED if self.quoted else self.entity.types.get(self.updated, "")
 
     @property
     def has_undated(self) -> bool:
@@ -318,6 +323,14 @@ class OdataConnector(Connector[OdataStream]):
 
     def _set(self, plan: _Plan) -> _Set:
         """Find what a stream reads in what the service says of itself."""
+        try:
+            return self._found(plan)
+        except ConfigurationError:
+            # What is mended at the source is seen at once.
+            self._service = None
+            raise
+
+    def _found(self, plan: _Plan) -> _Set:
         how, where = plan.how, self._at(plan)
         service = self._described(how.login)
         entity = service.find(how.entity, where)
@@ -332,7 +345,7 @@ class OdataConnector(Connector[OdataStream]):
             )
         columns = (*columns, *(each for each in keys if each not in columns))
         tracks_it = how.track or entity.tracks
-        return _Set(service.version, entity, columns, keys, how.updated, tracks_it)
+        return _Set(service.version, entity, columns, keys, how.updated, tracks_it, how.quoted)
 
     def _described(self, login: Login) -> Service:
         if self._service is None or clock.monotonic() >= self._service_until:

@@ -146,7 +146,7 @@ class SingerConnector(Connector[SingerStream]):
         run, memory = self._run(plan.how, plan.contract), self._memory(plan)
         memory.forget_all_but((*at.known, *at.now))
         given = _Given(run, memory, at)
-        with closing(self._pages(run, at.state, plan.contract)) as pages:
+        with closing(self._pages(run, at.state)) as pages:
             for rows, since, state in pages:
                 at, told = given.page(rows, since, replace(at, state=state))
                 yield Page(told, _dumps(at), more=True)
@@ -158,9 +158,7 @@ class SingerConnector(Connector[SingerStream]):
         at = _Cursor(at.state) if run.method == catalogs.LOG else _Cursor(at.state, known=now)
         yield Page(told, _dumps(at), more=False)
 
-    def _pages(
-        self, run: _Run, state: object, subject: str
-    ) -> Generator[tuple[pa.Table, int | None, object]]:
+    def _pages(self, run: _Run, state: object) -> Generator[tuple[pa.Table, int | None, object]]:
         """Give tables of rows, how many came before a new state, and the newest state."""
         rows: list[catalogs.Tree] = []
         columns, size = tuple(run.entry.columns), 0
@@ -171,7 +169,7 @@ class SingerConnector(Connector[SingerStream]):
             files["state"] = state
         # Taps differ in which of its two names a stream bears in messages.
         names = {run.entry.name, run.entry.said.get("stream")}
-        with closing(self._tap(subject).lines(**files)) as lines:
+        with closing(self._tap().lines(**files)) as lines:
             for said in messages.read(lines, names, run.entry.where):
                 match said:
                     case messages.Record():
@@ -187,6 +185,14 @@ class SingerConnector(Connector[SingerStream]):
         yield messages.table(rows, columns), since, state
 
     def _run(self, how: SingerStream, subject: str) -> _Run:
+        try:
+            return self._found(how, subject)
+        except ConfigurationError:
+            # What is mended at the source is seen at once.
+            self._offered_until = 0.0
+            raise
+
+    def _found(self, how: SingerStream, subject: str) -> _Run:
         where = f"{self._where}, stream {subject}"
         entry = catalogs.find(self._catalog(), how.stream, where)
         updated = how.updated or entry.updated
@@ -203,7 +209,7 @@ class SingerConnector(Connector[SingerStream]):
     def _catalog(self) -> list[catalogs.Entry]:
         """Ask the tap what it offers, now and then."""
         if clock.monotonic() >= self._offered_until:
-            with closing(self._tap("catalog").lines(discover=None)) as lines:
+            with closing(self._tap().lines(discover=None)) as lines:
                 text = b"".join(lines)
             try:
                 told = canonical.loads(text)
@@ -213,11 +219,10 @@ class SingerConnector(Connector[SingerStream]):
             self._offered_until = clock.monotonic() + _CATALOG_SECONDS
         return self._offered
 
-    def _tap(self, subject: str) -> Tap:
+    def _tap(self) -> Tap:
         way = self._way
-        folder = self._source.memory / f"{subject}.tap"
         return Tap(
-            way.command, way.config, way.environment, folder.absolute(), self._where,
+            way.command, way.config, way.environment, self._source.memory.absolute(), self._where,
             way.silence_seconds, way.line_bytes, self._secrets,
         )  # fmt: skip
 
@@ -243,7 +248,7 @@ class SingerConnector(Connector[SingerStream]):
         run = self._run(plan.how, plan.contract)
         small = replace(self._way, page_rows=_FEW)
         trial = SingerConnector(replace(self._source, way=small))
-        with closing(trial._pages(run, None, f"{plan.contract}.trial")) as pages:
+        with closing(trial._pages(run, None)) as pages:
             rows, _, _ = next(pages)
         return Sample(rows if rows.num_rows else None)
 

@@ -79,10 +79,10 @@ def ended(at: Place, back: timedelta, kind: str) -> Place:
     after = replace(at, began=None, undated=False, link="", skip=0)
     if at.newest is None or at.began is None:
         return after
-    if len(at.seen) > REMEMBERED:
+    if len(at.seen) >= REMEMBERED:
         # Instead of remembering for ever, nothing late is looked for behind this moment.
         shared = sum(1 for moment in at.seen.values() if moment == at.newest)
-        return replace(after, since=at.newest, beyond=shared > REMEMBERED)
+        return replace(after, since=at.newest, beyond=shared >= REMEMBERED)
     return replace(after, since=floor(min(at.newest, at.began) - back, kind), beyond=False)
 
 
@@ -91,10 +91,12 @@ def forgetting(at: Place, back: timedelta, kind: str) -> Place:
     edge = at.since
     if at.began is not None and at.newest is not None:
         edge = min(at.since or at.newest, floor(at.newest - back, kind))
-    if edge is None:
-        return at
-    seen = {d: moment for d, moment in at.seen.items() if moment is None or moment >= edge}
-    return replace(at, seen=seen)
+    seen = [
+        (digest, moment)
+        for digest, moment in at.seen.items()
+        if moment is None or edge is None or moment >= edge
+    ]
+    return replace(at, seen=dict(seen[-REMEMBERED:]))
 
 
 def dumps(at: Place) -> str:

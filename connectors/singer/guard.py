@@ -1,9 +1,11 @@
 """Runs a program for as long as somebody holds our input open, then ends all that it started.
 
-An agent that is killed cannot end its taps, but the pipe that it held ends with it.
+An agent that is killed cannot end its taps nor take away what it wrote for them, but the pipe
+that it held ends with it.
 """
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,7 +22,7 @@ def _end(group: int, number: int) -> None:
 
 
 def _watch(child: "subprocess.Popen[bytes]") -> None:
-    while os.read(0, 1):
+    while os.read(sys.stdin.fileno(), 1):
         pass
     _end(child.pid, signal.SIGTERM)
     with suppress(subprocess.TimeoutExpired):
@@ -28,8 +30,11 @@ def _watch(child: "subprocess.Popen[bytes]") -> None:
     _end(child.pid, signal.SIGKILL)
 
 
-def main(command: list[str]) -> int:
-    """Give the program's exit code, or that of a shell if it was ended by a signal."""
+def main(folder: str, command: list[str]) -> int:
+    """Give the program's exit code, or that of a shell if it was ended by a signal.
+
+    The folder is the program's own, and goes with it.
+    """
     try:
         child = subprocess.Popen(command, stdin=subprocess.DEVNULL, process_group=0)
     except OSError as missing:
@@ -39,8 +44,9 @@ def main(command: list[str]) -> int:
     code = child.wait()
     # What it left behind would hold our pipes open.
     _end(child.pid, signal.SIGKILL)
+    shutil.rmtree(folder, ignore_errors=True)
     return code if code >= 0 else 128 - code
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1], sys.argv[2:]))

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from shutil import rmtree
+from tempfile import mkdtemp
 from typing import IO
 
 from connectors.singer import guard
@@ -30,12 +31,12 @@ _LEAST_SECRET = 3
 
 @dataclass(frozen=True, slots=True)
 class Tap:
-    """A program that speaks Singer, and the folder in which it finds its private files."""
+    """A program that speaks Singer, and where folders of its private files may stand."""
 
     command: tuple[str, ...]
     config: Mapping[str, object]
     environment: Mapping[str, str]
-    folder: Path
+    memory: Path
     where: str
     silence_seconds: int
     line_bytes: int
@@ -47,7 +48,7 @@ class Tap:
         An option without a file stands by itself. It runs no longer than it is listened to.
         """
         said: deque[str] = deque(maxlen=_TOLD_LINES)
-        with self._private(files) as options, self._running(options) as process:
+        with self._private(files) as (folder, options), self._running(folder, options) as process:
             yield from self._listen(process, said)
             try:
                 code = process.wait(self.silence_seconds)
@@ -80,46 +81,45 @@ class Tap:
         _note(errors.of(b"\n"), said)
 
     @contextmanager
-    def _private(self, files: Mapping[str, object]) -> Iterator[list[str]]:
+    def _private(self, files: Mapping[str, object]) -> Iterator[tuple[Path, list[str]]]:
         """Write files that only this user reads, and remove them in the end."""
         options = []
         try:
-            rmtree(self.folder, ignore_errors=True)
-            self.folder.mkdir(parents=True, mode=0o700)
+            self.memory.mkdir(parents=True, exist_ok=True)
+            folder = Path(mkdtemp(prefix="tap-", dir=self.memory))
             for name, content in {"config": self.config, **files}.items():
                 options.append(f"--{name}")
                 if content is not None:
-                    path = self.folder / f"{name}.json"
+                    path = folder / f"{name}.json"
                     options.append(str(path))
-                    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-                    with os.fdopen(handle, "wb") as file:
-                        file.write(canonical.dumps(content))
+                    path.touch(mode=0o600)
+                    path.write_bytes(canonical.dumps(content))
         except OSError as failed:
             raise DependencyUnavailableError(
                 f"The files of the tap cannot be written: {failed.strerror}.",
-                where=str(self.folder),
+                where=str(self.memory),
                 cure="make room on the disk, or let the agent's user write there.",
             ) from failed
         try:
-            yield options
+            yield folder, options
         finally:
-            rmtree(self.folder, ignore_errors=True)
+            rmtree(folder, ignore_errors=True)
 
     @contextmanager
-    def _running(self, options: list[str]) -> Iterator["subprocess.Popen[bytes]"]:
+    def _running(self, folder: Path, options: list[str]) -> Iterator["subprocess.Popen[bytes]"]:
         # What other sources need of the environment is none of its business.
         environment = {
             "PATH": os.defpath,
             "LANG": "C.UTF-8",
-            "HOME": str(self.folder),
+            "HOME": str(folder),
             **self.environment,
         }
         # Its guard needs nothing but Python itself, and starts in a moment so.
-        program = (sys.executable, "-I", "-S", guard.__file__)
+        program = (sys.executable, "-I", "-S", guard.__file__, str(folder))
         with subprocess.Popen(
             [*program, *self.command, *options],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            cwd=self.folder, env=environment, start_new_session=True,
+            cwd=folder, env=environment, start_new_session=True,
         ) as process:  # fmt: skip
             try:
                 yield process

@@ -83,11 +83,7 @@ def test_a_tap_is_told_what_to_give_in_private_files(play: Play) -> None:
     connector = play.connector(catalog_option="properties")
     assert read_all(connector, BY_CHANGE, cursor)[0] == []
     assert (play.seen["option"], play.seen["state"]) == ("properties", {"at": 7.5})
-    assert "sesame" not in "".join(
-        each.read_text("utf-8", "replace")
-        for each in (play.folder / "memory").rglob("*")
-        if each.is_file()
-    )
+    assert not leftovers(play)
 
 
 def test_columns_in_another_order_are_the_same_row(play: Play) -> None:
@@ -309,8 +305,16 @@ sys.stdin.read()
         assert any(line == b"read\n" for line in told)
         started = psutil.Process(agent.pid).children(recursive=True)
         assert len(started) == 3
+        assert leftovers(play)
         os.kill(agent.pid, signal.SIGKILL)
         until(lambda: not any(map(is_alive, started)), "the tap and its child ended")
+    assert not leftovers(play)
+
+
+def leftovers(play: Play) -> list[Path]:
+    """List the files in which the tap's password stands."""
+    found = [each for each in (play.folder / "memory").rglob("*") if each.is_file()]
+    return [each for each in found if b"sesame" in each.read_bytes()]
 
 
 def is_alive(process: psutil.Process) -> bool:
