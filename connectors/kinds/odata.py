@@ -14,21 +14,21 @@ from connectors.base import Connector, Offer, Page, Sample, Source, StreamPlan
 from connectors.extras import extra
 from connectors.fields import Fields
 from connectors.memory import Memory
-from connectors.odata.model import MOMENTS, V4, Entity, Service
+from connectors.odata.model import MOMENTS, Service
 from connectors.odata.place import Place, dumps, ended, forgetting, loads, onward, unseen
 from connectors.odata.protocol import (
-    QUOTED,
     Answer,
     Row,
     address_of,
     answer_of,
     headers_of,
-    literal,
     moment_of,
     row_of,
     tracks,
 )
+from connectors.odata.wanted import Wanted
 from connectors.passes import Passes
+from connectors.web.complaints import RefusedError
 from connectors.web.login import Login, Request, login_of
 from connectors.web.replies import Reply
 from connectors.web.rows import table_of
@@ -40,6 +40,7 @@ from kernel.errors import ConfigurationError
 PAGE_ROWS = 1000
 LOOKBACK_SECONDS = 300
 _FEW = 3
+_TRACK = ("auto", "always", "never")
 _CATALOGUE_SECONDS = 3600
 EXAMPLE = {
     "address": "https://erp.example/odata/v4/service/",
@@ -62,8 +63,8 @@ class OdataStream:
     updated: str = ""
     # Whether moments stand in filters as days in quotes, as a Service Layer wants them.
     quoted: bool = False
-    # Whether to ask for a token of changes, though the metadata offers none.
-    track: bool = False
+    # Whether to ask for tokens of changes; auto: where the metadata offers them.
+    track: str = "auto"
     login: Login = field(default_factory=lambda: Login("basic"))
 
 
@@ -106,7 +107,7 @@ def stream_of(fields: Fields) -> OdataStream:
         fields.texts("keys", ()),
         fields.text("updated", ""),
         fields.flag("quoted", default=False),
-        fields.flag("track", default=False),
+        fields.choice("track", _TRACK, "auto"),
         Login("basic") if login is None else login_of(login),
     )
     if login is not None:
@@ -126,29 +127,6 @@ def way_of(fields: Fields) -> OdataSource:
 def open_source(source: Source[OdataSource]) -> "OdataConnector":
     """Get ready to read a service; nothing is asked of it yet."""
     return OdataConnector(source)
-
-
-@dataclass(frozen=True, slots=True)
-class _Set:
-    """What a stream reads, with what the service says of it."""
-
-    version: int
-    entity: Entity
-    columns: tuple[str, ...]
-    keys: tuple[str, ...]
-    updated: str
-    tracks: bool
-    quoted: bool
-
-    @property
-    def kind(self) -> str:
-        """Give the type of the time of a change, as filters have it."""
-        return QUOTED if self.quoted else self.entity.types.get(self.updated, "")
-
-    @property
-    def has_undated(self) -> bool:
-        """Tell whether rows may have no moment."""
-        return self.updated in self.entity.nullable
 
 
 class OdataConnector(Connector[OdataStream]):
@@ -183,7 +161,7 @@ class OdataConnector(Connector[OdataStream]):
                 at = replace(at, began=self._now(told), link=at.delta)
             try:
                 answer, applied = self._ask(plan, told, at)
-            except ConfigurationError:
+            except RefusedError:
                 if not (at.link and resumed):
                     raise
                 # The source forgot its own link: what it led to is asked for anew.
@@ -202,59 +180,37 @@ class OdataConnector(Connector[OdataStream]):
             yield Page(table if table.num_rows else None, dumps(at), more, holes)
             holes = ()
 
-    def _now(self, told: _Set) -> datetime:
+    def _now(self, told: Wanted) -> datetime:
         """Tell the time as the source writes it."""
         if told.kind == "Edm.DateTimeOffset" or not told.updated:
             return clock.now()
         return clock.now().astimezone(ZoneInfo(self._source.zone)).replace(tzinfo=UTC)
 
-    def _ask(self, plan: _Plan, told: _Set, at: Place) -> tuple[Answer, str]:
+    def _ask(self, plan: _Plan, told: Wanted, at: Place) -> tuple[Answer, str]:
         headers = headers_of(told.version, self._way.page_rows, track=told.tracks and at.is_start)
         request = Request(at.link, headers=headers)
         if not at.link:
-            query = self._query(plan, told, at)
+            query = told.query(at, self._way.page_rows)
             request = Request(plan.how.entity, query=query, headers=headers)
         said, reply = self._client(plan.how.login).json(request, plan.contract)
         applied = reply.headers.get("preference-applied", "")
         return answer_of(said, told.entity, self._at(plan)), applied
 
-    def _query(self, plan: _Plan, told: _Set, at: Place) -> dict[str, str]:
-        how = plan.how
-        order = [*filter(None, [told.updated if not at.undated else ""]), *told.keys]
-        query = {"$orderby": ",".join(dict.fromkeys(order))}
-        if how.columns:
-            linked = () if told.version == V4 else how.expand
-            plain = [each for each in told.columns if each not in told.entity.links]
-            query["$select"] = ",".join((*plain, *linked))
-        if how.expand:
-            query["$expand"] = ",".join(how.expand)
-        if at.undated:
-            query["$filter"] = f"{told.updated} eq null"
-        elif at.since is not None:
-            moment = literal(at.since, told.kind, told.version)
-            query["$filter"] = f"{told.updated} {'gt' if at.beyond else 'ge'} {moment}"
-        if not (told.tracks and at.is_start):
-            # Of a part no changes can be tracked.
-            query["$top"] = str(self._way.page_rows)
-        if at.skip:
-            query["$skip"] = str(at.skip)
-        return query
-
-    def _by_change(self, told: _Set, at: Place, answer: Answer) -> tuple[pa.Table, Place]:
+    def _by_change(self, told: Wanted, at: Place, answer: Answer) -> tuple[pa.Table, Place]:
         """Leave out what was seen before; go on behind the last moment."""
         back = timedelta(seconds=self._way.lookback_seconds)
         rows = [row_of(each, told.columns, told.entity) for each in answer.rows]
         moments = [self._moment(told, each) for each in answer.rows]
         new, at = unseen(at, rows, moments)
         if answer.next or len(rows) >= self._way.page_rows:
-            at = onward(at, moments, answer.next)
+            at = onward(at, moments, answer.next, told.kind)
         elif told.has_undated and not at.undated:
             at = replace(at, undated=True, link="", skip=0)
         else:
             at = ended(at, back, told.kind)
         return table_of(new, told.columns), forgetting(at, back, told.kind)
 
-    def _moment(self, told: _Set, row: Mapping[str, object]) -> datetime | None:
+    def _moment(self, told: Wanted, row: Mapping[str, object]) -> datetime | None:
         text = row_of(row, (told.updated,), told.entity)[told.updated]
         try:
             return None if text is None else moment_of(text)
@@ -266,7 +222,7 @@ class OdataConnector(Connector[OdataStream]):
             ) from odd
 
     def _by_token(
-        self, plan: _Plan, told: _Set, at: Place, answer: Answer
+        self, plan: _Plan, told: Wanted, at: Place, answer: Answer
     ) -> tuple[pa.Table, Place]:
         """Take what the source says of changes and deletes."""
         found = [self._whole(plan, told, each) if at.delta else each for each in answer.rows]
@@ -279,9 +235,15 @@ class OdataConnector(Connector[OdataStream]):
             table = pa.concat_tables([table, gone], promote_options="permissive")
         if answer.next:
             return table, replace(at, link=answer.next)
-        return table, Place(delta=answer.delta or at.delta)
+        if not answer.delta:
+            raise ConfigurationError(
+                "The source promised a token of changes and gives none.",
+                where=self._at(plan),
+                cure="say `track: never` in the preset's stream, and name its `updated`.",
+            )
+        return table, Place(delta=answer.delta)
 
-    def _whole(self, plan: _Plan, told: _Set, row: Mapping[str, object]) -> Mapping[str, object]:
+    def _whole(self, plan: _Plan, told: Wanted, row: Mapping[str, object]) -> Mapping[str, object]:
         """Ask for a row of which the source told no more than what changed."""
         if all(name in row for name in told.columns):
             return row
@@ -294,7 +256,7 @@ class OdataConnector(Connector[OdataStream]):
     def _by_content(
         self,
         plan: _Plan,
-        told: _Set,
+        told: Wanted,
         at: Place,
         answer: Answer,
         known: pa.Table | None,
@@ -321,7 +283,7 @@ class OdataConnector(Connector[OdataStream]):
         table = pa.concat_tables([table, *gone], promote_options="permissive")
         return table, Place(known=now)
 
-    def _set(self, plan: _Plan) -> _Set:
+    def _set(self, plan: _Plan) -> Wanted:
         """Find what a stream reads in what the service says of itself."""
         try:
             return self._found(plan)
@@ -330,12 +292,18 @@ class OdataConnector(Connector[OdataStream]):
             self._service = None
             raise
 
-    def _found(self, plan: _Plan) -> _Set:
+    def _found(self, plan: _Plan) -> Wanted:
         how, where = plan.how, self._at(plan)
         service = self._described(how.login)
         entity = service.find(how.entity, where)
         columns = how.columns or (*entity.types, *how.expand)
         keys = how.keys or entity.keys
+        if not keys:
+            raise ConfigurationError(
+                f"{how.entity} has no key.",
+                where=where,
+                cure="name what tells its rows apart as the stream's `keys`.",
+            )
         entity.require((*columns, *how.expand, *keys, *filter(None, [how.updated])), where)
         if how.updated and entity.types.get(how.updated) not in MOMENTS:
             raise ConfigurationError(
@@ -344,8 +312,18 @@ class OdataConnector(Connector[OdataStream]):
                 cure="name a property of dates or times, or leave `updated` out.",
             )
         columns = (*columns, *(each for each in keys if each not in columns))
-        tracks_it = how.track or entity.tracks
-        return _Set(service.version, entity, columns, keys, how.updated, tracks_it, how.quoted)
+        tracks_it = how.track == "always" or (how.track == "auto" and entity.tracks)
+        return Wanted(
+            service.version,
+            entity,
+            columns,
+            keys,
+            how.updated,
+            expand=how.expand,
+            selects=bool(how.columns),
+            tracks=tracks_it,
+            quoted=how.quoted,
+        )
 
     def _described(self, login: Login) -> Service:
         if self._service is None or clock.monotonic() >= self._service_until:

@@ -288,22 +288,25 @@ class _Given:
         self, rows: pa.Table, since: int | None, at: _Cursor
     ) -> tuple[_Cursor, pa.Table | None]:
         """Leave out what was given; note what the tap may give again."""
-        if not rows.num_rows and since is None:
+        is_log = self._run.method == catalogs.LOG
+        if not rows.num_rows and not (is_log and since is not None):
             return at, None
         view = comparing.view_of(rows, _told_apart(self._run.keys, rows))
-        if self._run.method != catalogs.LOG:
+        if not is_log:
             told = comparing.changed(rows, view, self._known)
-            at = replace(at, now=(*at.now, self._memory.keep(view)))
+            # A pass that breaks off again and again keeps each page once.
+            kept = dict.fromkeys((*at.now, self._memory.keep(view)))
+            at = replace(at, now=tuple(kept))
             return at, told if told.num_rows else None
         new = pa.array([not self._was(each) for each in _digests(view)], pa.bool_())
         told = rows.filter(new)
         if since is None:
-            kept, now = [view.filter(new)], at.now
+            views, now = [view.filter(new)], at.now
         else:
             # Behind the state: what came, and what was given before and has not come again yet.
             left = pa.table({comparing.DIGEST: pa.array(self._expected.elements(), pa.string())})
-            kept, now = [view.slice(since), left], ()
-        now = (*now, *(self._memory.keep(each) for each in kept if each.num_rows))
+            views, now = [view.slice(since), left], ()
+        now = (*now, *(self._memory.keep(each) for each in views if each.num_rows))
         return replace(at, now=now), told if told.num_rows else None
 
     def _was(self, digest: str) -> bool:

@@ -11,6 +11,8 @@ from connectors.cursor import REMEMBERED
 from connectors.odata.protocol import Row, floor
 from kernel.errors import ConfigurationError
 
+_ROUNDED = timedelta(seconds=1)
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -66,11 +68,14 @@ def unseen(
     return told, replace(at, newest=newest, seen=seen)
 
 
-def onward(at: Place, moments: Sequence[datetime | None], link: str) -> Place:
+def onward(at: Place, moments: Sequence[datetime | None], link: str, kind: str) -> Place:
     """Say where a pass goes on: by value where that is possible, for places shift."""
     last = next(filter(None, reversed(moments)), None)
-    if last is not None and not at.undated and (at.since is None or last > at.since):
-        return replace(at, since=last, beyond=False, link="", skip=0)
+    if last is not None and not at.undated:
+        # What a source shows may be rounded.
+        last = floor(last - _ROUNDED, kind)
+        if at.since is None or last > at.since:
+            return replace(at, since=last, beyond=False, link="", skip=0)
     return replace(at, link=link, skip=at.skip + len(moments))
 
 

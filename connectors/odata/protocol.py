@@ -85,7 +85,7 @@ def _gone(row: Mapping[str, object], entity: Entity) -> Row | None:
         raise ConfigurationError(
             f"The source does not say which row of {entity.name} is gone.",
             where=f"entity set {entity.name}",
-            cure="leave `track` out of the preset's stream, and name its `updated`.",
+            cure="say `track: never` in the preset's stream, and name its `updated`.",
         )
     return keys
 

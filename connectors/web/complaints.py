@@ -29,6 +29,12 @@ _BY_VERDICT = {
     62: _OTHER_NAME,
     64: _OTHER_NAME,
 }
+
+
+class RefusedError(ConfigurationError):
+    """The server knows us, but not what was asked for."""
+
+
 _BY_STATUS: dict[int, tuple[type[NplusxError], str, str]] = {
     401: (
         ConfigurationError,
@@ -41,7 +47,7 @@ _BY_STATUS: dict[int, tuple[type[NplusxError], str, str]] = {
         "let the source's administrator grant the right to read what the stream names.",
     ),
     404: (
-        ConfigurationError,
+        RefusedError,
         "The source has no such address.",
         "correct the source's `address`, or check that the preset fits the product's version.",
     ),
@@ -66,7 +72,7 @@ _BY_STATUS: dict[int, tuple[type[NplusxError], str, str]] = {
 def of_status(reply: Reply, where: str) -> NplusxError:
     """Say what a status means, and what the server said with it."""
     usual: tuple[type[NplusxError], str, str] = (
-        ConfigurationError,
+        RefusedError,
         "The source does not understand the request.",
         "check that the preset fits the product's version.",
     )

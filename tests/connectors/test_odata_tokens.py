@@ -1,7 +1,9 @@
 """Delta tokens, links and maintenance, which CAP has none of: a server of our own plays them."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -43,13 +45,15 @@ class Book:
     def __init__(self) -> None:
         self.rows = {f"O{n}": {"ID": f"O{n}", "note": f"n{n}"} for n in range(5)}
         self.happened: list[dict[str, object]] = []
-        self.forgets = self.absolute = self.is_down = False
+        self.forgets = self.absolute = self.is_down = self.locks = self.cheats = False
         self.version, self.tracked = "4.0", TRACKED
         self.server: Server | None = None
 
     def says(self, asked: Asked) -> Answer:
         if self.is_down:
             return Answer({"error": {"code": "503", "message": "维护中"}}, 503)
+        if self.locks:
+            return Answer({"error": {"message": "locked"}}, 403)
         if asked.path.endswith("$metadata"):
             told = METADATA.format(version=self.version, tracked=self.tracked)
             return Answer(told.encode(), headers={"Content-Type": "application/xml"})
@@ -70,7 +74,7 @@ class Book:
             link = self.server.address + link
         if start + 2 < len(rows):
             page["@odata.nextLink"] = f"{link}{kind}!{start + 2}"
-        elif self.tracked:
+        elif self.tracked and not self.cheats:
             page["@odata.deltaLink"] = f"{link}since!{len(self.happened)}"
         wants = "track-changes" in asked.headers.get("prefer", "")
         return Answer(page, headers={"Preference-Applied": "odata.track-changes"} if wants else {})
@@ -137,6 +141,51 @@ def test_a_token_that_the_source_forgot_is_told_and_all_read_anew(
     assert page.rows["ID"].to_pylist() + [row["ID"] for row in rows] == [f"O{n}" for n in range(5)]
     book.forgets = False
     assert read_all(made, PLAN, cursor)[0] == []
+    made.close()
+
+
+def test_a_token_outlives_that_reading_is_forbidden_for_a_while(book: Book, tmp_path: Path) -> None:
+    made = connector(book, tmp_path)
+    _, cursor = read_all(made, PLAN)
+    book.locks = True
+    with pytest.raises(ConfigurationError, match="locked"):
+        made.read(PLAN, cursor)
+    book.locks = False
+    assert read_all(made, PLAN, cursor)[0] == []
+    made.close()
+
+
+def test_a_promised_token_that_does_not_come_is_named(book: Book, tmp_path: Path) -> None:
+    book.cheats = True
+    made = connector(book, tmp_path)
+    with pytest.raises(ConfigurationError, match="gives none"):
+        read_all(made, PLAN)
+    never = replace(PLAN, how=replace(HOW, track="never"))
+    rows, cursor = read_all(made, never)
+    assert (len(rows), read_all(made, never, cursor)[0]) == (5, [])
+    made.close()
+
+
+def test_moments_that_are_shown_rounded_hide_no_row(book: Book, tmp_path: Path) -> None:
+    book.version, book.tracked = "1.0", ""
+    real = {f"O{n}": 1000 * n + 600 for n in range(40)}
+
+    def page(asked: Asked) -> Answer:
+        found = re.search(r"datetime'([^']+)'", asked.query.get("$filter", ""))
+        since = datetime.fromisoformat(found.group(1) + "+00:00").timestamp() if found else -1
+        rows = [(name, at) for name, at in real.items() if at / 1000 >= since]
+        # Shown in whole seconds, to the next one.
+        told = [{"ID": n, "note": "", "changed": f"/Date({round(at, -3)})/"} for n, at in rows]
+        return Answer({"d": {"results": told[: int(asked.query["$top"])]}})
+
+    book._page = page
+    assert book.server is not None
+    source = OdataSource(book.server.way(), page_rows=5)
+    made = OdataConnector(Source(SourceId("s"), "none", source, memory=tmp_path))
+    how = replace(HOW, columns=("ID", "changed"), updated="changed")
+    rows, cursor = read_all(made, replace(PLAN, how=how))
+    assert sorted(str(row["ID"]) for row in rows) == sorted(real)
+    assert read_all(made, replace(PLAN, how=how), cursor)[0] == []
     made.close()
 
 

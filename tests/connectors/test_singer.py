@@ -221,6 +221,19 @@ def test_a_tap_s_complaint_is_told_without_secrets(play: Play) -> None:
     connector.close()
 
 
+def test_a_pass_that_breaks_off_again_and_again_keeps_each_page_once(play: Play) -> None:
+    connector = play.connector({"rows": [0, 4]}, {"exit": 3}, page_rows=2)
+    cursor, sizes = None, []
+    for _ in range(3):
+        for _ in range(2):
+            cursor = connector.read(FULL, cursor).cursor
+        sizes.append(len(cursor))
+        with pytest.raises(DependencyUnavailableError):
+            connector.read(FULL, cursor)
+    assert sizes[0] == sizes[2]
+    connector.close()
+
+
 @pytest.mark.parametrize(
     ("options", "script", "kind", "says"),
     [
