@@ -49,6 +49,8 @@ class Source(Generic[Way]):
     zone: str = ZONE
     # Where a kind may keep what it remembers of the source, beside the outbox.
     memory: Path = field(default=Path("memory"))
+    # Nobody keeps the cursors: what would wait at the source for the next one must not be made.
+    is_trial: bool = False
 
 
 @dataclass(frozen=True, slots=True)

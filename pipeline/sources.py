@@ -31,7 +31,7 @@ def connect(
             cure="start the agent again, so that it reads what the file names now.",
         )
     source = sources[name]
-    return open_source(source if memory is None else replace(source, memory=memory))
+    return open_source(source if memory is None else replace(source, memory=memory, is_trial=True))
 
 
 def check_source(config: AgentConfig) -> tuple[Finding, ...]:

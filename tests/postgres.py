@@ -5,6 +5,7 @@ import pwd
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -68,6 +69,9 @@ class Server:
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": "",
             "fsync": "off",
+            "wal_level": "logical",
+            "max_replication_slots": "40",
+            "max_wal_senders": "40",
             "timezone": "Asia/Shanghai",
         }
         flags = [part for key, value in options.items() for part in ("-c", f"{key}={value}")]
@@ -80,6 +84,18 @@ class Server:
                 cwd=self._folder,
             )
         wait_until_owned(self._process, self.port, log)
+        while not self._answers():
+            time.sleep(0.05)
+
+    def _answers(self) -> bool:
+        """Tell whether it has started: it refuses for a while though it listens."""
+        try:
+            psycopg.connect(self.address("postgres")).close()
+        except psycopg.OperationalError as refused:
+            if "starting up" in str(refused):
+                return False
+            raise
+        return True
 
     def stop(self) -> None:
         """Stop it."""

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import ReflectedPrimaryKeyConstraint
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SQLAlchemyError
 from typing_extensions import override
 
 from connectors import comparing
@@ -24,7 +24,7 @@ from connectors.passes import Passes
 from connectors.sql import query as queries
 from connectors.sql.complaints import plain
 from connectors.sql.pages import cut, end_of
-from connectors.sql.streams import Database, NativeError
+from connectors.sql.streams import Database, NativeError, parsed, shown
 from kernel import clock
 from kernel.errors import ConfigurationError
 
@@ -93,10 +93,8 @@ class SqlConnector(Connector[SqlStream]):
     def __init__(self, source: Source[SqlSource]) -> None:
         self._source, self._way = source, source.way
         self._zone = ZoneInfo(source.zone)
-        url = _parse(source)
-        # Options of an address may be secrets too.
-        bare = url.set(username=None, password=None, query={})
-        self._where = f"source {source.id}, {bare.render_as_string()}"
+        url = parsed(source.way.url, source.id)
+        self._where = f"source {source.id}, {shown(url)}"
         self._passes = Passes()
         try:
             self._database = Database(url, source.zone)
@@ -297,19 +295,6 @@ class SqlConnector(Connector[SqlStream]):
         except (OSError, pa.ArrowException) as broken:
             # A native answer that breaks off in the middle comes as what Arrow makes of it.
             raise plain(str(broken), where) from broken
-
-
-def _parse(source: Source[SqlSource]) -> sa.URL:
-    try:
-        url = sa.make_url(source.way.url)
-    except ArgumentError as wrong:
-        raise ConfigurationError(
-            "The address of the source is not of the form dialect://user@host/database.",
-            where=f"source {source.id}",
-            cure="correct the source's url, or the environment variable that it names.",
-        ) from wrong
-    # SQLAlchemy's own choice of driver differs between its versions.
-    return url.set(drivername="postgresql+psycopg") if url.drivername == "postgresql" else url
 
 
 def _place(table: pa.Table, plan: _Plan) -> Place:

@@ -34,6 +34,21 @@ _COMPLAINTS: tuple[tuple[str, type[NplusxError], str, str], ...] = (
         "check that the preset fits the product's version.",
     ),
     (
+        r"access denied; you need|must be superuser or replication role|permission denied to start",
+        ConfigurationError,
+        "The source does not let this user read its log.",
+        (
+            "let its administrator run, on MySQL: grant replication slave, replication client on"
+            " *.* to the user; on PostgreSQL: alter role the user replication;"
+        ),
+    ),
+    (
+        r"all replication slots are in use|max_wal_senders",
+        ConfigurationError,
+        "The source gives no slot to another reader of its log.",
+        "raise max_replication_slots and max_wal_senders at the source, one for each stream.",
+    ),
+    (
         r"permission denied|command denied",
         ConfigurationError,
         "The source does not let this user read.",

@@ -12,6 +12,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 from adbc_driver_postgresql import dbapi
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError
 
 from connectors.sql.query import Query
 from kernel import clock
@@ -26,6 +27,26 @@ _NUMERIC = "numeric"
 _APART = ("postgresql", "oracle")
 # Of PostgreSQL's numeric the modifier holds precision and scale, and its own size besides.
 _HEADER, _SCALE_BITS = 4, 16
+
+
+def parsed(url: str, source: str) -> sa.URL:
+    """Read the address of a database."""
+    try:
+        told = sa.make_url(url)
+    except ArgumentError as wrong:
+        raise ConfigurationError(
+            "The address of the source is not of the form dialect://user@host/database.",
+            where=f"source {source}",
+            cure="correct the source's url, or the environment variable that it names.",
+        ) from wrong
+    # SQLAlchemy's own choice of driver differs between its versions.
+    is_bare = told.drivername == "postgresql"
+    return told.set(drivername="postgresql+psycopg") if is_bare else told
+
+
+def shown(url: sa.URL) -> str:
+    """Write an address without what is secret; its options may be so too."""
+    return url.set(username=None, password=None, query={}).render_as_string()
 
 
 class Database:
@@ -51,17 +72,9 @@ class Database:
 
     def _natively(self, select: Query) -> Generator[pa.Table]:
         text = select.compile(self.engine, compile_kwargs={"literal_binds": True})
-        url = _with_session(self.url, self._zone).set(drivername="postgresql")
-        # A blank is written as in forms, which libpq does not read.
-        address = url.render_as_string(hide_password=False).replace("+", "%20")
-        with (
-            dbapi.connect(address) as connection,
-            connection.cursor() as cursor,
-        ):
+        with dbapi.connect(native_address(self.url, self._zone)) as connection:
             # Doubled for the other driver's sake, which takes it for a parameter.
-            cursor.execute(str(text).replace("%%", "%"))
-            for batch in cursor.fetch_record_batch():
-                yield _plain_types(pa.Table.from_batches([batch]))
+            yield from natively(connection, str(text).replace("%%", "%"))
 
     def _by_rows(self, select: Query, size: int) -> Generator[pa.Table]:
         with self.engine.connect() as connection:
@@ -72,11 +85,26 @@ class Database:
                 for rows in result.partitions(size):
                     # By columns: half the time of row by row.
                     columns = zip(*rows, strict=True)
-                    yield pa.table(dict(zip(names, map(_column, columns), strict=True)))
+                    yield pa.table(dict(zip(names, map(column_of, columns), strict=True)))
 
     def close(self) -> None:
         """Let go of its connections."""
         self.engine.dispose()
+
+
+def native_address(url: sa.URL, zone: str, more: str = "") -> str:
+    """Give a PostgreSQL's address as its own library reads it, for sessions that cannot write."""
+    told = with_session(url, zone, more).set(drivername="postgresql")
+    # A blank is written as in forms, which libpq does not read.
+    return told.render_as_string(hide_password=False).replace("+", "%20")
+
+
+def natively(connection: dbapi.Connection, text: str) -> Generator[pa.Table]:
+    """Ask PostgreSQL; give the answer in tables as they come."""
+    with connection.cursor() as cursor:
+        cursor.execute(text)
+        for batch in cursor.fetch_record_batch():
+            yield _plain_types(pa.Table.from_batches([batch]))
 
 
 def require_apart(names: Sequence[str]) -> None:
@@ -99,7 +127,7 @@ def _engine(url: sa.URL, zone: str) -> sa.Engine:
             poolclass=sa.NullPool,
         )
     if dialect == "postgresql":
-        return sa.create_engine(_with_session(url, zone), pool_pre_ping=True, pool_size=1)
+        return sa.create_engine(with_session(url, zone), pool_pre_ping=True, pool_size=1)
     if dialect in ("mysql", "mariadb"):
         engine = sa.create_engine(url, pool_pre_ping=True, pool_size=1)
         sa.event.listen(engine, "connect", _settle_mysql(zone))
@@ -126,10 +154,11 @@ def _settle_mysql(zone: str) -> "Callable[[DBAPIConnection, object], None]":
     return settle
 
 
-def _with_session(url: sa.URL, zone: str) -> sa.URL:
+def with_session(url: sa.URL, zone: str, more: str = "") -> sa.URL:
+    """Say with an address that its sessions cannot write, nor ask for ever."""
     options = (
         f"-c default_transaction_read_only=on -c timezone={zone} "
-        f"-c statement_timeout={_STATEMENT_SECONDS * 1000}"
+        f"-c statement_timeout={_STATEMENT_SECONDS * 1000}{more}"
     )
     return url.update_query_dict({"options": options, "connect_timeout": str(_CONNECT_SECONDS)})
 
@@ -157,7 +186,12 @@ def _decimals(texts: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
     modifier = told.get("POSTGRESQL:typmod", "'-1'").strip("'")
     if _NUMERIC not in told.get("POSTGRESQL:type", "") or not re.fullmatch(r"\d+", modifier):
         return texts
-    whole = int(modifier) - _HEADER
+    return decimals(texts, int(modifier))
+
+
+def decimals(texts: pa.ChunkedArray, modifier: int) -> pa.ChunkedArray:
+    """Give PostgreSQL's numerics, which come as texts, their precision and scale."""
+    whole = modifier - _HEADER
     precision, scale = whole >> _SCALE_BITS, whole & ((1 << _SCALE_BITS) - 1)
     try:
         return texts.cast(pa.decimal128(precision, scale))
@@ -167,7 +201,7 @@ def _decimals(texts: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
         return texts
 
 
-def _column(values: Sequence[object]) -> pa.Array:
+def column_of(values: Sequence[object]) -> pa.Array:
     """Make an Arrow column; a column of mixed kinds becomes text, for the gate to judge."""
     try:
         return pa.array([bytes(v) if isinstance(v, memoryview) else v for v in values])

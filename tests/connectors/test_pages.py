@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from connectors import kinds, opcua_plan, registers, sparkplug_host
+from connectors.cdc.log import CdcStream
 from connectors.config import load_agent
 from connectors.files import forms
-from connectors.kinds import files, modbus, odata, rest, singer, sparkplug, sql
+from connectors.kinds import cdc, files, modbus, odata, rest, singer, sparkplug, sql
 from connectors.opcua_plan import OpcuaStream, Pace
 from connectors.registry import find
 from connectors.web import login, moments, paging, way
@@ -33,6 +34,7 @@ def test_the_example_of_a_page_is_read(kind: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "options"),
     [
+        ("cdc", [e.name for cls in (cdc.CdcSource, CdcStream) for e in fields(cls)]),
         ("modbus", [each.name for each in fields(modbus.ModbusSource)]),
         ("modbus", [each.name for each in fields(modbus.ModbusStream)]),
         ("modbus", [f".{each.name}" for each in fields(registers.Register)]),

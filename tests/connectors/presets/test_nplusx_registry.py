@@ -22,9 +22,8 @@ from tests.connectors.reading import mapped
 AT = datetime(2024, 8, 1, 4, 30, tzinfo=UTC)
 
 
-def filled(folder: Path) -> str:
+def filled(url: str) -> str:
     """Enter the county's dossier the way the platform does."""
-    url = f"sqlite:///{folder / 'registry.sqlite'}"
     registry = database.open_registry(url)
     database.migrate(registry)
     factory = people.EnterpriseKind.FACTORY
@@ -56,7 +55,12 @@ def filled(folder: Path) -> str:
 def test_every_row_of_the_dossier_passes_the_gate(tmp_path: Path) -> None:
     preset = find("nplusx_registry")
     # The registry keeps instants in UTC, without saying so on SQLite.
-    source = Source(SourceId("registry"), preset.id, SqlSource(filled(tmp_path)), zone="UTC")
+    source = Source(
+        SourceId("registry"),
+        preset.id,
+        SqlSource(filled(f"sqlite:///{tmp_path / 'registry.sqlite'}")),
+        zone="UTC",
+    )
     connector = open_source(source)
     counts: dict[str, int] = {}
     for plan in preset.streams:
