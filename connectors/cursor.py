@@ -13,6 +13,9 @@ from kernel.errors import ConfigurationError
 REMEMBERED = 20_000
 _LEAST = date(1, 1, 2)
 
+# Days that are written as texts, by their length.
+_DAYS = {8: "%Y%m%d", 10: "%Y-%m-%d"}
+
 Moment = datetime | date | Decimal | int | str
 """A value of the column that says when a row last changed."""
 Place = tuple[Moment | str, ...]
@@ -99,6 +102,11 @@ class Window:
         return newest
 
     def _start_of_text(self, newest: str) -> str:
+        if form := _DAYS.get(len(newest)):
+            try:
+                return format(self.start(date.fromisoformat(newest)), form)
+            except ValueError:
+                return newest
         try:
             moment = datetime.fromisoformat(newest)
         except ValueError:

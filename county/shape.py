@@ -46,6 +46,7 @@ def tables(factory: Factory, books: Mapping[str, pa.Table]) -> Iterator[Table]:
     with duckdb.connect() as database:
         database.execute("set TimeZone = 'UTC'")
         database.execute("create macro local(moment) as moment at time zone 'Asia/Shanghai'")
+        database.execute("create macro eight(moment) as strftime(local(moment), '%Y%m%d')")
         owner = pa.table({"uscc": [factory.uscc], "name": [factory.name]})
         database.register("factory", owner)
         for name, rows in books.items():
@@ -53,6 +54,7 @@ def tables(factory: Factory, books: Mapping[str, pa.Table]) -> Iterator[Table]:
         for name, columns, select in zip(*[iter(sections)] * 3, strict=True):
             database.execute(f'create table "{name}" {columns}')
             database.sql(select).insert_into(f'"{name}"')
-            # By its first column: that is the key everywhere.
-            rows = database.table(f'"{name}"').order("#1").to_arrow_table()
+            # By its first columns: they are the key everywhere.
+            table = database.table(f'"{name}"')
+            rows = table.order("#1, #2").to_arrow_table()
             yield Table(name, columns, rows)

@@ -39,55 +39,62 @@ def dying(put: Callable[..., None], left: int, *, after: bool) -> Callable[..., 
     return instead
 
 
-def test_none_is_lost_and_none_doubled_whenever_the_agent_dies(
-    postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    world, url = World(tmp_path, monkeypatch), filled(postgres.fresh())
-    contracts = [plan.contract for plan in find("nplusx_registry_cdc").streams]
-    world.bus.ensure_topics([topic_of(find_contract(each).id) for each in contracts])
-    with psycopg.connect(url) as db:
-        db.execute("create publication nplusx for all tables")
-        # A hundred more, as the first; a long transaction later on.
-        db.execute(
-            "insert into scale_listing (enterprise_uscc, list_year, name, region_code, "
-            "industry_code, is_above_scale, updated_at) select distinct on (n) enterprise_uscc, n, "
-            "name, region_code, industry_code, is_above_scale, updated_at "
-            "from scale_listing, generate_series(2025, 2094) as n"
-        )
-    (tmp_path / "agent.key").write_text(KEYS[AUTHORITY].text)
-    file = tmp_path / "county.yaml"
-    file.write_text(
-        f"agent: {{id: {AGENTS[AUTHORITY]}, enterprise: {AUTHORITY}, key_file: agent.key, "
-        "outbox: county.sqlite}\nsources:\n- id: registry\n  preset: nplusx_registry_cdc\n"
-        f"  url: {url}\n  page_rows: 30\n",
-        "utf-8",
-    )
+class Office:
+    """A registry that is followed, and an agent that may die."""
 
-    def run() -> RoundReport:
-        agent = Agent(load_agent(file), world.bus, world.settings)
+    def __init__(self, world: World, folder: Path, url: str, patch: pytest.MonkeyPatch) -> None:
+        self._world, self._file, self._url, self._patch = world, folder / "county.yaml", url, patch
+        contracts = [plan.contract for plan in find("nplusx_registry_cdc").streams]
+        world.bus.ensure_topics([topic_of(find_contract(each).id) for each in contracts])
+        (folder / "agent.key").write_text(KEYS[AUTHORITY].text)
+        self._file.write_text(
+            f"agent: {{id: {AGENTS[AUTHORITY]}, enterprise: {AUTHORITY}, key_file: agent.key, "
+            "outbox: county.sqlite}\nsources:\n- id: registry\n  preset: nplusx_registry_cdc\n"
+            f"  url: {url}\n  page_rows: 30\n",
+            "utf-8",
+        )
+
+    def run(self, *texts: str) -> None:
+        with psycopg.connect(self._url) as db:
+            for text in texts:
+                db.execute(text)
+
+    def round(self) -> RoundReport:
+        agent = Agent(load_agent(self._file), self._world.bus, self._world.settings)
         try:
             return agent.round()
         finally:
             agent.close()
 
-    put = Outbox.put
-    for turn in range(12):
-        monkeypatch.setattr(Outbox, "put", dying(put, turn // 2, after=turn % 2 == 1))
-        with suppress(KilledError):
-            run()
-    monkeypatch.setattr(Outbox, "put", put)
-    assert run().is_clean
+    def die(self, times: int) -> None:
+        """Die so often: before the first put, after it, before the second and so on."""
+        for turn in range(times):
+            with self._patch.context() as patch, suppress(KilledError):
+                patch.setattr(Outbox, "put", dying(Outbox.put, turn // 2, after=turn % 2 == 1))
+                self.round()
+
+
+def test_none_is_lost_and_none_doubled_whenever_the_agent_dies(
+    postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, url = World(tmp_path, monkeypatch), filled(postgres.fresh())
+    office = Office(world, tmp_path, url, monkeypatch)
+    office.run(
+        "create publication nplusx for all tables",
+        "insert into scale_listing (enterprise_uscc, list_year, name, region_code, "
+        "industry_code, is_above_scale, updated_at) select distinct on (n) enterprise_uscc, n, "
+        "name, region_code, industry_code, is_above_scale, updated_at "
+        "from scale_listing, generate_series(2025, 2094) as n",
+    )
+    office.die(12)
+    assert office.round().is_clean
     assert len(landed(world, LISTED)) == 72
-    with psycopg.connect(url) as db:
-        db.execute("update scale_listing set name = '改名' where list_year >= 2025")
-        db.execute("delete from scale_listing where list_year = 2032")
-    for turn in range(4):
-        monkeypatch.setattr(Outbox, "put", dying(put, 1 + turn // 2, after=turn % 2 == 1))
-        with suppress(KilledError):
-            run()
-    monkeypatch.setattr(Outbox, "put", put)
-    report = run()
-    assert report.is_clean, report
+    office.run(
+        "update scale_listing set name = '改名' where list_year >= 2025",
+        "delete from scale_listing where list_year = 2032",
+    )
+    office.die(8)
+    assert office.round().is_clean
     rows = landed(world, LISTED)
     assert len(rows) == 143
     changed = [row for row in rows[72:] if row["_op"] == "upsert"]
