@@ -2,7 +2,7 @@
 
 import operator
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
@@ -30,7 +30,9 @@ class Cursor:
     fresh: bool = True
     newest: Moment | None = None
     # Digest of each row that the next pass will meet again, with its moment.
-    seen: Mapping[str, Moment | None] = field(default_factory=dict)
+    seen: Mapping[str, Moment] = field(default_factory=dict)
+    # Of the last row that is not from the future.
+    present: Place = ()
     # Up to here more rows came than are remembered.
     crowded: Moment | None = None
     # What is kept of the rows that the source was last seen to hold, and of this pass so far.
@@ -38,46 +40,55 @@ class Cursor:
     now: tuple[str, ...] = ()
     # When the source was last asked for all its keys.
     swept: Moment | None = None
+    # How far rows without a moment were read: by themselves, all of them in each pass.
+    undated: "Cursor | None" = None
 
     def starts(self, newest: Moment, window: "Window") -> Moment:
         """Tell from which moment on rows are met again, if rows up to another one were read."""
-        if self.newest is not None and type(self.newest) is type(newest):
-            newest = max(newest, self.newest)
-        return window.start(newest)
+        return window.start(_later(newest, self.newest))
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """Name what is kept that this cursor needs."""
+        return (*self.known, *self.now, *(self.undated.needed if self.undated else ()))
 
     def advance(
-        self,
-        place: Place,
-        seen: Mapping[str, Moment | None],
-        *,
-        more: bool,
-        window: "Window",
+        self, passed: "Passed", seen: Mapping[str, Moment], *, more: bool, window: "Window"
     ) -> "Cursor":
         """Move behind the rows of a page; without more of them, begin the next pass.
 
-        Of the rows only those are told that will be met again, or that have no moment.
+        Of the rows only those are told that will be met again.
         """
-        newest = place[0] if place else self.newest
+        newest = passed.place[0] if passed.place else self.newest
         if newest is None:
-            return Cursor(seen={**self.seen, **seen})
-        if self.newest is not None and type(self.newest) is type(newest):
-            newest = max(newest, self.newest)
+            return Cursor()
+        newest = _later(newest, self.newest)
         start = window.start(newest)
         both = {**self.seen, **seen}
-        kept = {name: at for name, at in both.items() if at is None or not before(at, start)}
-        place, crowded = place or self.place, self.crowded
+        kept = {name: at for name, at in both.items() if not before(at, start)}
+        place, present = passed.place or self.place, passed.present or self.present
+        crowded = self.crowded
         if crowded is not None and before(crowded, start):
             crowded = None
         if len(kept) > REMEMBERED:
             crowded = newest
-        if crowded is not None:
-            # Instead of remembering for ever, what is late is looked for from here on.
-            kept = {name: at for name, at in kept.items() if at is None}
-        if more:
-            return Cursor(place, fresh=False, newest=newest, seen=kept, crowded=crowded)
-        if crowded is not None:
-            return Cursor(place, newest=newest, seen=kept, crowded=crowded)
-        return Cursor((start,), newest=newest, seen=kept)
+        after = Cursor(place, newest=newest, crowded=crowded, present=present, fresh=not more)
+        if crowded is None:
+            return replace(after, place=place if more else (start,), seen=kept)
+        # Instead of remembering for ever, what is late is looked for from here on; what is from
+        # the future is remembered, or nothing else would be found until then.
+        ahead = {name: at for name, at in kept.items() if before(window.now_as(at), at)}
+        if not ahead or len(ahead) > REMEMBERED:
+            return after
+        return replace(after, place=place if more or not present else present, seen=ahead)
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """What was passed in a page: its last row, and the last that is not from the future."""
+
+    place: Place
+    present: Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,30 +101,47 @@ class Window:
     def start(self, newest: Moment) -> Moment:
         """Give the moment from which the next pass reads."""
         back = timedelta(seconds=self.seconds)
+        # A row from the future must not hide those that come in the meantime.
+        newest = newest if before(newest, self.now_as(newest)) else self.now_as(newest)
         if isinstance(newest, datetime):
-            now = self.now if newest.tzinfo else self.now.replace(tzinfo=None)
-            # A row from the future must not hide those that come in the meantime.
-            return max(min(newest, now), datetime(1, 1, 2, tzinfo=newest.tzinfo) + back) - back
+            return max(newest, datetime(1, 1, 2, tzinfo=newest.tzinfo) + back) - back
         if isinstance(newest, date):
             days = timedelta(days=1 + self.seconds // 86_400)
-            return max(min(newest, self.now.date()), _LEAST + days) - days
-        if isinstance(newest, str):
-            return self._start_of_text(newest)
+            return max(newest, _LEAST + days) - days
+        if isinstance(newest, str) and (known := _read(newest)) is not None:
+            return _written(self.start(known), newest)
         return newest
 
-    def _start_of_text(self, newest: str) -> str:
-        if form := _DAYS.get(len(newest)):
-            try:
-                return format(self.start(date.fromisoformat(newest)), form)
-            except ValueError:
-                return newest
-        try:
-            moment = datetime.fromisoformat(newest)
-        except ValueError:
-            return newest
-        start = self.start(moment)
-        separator = "T" if "T" in newest else " "
-        return start.isoformat(separator) if isinstance(start, datetime) else newest
+    def now_as(self, like: Moment) -> Moment:
+        """Give the present in the form of a moment; where it has none, that moment itself."""
+        if isinstance(like, datetime):
+            return self.now if like.tzinfo else self.now.replace(tzinfo=None)
+        if isinstance(like, date):
+            return self.now.date()
+        if isinstance(like, str) and (known := _read(like)) is not None:
+            return _written(self.now_as(known), like)
+        return like
+
+
+def _read(text: str) -> datetime | date | None:
+    try:
+        if len(text) in _DAYS:
+            return date.fromisoformat(text)
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def _written(moment: Moment, like: str) -> str:
+    """Write a moment in the form of another one."""
+    if isinstance(moment, datetime):
+        return moment.isoformat("T" if "T" in like else " ")
+    return format(moment, _DAYS[len(like)]) if isinstance(moment, date) else like
+
+
+def _later(one: Moment, other: Moment | None) -> Moment:
+    """Give the later moment; where they cannot be compared, the first."""
+    return other if other is not None and before(one, other) else one
 
 
 def moment(value: object, column: str) -> Moment:
@@ -144,9 +172,11 @@ def dumps(cursor: Cursor) -> str:
             "newest": _tag(cursor.newest),
             "seen": {name: _tag(at) for name, at in cursor.seen.items()},
             "crowded": _tag(cursor.crowded),
+            "present": [_tag(each) for each in cursor.present],
             "known": list(cursor.known),
             "now": list(cursor.now),
             "swept": _tag(cursor.swept),
+            "undated": dumps(cursor.undated) if cursor.undated else None,
         }
     ).decode()
 
@@ -161,11 +191,14 @@ def loads(text: str | None) -> Cursor:
             tuple(_known(each) for each in _items(loaded["place"])),
             fresh=bool(loaded["fresh"]),
             newest=_untag(loaded["newest"]),
-            seen={str(name): _untag(at) for name, at in _fields(loaded["seen"]).items()},
+            # An older agent remembered rows without a moment here too.
+            seen={str(name): _known(at) for name, at in _fields(loaded["seen"]).items() if at},
             crowded=_untag(loaded.get("crowded")),
+            present=tuple(_known(each) for each in _items(loaded.get("present", []))),
             known=tuple(map(str, _items(loaded.get("known", [])))),
             now=tuple(map(str, _items(loaded.get("now", [])))),
             swept=_untag(loaded.get("swept")),
+            undated=loads(str(loaded["undated"])) if loaded.get("undated") else None,
         )
     except (KeyError, TypeError, ValueError) as broken:
         raise ConfigurationError(

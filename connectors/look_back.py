@@ -1,6 +1,7 @@
 """Which rows of a page are new, and which of them the next pass will meet again."""
 
 import hashlib
+from decimal import Decimal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -10,22 +11,21 @@ from connectors.cursor import REMEMBERED, Cursor, Moment, Window, before, moment
 
 def news(
     page: pa.Table, updated: str, at: Cursor, window: Window
-) -> tuple[pa.Table, dict[str, Moment | None]]:
+) -> tuple[pa.Table, dict[str, Moment]]:
     """Leave out what was seen in the pass before; name by digest what is to be remembered.
 
-    The rows are in the order of their change, those without a moment by themselves. Only rows
-    near the edge are looked at one by one.
+    The rows are in the order of their change. Only rows near the edge are looked at one by one.
     """
     if not page.num_rows:
         return page, {}
     moments = page.column(updated)
     asked = pc.indices_nonzero(_near_the_edge(moments, at, window))
-    seen: dict[str, Moment | None] = {}
+    seen: dict[str, Moment] = {}
     known: set[int] = set()
     for place, row in zip(asked.to_pylist(), page.take(asked).to_pylist(), strict=True):
-        digest = hashlib.blake2b(repr(tuple(row.values())).encode(), digest_size=12).hexdigest()
-        value = row[updated]
-        seen[digest] = None if value is None else moment(value, updated)
+        told = repr([_plain(each) for each in row.values()])
+        digest = hashlib.blake2b(told.encode(), digest_size=12).hexdigest()
+        seen[digest] = moment(row[updated], updated)
         if digest in at.seen:
             known.add(place)
     if not known:
@@ -33,25 +33,32 @@ def news(
     return page.filter(pa.array([place not in known for place in range(page.num_rows)])), seen
 
 
+def _plain(value: object) -> object:
+    """Write equal numbers equally: of which kind they are may change from page to page."""
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        return value
+    number = Decimal(str(value))
+    return str(number.normalize()) if number.is_finite() else str(value)
+
+
 def _near_the_edge(moments: pa.ChunkedArray, at: Cursor, window: Window) -> pa.ChunkedArray:
     """Tell which rows were perhaps seen before, or will be met again."""
     asked = pc.is_null(moments)
-    last = moments[-1].as_py()
-    if last is None:
-        return asked
-    newest = moment(last, "a moment")
+    newest = moment(moments[-1].as_py(), "a moment")
     try:
         if at.seen and at.newest is not None:
             met = pc.less_equal(moments, pa.scalar(at.newest, moments.type))
             asked = pc.or_(asked, pc.fill_null(met, fill_value=False))
         start = at.starts(newest, window)
-        if at.crowded is None or before(at.crowded, start):
-            near = pc.greater_equal(moments, pa.scalar(start, moments.type))
-            # More than are remembered need not be told apart: one too many tells that.
-            behind = len(moments) - REMEMBERED - 1
-            late = pa.array(range(len(moments)), pa.int64())
-            near = pc.and_(near, pc.greater_equal(late, behind))
-            asked = pc.or_(asked, pc.fill_null(near, fill_value=False))
+        if at.crowded is not None and not before(at.crowded, start):
+            # Only what is from the future is remembered then.
+            start = window.now_as(newest)
+        near = pc.greater_equal(moments, pa.scalar(start, moments.type))
+        # More than are remembered need not be told apart: one too many tells that.
+        behind = len(moments) - REMEMBERED - 1
+        late = pa.array(range(len(moments)), pa.int64())
+        near = pc.and_(near, pc.greater_equal(late, behind))
+        asked = pc.or_(asked, pc.fill_null(near, fill_value=False))
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
         # The column changed its type on the way: what cannot be compared is looked at.
         return pa.chunked_array([pa.array([True] * len(moments))])

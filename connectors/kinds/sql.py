@@ -1,7 +1,8 @@
 """Any SQL database: read by keyset pages in the order of change, without writing to it."""
 
 import re
-from collections.abc import Generator, Iterator, Mapping
+from bisect import bisect_right
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -16,7 +17,7 @@ from typing_extensions import override
 
 from connectors import comparing
 from connectors.base import Connector, Offer, Page, Sample, Source, StreamPlan
-from connectors.cursor import Cursor, Moment, Place, Window, dumps, loads, moment
+from connectors.cursor import Cursor, Moment, Passed, Place, Window, before, dumps, loads, moment
 from connectors.fields import Fields
 from connectors.look_back import news
 from connectors.memory import Memory
@@ -112,33 +113,51 @@ class SqlConnector(Connector[SqlStream]):
     def _pass(self, plan: _Plan, at: Cursor) -> Generator[Page]:
         """Read from a place to the end, a page at a time."""
         how, memory = plan.how, self._memory(plan)
-        memory.forget_all_but((*at.known, *at.now))
-        read = self._by_change
-        if not how.updated:
-            # The same all through a pass, and perhaps large.
-            read = partial(self._by_content, memory.recall(at.known))
-        with self._asking(plan.contract), closing(self._behind(plan, at.place)) as pages:
+        memory.forget_all_but(at.needed)
+        with self._asking(plan.contract):
+            if how.updated and at.fresh:
+                at = yield from self._undated(plan, at)
+            read = self._by_change
+            if not how.updated:
+                # The same all through a pass, and perhaps large.
+                read = partial(self._by_content, memory.recall(at.known))
+            with closing(self._behind(plan, at.place)) as pages:
+                for table, more in pages:
+                    rows, at = read(plan, at, table, more=more)
+                    yield Page(_together(rows), dumps(at), more, _holes(plan, at, more=more))
+
+    def _undated(self, plan: _Plan, at: Cursor) -> Generator[Page, None, Cursor]:
+        """Read all rows that have no time of change; tell those that are not as they were."""
+        inner = at.undated or Cursor()
+        known = self._memory(plan).recall(inner.known)
+        with closing(self._behind(plan, inner.place, undated=True)) as pages:
             for table, more in pages:
-                rows, at = read(plan, at, table, more=more)
-                found = [each for each in rows if each.num_rows]
-                told = pa.concat_tables(found, promote_options="permissive") if found else None
-                yield Page(told, dumps(at), more)
+                rows, inner = self._compared(known, plan, inner, table, more=more)
+                is_kept = bool(inner.known or inner.now)
+                at = replace(at, undated=inner if is_kept else None)
+                if more or any(each.num_rows for each in rows):
+                    yield Page(_together(rows), dumps(at), more=True)
+        return at
 
     def _memory(self, plan: _Plan) -> Memory:
         return Memory(self._source.memory / plan.contract)
 
-    def _behind(self, plan: _Plan, place: Place) -> Generator[tuple[pa.Table, bool]]:
+    def _behind(
+        self, plan: _Plan, place: Place, *, undated: bool = False
+    ) -> Generator[tuple[pa.Table, bool]]:
         """Read what is behind a place in pages, with whether more come."""
         how, size = plan.how, self._way.page_rows
-        ordered = [*filter(None, [how.updated]), *queries.key_names(how.keys)]
+        updated = "" if undated else how.updated
+        ordered = [*filter(None, [updated]), *queries.key_names(how.keys)]
+        select = queries.select_undated if undated else queries.select_behind
         if self._database.keeps_readers_apart:
-            behind = queries.select_behind(how.query, how.updated, how.keys, place)
+            behind = select(how.query, how.updated, how.keys, place)
             with closing(self._database.stream(behind, size)) as asked:
                 yield from cut(asked, ordered, size)
             return
         limit = size
         while True:
-            behind = queries.select_behind(how.query, how.updated, how.keys, place)
+            behind = select(how.query, how.updated, how.keys, place)
             table = self._all(behind.limit(limit + 1))
             if table.num_rows <= limit:
                 yield table, False
@@ -146,7 +165,7 @@ class SqlConnector(Connector[SqlStream]):
             if end := end_of(table, ordered, limit):
                 page, limit = table.slice(0, end), size
                 yield page, True
-                place = _place(page, plan)
+                place = _place(page, how.keys, updated)
             else:
                 # More rows share one place than a page holds: nulls in the keys.
                 limit *= _WIDER
@@ -161,20 +180,12 @@ class SqlConnector(Connector[SqlStream]):
         """Leave out what was seen in the pass before, and note what the next one will see."""
         how, now = plan.how, clock.now()
         window = Window(self._way.lookback_seconds, now.astimezone(self._zone))
-        seen: dict[str, Moment | None] = {}
         rows: list[pa.Table] = []
-        late = []
-        if at.fresh:
-            undated = queries.select_undated(how.query, how.updated, how.keys)
-            late = [self._all(undated.limit(self._way.page_rows))]
-        for each in (*late, table):
-            told, noted = news(each, how.updated, at, window)
-            seen |= noted
-            if told.num_rows:
-                rows.append(told.drop_columns(queries.key_names(how.keys)))
-        place = _place(table, plan) if table.num_rows else ()
-        after = at.advance(place, seen, more=more, window=window)
-        after = replace(after, known=at.known, swept=at.swept)
+        told, seen = news(table, how.updated, at, window)
+        if told.num_rows:
+            rows.append(told.drop_columns(queries.key_names(how.keys)))
+        after = at.advance(_passed(table, plan, window), seen, more=more, window=window)
+        after = replace(after, known=at.known, swept=at.swept, undated=at.undated)
         if not how.deletes:
             return rows, after
         memory = self._memory(plan)
@@ -200,10 +211,21 @@ class SqlConnector(Connector[SqlStream]):
     def _by_content(
         self, known: pa.Table | None, plan: _Plan, at: Cursor, table: pa.Table, *, more: bool
     ) -> tuple[list[pa.Table], Cursor]:
-        """Leave out what is as it was when the table was last read."""
+        """Tell what is not as it was when the table was last read, and what is gone."""
+        rows, after = self._compared(known, plan, at, table, more=more)
+        if more:
+            return rows, after
+        present = self._memory(plan).recall(after.known)
+        deletes = self._gone(plan, known, pa.table({}) if present is None else present)
+        return [*rows, *deletes], after
+
+    def _compared(
+        self, known: pa.Table | None, plan: _Plan, at: Cursor, table: pa.Table, *, more: bool
+    ) -> tuple[list[pa.Table], Cursor]:
+        """Leave out what is as it was when the rows were last read."""
         keys, memory = plan.how.keys, self._memory(plan)
         now, rows = at.now, []
-        place = _place(table, plan) if table.num_rows else at.place
+        place = _place(table, keys) if table.num_rows else at.place
         if table.num_rows:
             told = table.drop_columns(queries.key_names(keys))
             view = comparing.view_of(told, keys)
@@ -211,9 +233,7 @@ class SqlConnector(Connector[SqlStream]):
             now = (*now, memory.keep(view))
         if more:
             return rows, Cursor(place, fresh=False, known=at.known, now=now)
-        present = memory.recall(now)
-        deletes = self._gone(plan, known, pa.table({}) if present is None else present)
-        return [*rows, *deletes], Cursor(known=now)
+        return rows, Cursor(known=now)
 
     def _gone(self, plan: _Plan, known: pa.Table | None, present: pa.Table) -> list[pa.Table]:
         where = f"{self._where}, stream {plan.contract}"
@@ -231,7 +251,7 @@ class SqlConnector(Connector[SqlStream]):
         with self._asking(plan.contract):
             rows, undated = self._few(behind), None
             if how.updated:
-                undated = self._few(queries.select_undated(how.query, how.updated, how.keys))
+                undated = self._few(queries.select_undated(how.query, how.updated, how.keys, ()))
         table = rows and rows.drop_columns(queries.key_names(how.keys))
         if not undated:
             return Sample(table)
@@ -297,12 +317,40 @@ class SqlConnector(Connector[SqlStream]):
             raise plain(str(broken), where) from broken
 
 
-def _place(table: pa.Table, plan: _Plan) -> Place:
-    """Give the place of the last row."""
+def _place(table: pa.Table, keys: Sequence[str], updated: str = "") -> Place:
+    """Give the place of the last row, if there is one."""
+    if not table.num_rows:
+        return ()
     last = table.slice(table.num_rows - 1).to_pylist()[0]
-    keys = tuple(str(last[name]) for name in queries.key_names(plan.how.keys))
-    updated = plan.how.updated
-    return (moment(last[updated], updated), *keys) if updated else keys
+    texts = tuple(str(last[name]) for name in queries.key_names(keys))
+    return (moment(last[updated], updated), *texts) if updated else texts
+
+
+def _passed(table: pa.Table, plan: _Plan, window: Window) -> Passed:
+    """Give the places of the last row, and of the last that is not from the future."""
+    keys, updated = plan.how.keys, plan.how.updated
+    place = _place(table, keys, updated)
+    if not place or not before(window.now_as(moment(place[0], updated)), place[0]):
+        return Passed(place, place)
+    moments = [moment(each, updated) for each in table.column(updated).to_pylist()]
+    until = bisect_right(moments, window.now_as(moments[-1]))
+    return Passed(place, _place(table.slice(0, until), keys, updated))
+
+
+def _holes(plan: _Plan, at: Cursor, *, more: bool) -> tuple[str, ...]:
+    """Tell that rows are passed over because too many others are from the future."""
+    if more or at.crowded is None or at.place == at.present or at.seen:
+        return ()
+    told = (
+        f"{plan.contract}: more rows than are remembered have times in the future, the last one "
+        f"{at.newest}: what changes before then is not read. Let the source mend those times."
+    )
+    return (told,)
+
+
+def _together(rows: Sequence[pa.Table]) -> pa.Table | None:
+    found = [each for each in rows if each.num_rows]
+    return pa.concat_tables(found, promote_options="permissive") if found else None
 
 
 def _is_due(last: Moment | None, now: datetime, seconds: int) -> bool:

@@ -39,10 +39,11 @@ def select_behind(query: str, updated: str, keys: Sequence[str], place: Place) -
     return select.where(_behind(order, place)) if place else select
 
 
-def select_undated(query: str, updated: str, keys: Sequence[str]) -> Query:
-    """Select rows that no cursor would ever reach; the gate must see them too."""
-    select = select_all(query, keys).where(sa.column(updated).is_(None))
-    return select.order_by(*key_texts(keys))
+def select_undated(query: str, updated: str, keys: Sequence[str], place: Place) -> Query:
+    """Select rows behind a place that have no time of change: the gate must see them too."""
+    order = key_texts(keys)
+    select = select_all(query, keys).where(sa.column(updated).is_(None)).order_by(*order)
+    return select.where(_behind(order, place)) if place else select
 
 
 def select_keys(query: str, keys: Sequence[str]) -> Query:
