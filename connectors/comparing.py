@@ -18,7 +18,7 @@ def view_of(rows: pa.Table, keys: Sequence[str]) -> pa.Table:
     with duckdb.connect() as database:
         # A name that no column bears, or it would stand for the column.
         name = max(rows.column_names, key=len, default="") + "_row"
-        database.register(name, rows)
+        database.register(name, _plain(rows))
         # By their text, so that another release of the engine says the same.
         whole = duckdb.ColumnExpression(name).cast("varchar")
         digest = duckdb.FunctionExpression("md5", whole).alias("digest")
@@ -26,6 +26,19 @@ def view_of(rows: pa.Table, keys: Sequence[str]) -> pa.Table:
     view = rows.select(list(dict.fromkeys(keys)))
     view = view.append_column(DIGEST, told.column("digest"))
     return view.replace_schema_metadata({_SCHEMA: rows.schema.serialize().to_pybytes()})
+
+
+def _plain(rows: pa.Table) -> pa.Table:
+    """Write equal numbers equally: of which kind they are may change from page to page."""
+    for at, field in enumerate(rows.schema):
+        kind = field.type
+        if any(each(kind) for each in (pa.types.is_decimal, pa.types.is_floating)):
+            texts = rows.column(at).cast(pa.string())
+            texts = pc.replace_substring_regex(texts, r"^(-?[0-9]+\.[0-9]*?)0+$", r"\1")
+            rows = rows.set_column(at, field.name, pc.replace_substring_regex(texts, r"\.$", ""))
+        elif pa.types.is_integer(kind):
+            rows = rows.set_column(at, field.name, rows.column(at).cast(pa.string()))
+    return rows
 
 
 def changed(rows: pa.Table, view: pa.Table, known: pa.Table | None) -> pa.Table:

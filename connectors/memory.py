@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from connectors.tables import together
 from kernel import canonical
 from kernel.errors import DependencyUnavailableError
 
@@ -49,7 +50,7 @@ class Memory:
         """Read what was kept by these names, as far as it is there."""
         found = [self._read(self._folder / (name + _ENDING)) for name in names]
         there = [each for each in found if each is not None]
-        return pa.concat_tables(there, promote_options="permissive") if there else None
+        return together(there) if there else None
 
     def _read(self, path: Path) -> pa.Table | None:
         try:

@@ -31,7 +31,7 @@ from connectors.cdc.log import (
 from connectors.cdc.pgoutput import UNCHANGED, Reader, lsn, number_of
 from connectors.cdc.typed import column
 from connectors.sql.query import key_names
-from connectors.sql.streams import NativeError, native_address, natively
+from connectors.sql.streams import NATIVE_ERRORS, native_address, natively
 from kernel import clock
 from kernel.errors import ConfigurationError, DependencyUnavailableError
 from kernel.log import logger
@@ -60,7 +60,7 @@ where schemaname not in ('pg_catalog', 'information_schema') order by 1, 2
 class PostgresLog:
     """Opens passes over tables of a database."""
 
-    errors: tuple[type[Exception], ...] = (psycopg.Error, psycopg2.Error, NativeError)
+    errors: tuple[type[Exception], ...] = (psycopg.Error, psycopg2.Error, *NATIVE_ERRORS)
 
     def __init__(self, url: sa.URL, zone: str, publication: str) -> None:
         self.address = native_address(url, zone, _WRITTEN)

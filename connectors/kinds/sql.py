@@ -17,22 +17,25 @@ from typing_extensions import override
 
 from connectors import comparing
 from connectors.base import Connector, Offer, Page, Sample, Source, StreamPlan
-from connectors.cursor import Cursor, Moment, Passed, Place, Window, before, dumps, loads, moment
+from connectors.cursor import Cursor, Moment, Passed, Window, before, dumps, loads, moment
 from connectors.fields import Fields
 from connectors.look_back import news
 from connectors.memory import Memory
 from connectors.passes import Passes
 from connectors.sql import query as queries
 from connectors.sql.complaints import plain
-from connectors.sql.pages import cut, end_of
-from connectors.sql.streams import Database, NativeError, parsed, shown
+from connectors.sql.reading import Asked, Reader, place_of
+from connectors.sql.streams import NATIVE_ERRORS, Database, parsed, shown
+from connectors.tables import together
 from kernel import clock
 from kernel.errors import ConfigurationError
 
 PAGE_ROWS = 20_000
 LOOKBACK_SECONDS = 300
 SWEEP_SECONDS = 3600
-_FEW, _WIDER = 3, 4
+# As fast as it goes.
+ROWS_PER_SECOND = 0
+_FEW = 3
 EXAMPLE = {"url": "postgresql://reader:${NPLUSX_SOURCE_PASSWORD}@192.0.2.10:5432/database"}
 
 
@@ -58,6 +61,7 @@ class SqlSource:
     page_rows: int = PAGE_ROWS
     lookback_seconds: int = LOOKBACK_SECONDS
     sweep_seconds: int = SWEEP_SECONDS
+    rows_per_second: int = ROWS_PER_SECOND
 
 
 _Plan = StreamPlan[SqlStream]
@@ -80,6 +84,7 @@ def way_of(fields: Fields) -> SqlSource:
         fields.whole("page_rows", PAGE_ROWS),
         fields.whole("lookback_seconds", LOOKBACK_SECONDS),
         fields.whole("sweep_seconds", SWEEP_SECONDS),
+        fields.whole("rows_per_second", ROWS_PER_SECOND, least=0),
     )
 
 
@@ -99,6 +104,7 @@ class SqlConnector(Connector[SqlStream]):
         self._passes = Passes()
         try:
             self._database = Database(url, source.zone)
+            self._reader = Reader(self._database, self._way.page_rows, self._way.rows_per_second)
         except (SQLAlchemyError, ImportError) as wrong:
             raise ConfigurationError(
                 f"There is no driver for this kind of database: {wrong}.",
@@ -121,7 +127,7 @@ class SqlConnector(Connector[SqlStream]):
             if not how.updated:
                 # The same all through a pass, and perhaps large.
                 read = partial(self._by_content, memory.recall(at.known))
-            with closing(self._behind(plan, at.place)) as pages:
+            with closing(self._reader.behind(_asked(plan), at.place)) as pages:
                 for table, more in pages:
                     rows, at = read(plan, at, table, more=more)
                     yield Page(_together(rows), dumps(at), more, _holes(plan, at, more=more))
@@ -130,7 +136,8 @@ class SqlConnector(Connector[SqlStream]):
         """Read all rows that have no time of change; tell those that are not as they were."""
         inner = at.undated or Cursor()
         known = self._memory(plan).recall(inner.known)
-        with closing(self._behind(plan, inner.place, undated=True)) as pages:
+        asked = replace(_asked(plan), is_undated=True)
+        with closing(self._reader.behind(asked, inner.place)) as pages:
             for table, more in pages:
                 rows, inner = self._compared(known, plan, inner, table, more=more)
                 is_kept = bool(inner.known or inner.now)
@@ -141,38 +148,6 @@ class SqlConnector(Connector[SqlStream]):
 
     def _memory(self, plan: _Plan) -> Memory:
         return Memory(self._source.memory / plan.contract)
-
-    def _behind(
-        self, plan: _Plan, place: Place, *, undated: bool = False
-    ) -> Generator[tuple[pa.Table, bool]]:
-        """Read what is behind a place in pages, with whether more come."""
-        how, size = plan.how, self._way.page_rows
-        updated = "" if undated else how.updated
-        ordered = [*filter(None, [updated]), *queries.key_names(how.keys)]
-        select = queries.select_undated if undated else queries.select_behind
-        if self._database.keeps_readers_apart:
-            behind = select(how.query, how.updated, how.keys, place)
-            with closing(self._database.stream(behind, size)) as asked:
-                yield from cut(asked, ordered, size)
-            return
-        limit = size
-        while True:
-            behind = select(how.query, how.updated, how.keys, place)
-            table = self._all(behind.limit(limit + 1))
-            if table.num_rows <= limit:
-                yield table, False
-                return
-            if end := end_of(table, ordered, limit):
-                page, limit = table.slice(0, end), size
-                yield page, True
-                place = _place(page, how.keys, updated)
-            else:
-                # More rows share one place than a page holds: nulls in the keys.
-                limit *= _WIDER
-
-    def _all(self, select: queries.Query) -> pa.Table:
-        asked = self._database.stream(select, self._way.page_rows)
-        return pa.concat_tables([pa.table({}), *asked], promote_options="permissive")
 
     def _by_change(
         self, plan: _Plan, at: Cursor, table: pa.Table, *, more: bool
@@ -203,7 +178,7 @@ class SqlConnector(Connector[SqlStream]):
         known = memory.recall(at.known)
         if known is None:
             return rows, at
-        present = self._all(queries.select_keys(plan.how.query, keys))
+        present = self._reader.all(queries.select_keys(plan.how.query, keys))
         deletes = self._gone(plan, known, present)
         present = present.replace_schema_metadata(known.schema.metadata)
         return [*rows, *deletes], replace(at, known=(memory.keep(present),))
@@ -225,7 +200,7 @@ class SqlConnector(Connector[SqlStream]):
         """Leave out what is as it was when the rows were last read."""
         keys, memory = plan.how.keys, self._memory(plan)
         now, rows = at.now, []
-        place = _place(table, keys) if table.num_rows else at.place
+        place = place_of(table, keys, "") or at.place
         if table.num_rows:
             told = table.drop_columns(queries.key_names(keys))
             view = comparing.view_of(told, keys)
@@ -310,31 +285,26 @@ class SqlConnector(Connector[SqlStream]):
         except SQLAlchemyError as failed:
             said = failed.orig if isinstance(failed, DBAPIError) else failed
             raise plain(str(said), where) from failed
-        except NativeError as failed:
+        except NATIVE_ERRORS as failed:
             raise plain(str(failed), where) from failed
         except (OSError, pa.ArrowException) as broken:
             # A native answer that breaks off in the middle comes as what Arrow makes of it.
             raise plain(str(broken), where) from broken
 
 
-def _place(table: pa.Table, keys: Sequence[str], updated: str = "") -> Place:
-    """Give the place of the last row, if there is one."""
-    if not table.num_rows:
-        return ()
-    last = table.slice(table.num_rows - 1).to_pylist()[0]
-    texts = tuple(str(last[name]) for name in queries.key_names(keys))
-    return (moment(last[updated], updated), *texts) if updated else texts
+def _asked(plan: _Plan) -> Asked:
+    return Asked(plan.how.query, plan.how.updated, plan.how.keys)
 
 
 def _passed(table: pa.Table, plan: _Plan, window: Window) -> Passed:
     """Give the places of the last row, and of the last that is not from the future."""
     keys, updated = plan.how.keys, plan.how.updated
-    place = _place(table, keys, updated)
+    place = place_of(table, keys, updated)
     if not place or not before(window.now_as(moment(place[0], updated)), place[0]):
         return Passed(place, place)
     moments = [moment(each, updated) for each in table.column(updated).to_pylist()]
     until = bisect_right(moments, window.now_as(moments[-1]))
-    return Passed(place, _place(table.slice(0, until), keys, updated))
+    return Passed(place, place_of(table.slice(0, until), keys, updated))
 
 
 def _holes(plan: _Plan, at: Cursor, *, more: bool) -> tuple[str, ...]:
@@ -350,7 +320,7 @@ def _holes(plan: _Plan, at: Cursor, *, more: bool) -> tuple[str, ...]:
 
 def _together(rows: Sequence[pa.Table]) -> pa.Table | None:
     found = [each for each in rows if each.num_rows]
-    return pa.concat_tables(found, promote_options="permissive") if found else None
+    return together(found) if found else None
 
 
 def _is_due(last: Moment | None, now: datetime, seconds: int) -> bool:

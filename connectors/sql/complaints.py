@@ -4,6 +4,7 @@ import re
 
 from kernel.errors import ConfigurationError, DependencyUnavailableError, NplusxError
 
+_TIMEOUT = r"statement timeout|canceling statement|max_statement_time|execution was interrupted"
 # What databases say, what is wrong, what to do; the address itself is added by the caller.
 _COMPLAINTS: tuple[tuple[str, type[NplusxError], str, str], ...] = (
     (
@@ -79,12 +80,17 @@ _COMPLAINTS: tuple[tuple[str, type[NplusxError], str, str], ...] = (
         "renew it, or name its authority in the source's url (sslrootcert=…).",
     ),
     (
-        r"statement timeout|canceling statement|max_statement_time|execution was interrupted",
+        _TIMEOUT,
         DependencyUnavailableError,
         "The source took too long to answer.",
         "give the table an index on its time of change, or read when the system is less busy.",
     ),
 )
+
+
+def is_timeout(said: str) -> bool:
+    """Tell whether a database gave up because an answer took too long."""
+    return re.search(_TIMEOUT, said, re.IGNORECASE) is not None
 
 
 def plain(said: str, where: str) -> NplusxError:

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from connectors.tables import together
+
 
 def cut(
     asked: Iterator[pa.Table], ordered: Sequence[str], size: int
@@ -12,7 +14,7 @@ def cut(
     """Cut an answer into pages, with whether more come; all but the last end between two places."""
     held = pa.table({})
     for table in asked:
-        held = pa.concat_tables([held, table], promote_options="permissive")
+        held = together([held, table])
         while held.num_rows > size and (end := end_of(held, ordered, size)):
             yield held.slice(0, end), True
             held = held.slice(end)

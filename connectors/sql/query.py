@@ -3,12 +3,38 @@
 from collections.abc import Sequence
 
 import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 from connectors.cursor import Place
 
 Query = sa.Select[*tuple[object, ...]]
 _Ordered = sa.ColumnElement[object] | sa.ColumnElement[str]
 _KEY = "nplusx_key_{}"
+
+
+class _Exact(FunctionElement[str]):
+    """A text that is equal to itself alone, where texts that differ by case or blanks are alike."""
+
+    name = "exact"
+    type = sa.String()
+    inherit_cache = True
+
+
+@compiles(_Exact)
+def _as_it_is(element: _Exact, compiler: SQLCompiler, **options: object) -> str:
+    return str(compiler.process(element.clauses, **options))
+
+
+@compiles(_Exact, "mysql", "mariadb")
+def _as_bytes(element: _Exact, compiler: SQLCompiler, **options: object) -> str:
+    return f"cast({compiler.process(element.clauses, **options)} as binary)"
+
+
+@compiles(_Exact, "mssql")
+def _by_code(element: _Exact, compiler: SQLCompiler, **options: object) -> str:
+    return f"({compiler.process(element.clauses, **options)}) collate Latin1_General_BIN2"
 
 
 def key_names(keys: Sequence[str]) -> list[str]:
@@ -30,7 +56,7 @@ def _source(query: str) -> sa.TextClause:
 
 def select_behind(query: str, updated: str, keys: Sequence[str], place: Place) -> Query:
     """Select the rows that have a time of change, or all where none tells that, behind a place."""
-    order: list[_Ordered] = [*key_texts(keys)]
+    order: list[_Ordered] = [*map(_Exact, key_texts(keys))]
     select = select_all(query, keys)
     if updated:
         order = [sa.column(updated), *order]
@@ -41,7 +67,7 @@ def select_behind(query: str, updated: str, keys: Sequence[str], place: Place) -
 
 def select_undated(query: str, updated: str, keys: Sequence[str], place: Place) -> Query:
     """Select rows behind a place that have no time of change: the gate must see them too."""
-    order = key_texts(keys)
+    order = [_Exact(text) for text in key_texts(keys)]
     select = select_all(query, keys).where(sa.column(updated).is_(None)).order_by(*order)
     return select.where(_behind(order, place)) if place else select
 
@@ -54,7 +80,7 @@ def select_keys(query: str, keys: Sequence[str]) -> Query:
 
 def key_texts(keys: Sequence[str]) -> "list[sa.ColumnElement[str]]":
     """Give keys as texts; nothing is an empty one."""
-    return [sa.func.coalesce(sa.cast(sa.column(key), sa.String(255)), "") for key in keys]
+    return [sa.func.coalesce(sa.cast(sa.column(key), sa.Unicode(255)), "") for key in keys]
 
 
 def _behind(order: "Sequence[_Ordered]", place: Place) -> "sa.ColumnElement[bool]":

@@ -18,7 +18,7 @@ from connectors.sql.query import Query
 from kernel import clock
 from kernel.errors import ConfigurationError
 
-NativeError = dbapi.Error
+NATIVE_ERRORS: tuple[type[Exception], ...] = (dbapi.Error,)
 _CONNECT_SECONDS = 10
 _STATEMENT_SECONDS = 120
 _NUMERIC = "numeric"

@@ -12,7 +12,7 @@ from connectors.base import ZONE
 from connectors.check import Finding, check
 from connectors.kinds.sql import SqlConnector, SqlStream
 from connectors.sql.query import select_all
-from connectors.sql.streams import NativeError
+from connectors.sql.streams import NATIVE_ERRORS
 from kernel import clock
 from kernel.errors import ConfigurationError, DependencyUnavailableError
 from tests.connectors.databases import EARLY, HOW, PLAN, Database, keys, source
@@ -185,7 +185,7 @@ def test_the_source_cannot_be_written(database: Database) -> None:
     if connector._database.is_native:
         harm = "with gone as (delete from thing returning *) select * from gone"
         asked = connector._database.stream(select_all(harm, ["id"]), 1)
-        with pytest.raises(NativeError):
+        with pytest.raises(NATIVE_ERRORS):
             next(asked)
     assert len(read_all(connector, PLAN)[0]) == 1
     connector.close()

@@ -1,11 +1,19 @@
 """What is rare in a database must neither stop a stream nor send rows again and again."""
 
-from datetime import datetime, timedelta
+# ruff: noqa: S608 - the statements are the test's own
 
+import sqlite3
+import time
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import psycopg
 import pytest
 
 from kernel import clock
-from tests.connectors.databases import PLAN, Database, keys
+from kernel.ids import ContractId
+from tests.connectors.databases import EARLY, PLAN, Database, keys
 from tests.connectors.reading import read_all
 
 
@@ -68,4 +76,74 @@ def test_rows_without_a_time_are_all_read_once_and_again_when_they_change(
     assert rows == []
     database.put("010", "x", None)
     assert keys(read_all(connector, PLAN, cursor)[0]) == ["010"]
+    connector.close()
+
+
+def test_keys_that_differ_by_case_alone_are_two_rows(database: Database) -> None:
+    for key in ("a", "A", "ä", "Ä", "a ", "b"):
+        database.put(key, "x", EARLY)
+    connector = database.connector(page_rows=1)
+    rows, cursor = read_all(connector, PLAN)
+    assert sorted(map(str, keys(rows))) == sorted(("a", "A", "ä", "Ä", "a ", "b"))
+    assert read_all(connector, PLAN, cursor)[0] == []
+    connector.close()
+
+
+def test_a_number_is_the_same_whatever_else_stands_in_its_page(tmp_path: Path) -> None:
+    path = tmp_path / "source.sqlite"
+    with sqlite3.connect(path) as db:
+        db.execute("create table thing (id text, size numeric, changed text)")
+        db.execute(f"insert into thing values ('a', 1, '{EARLY}')")
+    query = "select id, size, changed from thing"
+    mapping = "select id as key, cast(size as double) as size, _op from rows"
+    plan = replace(PLAN, how=replace(PLAN.how, query=query), mapping=mapping)
+    compared = replace(plan, how=replace(plan.how, updated=""), contract=ContractId("test.all.v1"))
+    connector = Database(f"sqlite:///{path}", lambda *_: None, tmp_path / "memory").connector()
+    cursors = {each.contract: read_all(connector, each)[1] for each in (plan, compared)}
+    with sqlite3.connect(path) as db:
+        db.execute(f"insert into thing values ('b', 1.5, '{EARLY}')")
+    for each in (plan, compared):
+        assert keys(read_all(connector, each, cursors[each.contract])[0]) == ["b"]
+    connector.close()
+
+
+@pytest.mark.real_system
+def test_our_own_slowness_is_not_the_sources(
+    postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("connectors.sql.streams._STATEMENT_SECONDS", 1)
+    url = postgres.fresh()
+    with psycopg.connect(url) as db:
+        db.execute("create table thing (id text, note text, changed timestamp)")
+        db.execute(
+            "insert into thing select n::text, repeat(md5(n::text), 40), timestamp '2024-03-01' "
+            "+ n * interval '1 second' from generate_series(1, 30000) as n"
+        )
+    connector = Database(url, lambda *_: None, tmp_path).connector(page_rows=10_000)
+    found: list[object] = []
+    cursor, more = None, True
+    while more:
+        page = connector.read(PLAN, cursor)
+        cursor, more = page.cursor, page.more
+        if page.rows is not None:
+            found += page.rows.column("id").to_pylist()
+        time.sleep(1.2)
+    assert found == [str(n) for n in range(1, 30001)]
+    connector.close()
+
+
+def test_a_source_is_asked_no_faster_than_allowed(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr(clock, "sleep", waited.append)
+    monkeypatch.setattr(clock, "monotonic", lambda: 0.0)
+    for n in range(23):
+        database.put(f"{n:03}", "x", EARLY)
+    connector = database.connector(page_rows=5, rows_per_second=10)
+    rows, cursor = read_all(connector, PLAN)
+    assert len(rows) == 23
+    # Not after the last: nothing is asked then.
+    assert waited == [0.5] * 4
+    assert read_all(connector, PLAN, cursor)[0] == []
     connector.close()

@@ -1,0 +1,121 @@
+"""Reads the rows of a stream behind a place, page by page, no faster than allowed."""
+
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from connectors.cursor import Place, moment
+from connectors.sql import query as queries
+from connectors.sql.complaints import is_timeout
+from connectors.sql.pages import cut, end_of
+from connectors.sql.streams import NATIVE_ERRORS, Database
+from connectors.tables import together
+from kernel import clock
+from kernel.errors import ConfigurationError
+
+_WIDER = 4
+_FAILURES: tuple[type[Exception], ...] = (*NATIVE_ERRORS, OSError)
+Pages = Generator[tuple[pa.Table, bool]]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Rows in the order of their change, or of their keys alone where none tells that."""
+
+    query: str
+    updated: str
+    keys: tuple[str, ...]
+    # Those that have no time of change, by themselves.
+    is_undated: bool = False
+
+    @property
+    def ordered(self) -> list[str]:
+        """Name the columns of the order."""
+        moments = [] if self.is_undated else [self.updated]
+        return [*filter(None, moments), *queries.key_names(self.keys)]
+
+    def behind(self, place: Place) -> queries.Query:
+        """Ask for what is behind a place."""
+        select = queries.select_undated if self.is_undated else queries.select_behind
+        return select(self.query, self.updated, self.keys, place)
+
+    def place(self, table: pa.Table) -> Place:
+        """Give the place of the last row, if there is one."""
+        return place_of(table, self.keys, "" if self.is_undated else self.updated)
+
+
+def place_of(table: pa.Table, keys: Sequence[str], updated: str) -> Place:
+    """Give the place of the last row, if there is one."""
+    if not table.num_rows:
+        return ()
+    last = table.slice(table.num_rows - 1).to_pylist()[0]
+    texts = tuple(str(last[name]) for name in queries.key_names(keys))
+    return (moment(last[updated], updated), *texts) if updated else texts
+
+
+class Reader:
+    """Asks a database for so many rows at a time."""
+
+    def __init__(self, database: Database, page_rows: int, rows_per_second: int) -> None:
+        self._database, self._size, self._most = database, page_rows, rows_per_second
+
+    def behind(self, asked: Asked, place: Place) -> Pages:
+        """Read what is behind a place in pages, with whether more come."""
+        read = self._streamed if self._database.keeps_readers_apart else self._limited
+        began = clock.monotonic()
+        with closing(read(asked, place)) as pages:
+            for table, more in pages:
+                _require_columns(asked, table)
+                yield table, more
+                if more and self._most:
+                    spent = clock.monotonic() - began
+                    clock.sleep(max(0.0, table.num_rows / self._most - spent))
+                    began = clock.monotonic()
+
+    def _streamed(self, asked: Asked, place: Place) -> Pages:
+        while True:
+            is_begun = False
+            try:
+                with closing(self._database.stream(asked.behind(place), self._size)) as tables:
+                    for table, more in cut(tables, asked.ordered, self._size):
+                        yield table, more
+                        place, is_begun = asked.place(table) or place, True
+            except _FAILURES as failed:
+                # The database counts how slow we are, too: what is behind is asked for anew.
+                if not (is_begun and is_timeout(str(failed))):
+                    raise
+            else:
+                return
+
+    def _limited(self, asked: Asked, place: Place) -> Pages:
+        limit = self._size
+        while True:
+            table = self.all(asked.behind(place).limit(limit + 1))
+            if table.num_rows <= limit:
+                yield table, False
+                return
+            if end := end_of(table, asked.ordered, limit):
+                page, limit = table.slice(0, end), self._size
+                yield page, True
+                place = asked.place(page)
+            else:
+                # More rows share one place than a page holds: nulls in the keys.
+                limit *= _WIDER
+
+    def all(self, select: queries.Query) -> pa.Table:
+        """Read a whole answer."""
+        return together([pa.table({}), *self._database.stream(select, self._size)])
+
+
+def _require_columns(asked: Asked, table: pa.Table) -> None:
+    """Databases take a name in another spelling, and give the column as they spell it."""
+    given = [each for each in table.column_names if each not in queries.key_names(asked.keys)]
+    missing = [each for each in (*asked.keys, asked.updated) if each and each not in given]
+    if missing and table.num_columns:
+        raise ConfigurationError(
+            f"The query gives no column {', '.join(missing)}; it gives {', '.join(given)}.",
+            where="the preset's stream",
+            cure="spell `updated` and `keys` as the query gives them, or rename them with `as`.",
+        )

@@ -1,0 +1,27 @@
+"""Tables that came page by page, put together."""
+
+from collections.abc import Collection, Sequence
+
+import pyarrow as pa
+
+
+def together(tables: Sequence[pa.Table]) -> pa.Table:
+    """Put tables together; a column of clashing types becomes text, for the gate to judge."""
+    try:
+        return pa.concat_tables(tables, promote_options="permissive")
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        kinds: dict[str, set[pa.DataType]] = {}
+        for field in (field for each in tables for field in each.schema):
+            kinds.setdefault(field.name, set()).add(field.type)
+        clashing = {name for name, found in kinds.items() if len(found - {pa.null()}) > 1}
+        return pa.concat_tables(
+            [_as_texts(each, clashing) for each in tables], promote_options="permissive"
+        )
+
+
+def _as_texts(table: pa.Table, names: Collection[str]) -> pa.Table:
+    for at, name in enumerate(table.column_names):
+        if name in names:
+            texts = [None if v is None else str(v) for v in table.column(at).to_pylist()]
+            table = table.set_column(at, name, pa.array(texts, pa.string()))
+    return table
