@@ -1,8 +1,7 @@
 """Any SQL database: read by keyset pages in the order of change, without writing to it."""
 
-import re
 from bisect import bisect_right
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -10,8 +9,6 @@ from functools import partial
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
-import sqlalchemy as sa
-from sqlalchemy.engine.interfaces import ReflectedPrimaryKeyConstraint
 from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SQLAlchemyError
 from typing_extensions import override
 
@@ -24,6 +21,7 @@ from connectors.memory import Memory
 from connectors.passes import Passes
 from connectors.sql import query as queries
 from connectors.sql.complaints import plain
+from connectors.sql.duck import DuckDatabase
 from connectors.sql.reading import Asked, Reader, place_of
 from connectors.sql.streams import NATIVE_ERRORS, Database, parsed, shown
 from connectors.tables import together
@@ -103,7 +101,8 @@ class SqlConnector(Connector[SqlStream]):
         self._where = f"source {source.id}, {shown(url)}"
         self._passes = Passes()
         try:
-            self._database = Database(url, source.zone)
+            is_duck = url.get_backend_name() == "duckdb"
+            self._database = (DuckDatabase if is_duck else Database)(url, source.zone)
             self._reader = Reader(self._database, self._way.page_rows, self._way.rows_per_second)
         except (SQLAlchemyError, ImportError) as wrong:
             raise ConfigurationError(
@@ -242,30 +241,8 @@ class SqlConnector(Connector[SqlStream]):
 
     @override
     def discover(self) -> Iterator[Offer]:
-        with self._asking("its catalogue"), self._database.engine.connect() as connection:
-            catalogue = sa.inspect(connection)
-            for table in sorted([*catalogue.get_table_names(), *catalogue.get_view_names()]):
-                columns = {each["name"]: each["type"] for each in catalogue.get_columns(table)}
-                yield self._offer(table, columns, catalogue.get_pk_constraint(table))
-
-    def _offer(
-        self,
-        table: str,
-        columns: "Mapping[str, sa.types.TypeEngine[object]]",
-        key: "ReflectedPrimaryKeyConstraint",
-    ) -> Offer:
-        named: list[sa.ColumnClause[object]] = [sa.column(name) for name in columns]
-        select = sa.select(*named).select_from(sa.table(table))
-        moments = [n for n, kind in columns.items() if isinstance(kind, sa.DateTime)]
-        # The time of a change is called so or similar in every product seen.
-        likely = [n for n in moments if re.search(r"(?i)upd|modif|chang|write|修改|更新", n)]
-        how: dict[str, object] = {
-            "query": " ".join(str(select.compile(self._database.engine)).split()),
-            "keys": list(key["constrained_columns"]) or list(columns)[:1],
-        }
-        if moments:
-            how["updated"] = (likely or moments)[0]
-        return Offer(table, {name: str(kind) for name, kind in columns.items()}, how)
+        with self._asking("its catalogue"):
+            yield from self._database.catalogue()
 
     @override
     def close(self) -> None:

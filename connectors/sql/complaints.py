@@ -62,6 +62,12 @@ _COMPLAINTS: tuple[tuple[str, type[NplusxError], str, str], ...] = (
         "correct the database in the source's url.",
     ),
     (
+        r"could not set lock on file|database is locked",
+        DependencyUnavailableError,
+        "Another program writes to the source's file, and lets nobody read it meanwhile.",
+        "it is tried again by itself; if that program never lets go, read a copy of the file.",
+    ),
+    (
         r"ambiguous",
         ConfigurationError,
         "The query gives two columns one name.",

@@ -2,23 +2,26 @@
 
 import re
 import sqlite3
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
+import duckdb
 import pyarrow as pa
 import sqlalchemy as sa
 from adbc_driver_postgresql import dbapi
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError
 
+from connectors.base import Offer
+from connectors.sql.offers import offer
 from connectors.sql.query import Query
 from kernel import clock
 from kernel.errors import ConfigurationError
 
-NATIVE_ERRORS: tuple[type[Exception], ...] = (dbapi.Error,)
+NATIVE_ERRORS: tuple[type[Exception], ...] = (dbapi.Error, duckdb.Error)
 _CONNECT_SECONDS = 10
 _STATEMENT_SECONDS = 120
 _NUMERIC = "numeric"
@@ -86,6 +89,15 @@ class Database:
                     # By columns: half the time of row by row.
                     columns = zip(*rows, strict=True)
                     yield pa.table(dict(zip(names, map(column_of, columns), strict=True)))
+
+    def catalogue(self) -> Iterator[Offer]:
+        """List its tables and views, and how each may be read."""
+        with self.engine.connect() as connection:
+            told = sa.inspect(connection)
+            for table in sorted([*told.get_table_names(), *told.get_view_names()]):
+                columns = {each["name"]: str(each["type"]) for each in told.get_columns(table)}
+                keys = told.get_pk_constraint(table)["constrained_columns"]
+                yield offer(table, columns, keys, self.engine.dialect)
 
     def close(self) -> None:
         """Let go of its connections."""

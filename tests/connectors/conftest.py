@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
+import duckdb
 import psycopg
 import pytest
 
@@ -37,6 +38,22 @@ def sqlite_database(tmp_path: Path) -> Database:
         db.close()
 
     return Database(f"sqlite:///{path}", run, tmp_path / "memory")
+
+
+@pytest.fixture
+def duckdb_database(tmp_path: Path) -> Database:
+    """Make the table in a file of another kind."""
+    path = tmp_path / "source 一.duckdb"
+    with duckdb.connect(path) as db:
+        db.execute("create table thing (id varchar, note varchar, changed timestamp)")
+
+    def run(key: str | None, note: str | None, changed: datetime | None) -> None:
+        with duckdb.connect(path) as db:
+            db.execute("delete from thing where id = ?", [key])
+            if note is not None:
+                db.execute("insert into thing values (?, ?, ?)", [key, note, changed])
+
+    return Database(f"duckdb:///{path}", run, tmp_path / "memory")
 
 
 @pytest.fixture
@@ -87,7 +104,11 @@ _SERVERS = ("postgres", "mariadb")
 
 
 @pytest.fixture(
-    params=["sqlite", *(pytest.param(each, marks=pytest.mark.real_system) for each in _SERVERS)]
+    params=[
+        "sqlite",
+        "duckdb",
+        *(pytest.param(each, marks=pytest.mark.real_system) for each in _SERVERS),
+    ]
 )
 def database(request: pytest.FixtureRequest) -> Database:
     """Give the table in each kind of database."""

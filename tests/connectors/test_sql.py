@@ -1,9 +1,12 @@
 """The sql connector reads everything once, again when it changed, and says what is wrong."""
 
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import duckdb
 import psycopg
 import pytest
 import sqlalchemy as sa
@@ -11,6 +14,7 @@ import sqlalchemy as sa
 from connectors.base import ZONE
 from connectors.check import Finding, check
 from connectors.kinds.sql import SqlConnector, SqlStream
+from connectors.sql.duck import DuckDatabase
 from connectors.sql.query import select_all
 from connectors.sql.streams import NATIVE_ERRORS
 from kernel import clock
@@ -177,11 +181,15 @@ def test_a_mapping_that_does_not_fit_says_so(database: Database) -> None:
 def test_the_source_cannot_be_written(database: Database) -> None:
     database.put("a", "x", EARLY)
     connector = database.connector()
-    with (
-        pytest.raises((sa.exc.SQLAlchemyError, psycopg.Error), match=r"(?i)read[- ]?only"),
-        connector._database.engine.connect() as connection,
-    ):
-        connection.exec_driver_sql("delete from thing")
+    if isinstance(connector._database, DuckDatabase):
+        with pytest.raises(NATIVE_ERRORS, match="read-only"):
+            connector._database._connected().execute("delete from thing")
+    else:
+        with (
+            pytest.raises((sa.exc.SQLAlchemyError, psycopg.Error), match=r"(?i)read[- ]?only"),
+            connector._database.engine.connect() as connection,
+        ):
+            connection.exec_driver_sql("delete from thing")
     if connector._database.is_native:
         harm = "with gone as (delete from thing returning *) select * from gone"
         asked = connector._database.stream(select_all(harm, ["id"]), 1)
@@ -298,3 +306,23 @@ class TestPostgres:
         assert rows[0]["note"] == "00000000-0000-0000-0000-000000000001"
         assert read_all(connector, plan, cursor)[0] == []
         connector.close()
+
+
+def test_a_file_that_another_program_writes_to_is_read_later(tmp_path: Path) -> None:
+    path = tmp_path / "source.duckdb"
+    told = "import duckdb, sys; db = duckdb.connect(sys.argv[1]); print(1, flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", told, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as writer:
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        connector = SqlConnector(source(f"duckdb:///{path}"))
+        with pytest.raises(DependencyUnavailableError, match="Another program writes"):
+            connector.read(PLAN, None)
+        writer.communicate(b"\n")
+    with duckdb.connect(path) as db:
+        db.execute(
+            "create table thing as select 'a' as id, 'x' as note, timestamp '2024-03-01' as changed"
+        )
+    assert keys(read_all(connector, PLAN)[0]) == ["a"]
+    connector.close()
