@@ -18,7 +18,13 @@ def map_rows(rows: pa.Table, plan: StreamPlan[object], zone: str) -> pa.Table:
     """
     if _OP not in rows.column_names:
         rows = rows.append_column(_OP, pa.repeat(_UPSERT, rows.num_rows))
-    done = pc.fill_null(rows.column(_OP), _UPSERT)
+    if rows.column(_OP).type not in (pa.string(), pa.large_string(), pa.null()):
+        raise ConfigurationError(
+            f"The source has a column {_OP} of its own, which is our name for what to do.",
+            where=f"preset stream {plan.contract}",
+            cure="rename it in the preset's query with `as`.",
+        )
+    done = pc.fill_null(rows.column(_OP).cast(pa.string()), _UPSERT)
     rows = rows.set_column(rows.column_names.index(_OP), _OP, done)
     connection = duckdb.connect(
         config={"enable_external_access": "false", "python_enable_replacements": "false"}

@@ -22,7 +22,7 @@ from connectors.passes import Passes
 from connectors.sql import query as queries
 from connectors.sql.complaints import plain
 from connectors.sql.duck import DuckDatabase
-from connectors.sql.reading import Asked, Reader, place_of
+from connectors.sql.reading import Asked, Reader, place_of, require_columns
 from connectors.sql.streams import NATIVE_ERRORS, Database, parsed, shown
 from connectors.tables import together
 from kernel import clock
@@ -224,6 +224,8 @@ class SqlConnector(Connector[SqlStream]):
         behind = queries.select_behind(how.query, how.updated, how.keys, ())
         with self._asking(plan.contract):
             rows, undated = self._few(behind), None
+            if rows is not None:
+                require_columns(_asked(plan), rows)
             if how.updated:
                 undated = self._few(queries.select_undated(how.query, how.updated, how.keys, ()))
         table = rows and rows.drop_columns(queries.key_names(how.keys))

@@ -67,7 +67,7 @@ class Reader:
         began = clock.monotonic()
         with closing(read(asked, place)) as pages:
             for table, more in pages:
-                _require_columns(asked, table)
+                require_columns(asked, table)
                 yield table, more
                 if more and self._most:
                     spent = clock.monotonic() - began
@@ -109,7 +109,7 @@ class Reader:
         return together([pa.table({}), *self._database.stream(select, self._size)])
 
 
-def _require_columns(asked: Asked, table: pa.Table) -> None:
+def require_columns(asked: Asked, table: pa.Table) -> None:
     """Databases take a name in another spelling, and give the column as they spell it."""
     given = [each for each in table.column_names if each not in queries.key_names(asked.keys)]
     missing = [each for each in (*asked.keys, asked.updated) if each and each not in given]

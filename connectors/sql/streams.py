@@ -4,12 +4,14 @@ import re
 import sqlite3
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 import sqlalchemy as sa
 from adbc_driver_postgresql import dbapi
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -28,6 +30,7 @@ _NUMERIC = "numeric"
 # Databases that keep what a long reader sees beside what others write meanwhile, and let a reader
 # go in the middle: MySQL's driver would first fetch all the rest.
 _APART = ("postgresql", "oracle")
+_FIRST, _LAST = datetime.fromisoformat("0001-01-02"), datetime.fromisoformat("9999-12-30")
 # Of PostgreSQL's numeric the modifier holds precision and scale, and its own size besides.
 _HEADER, _SCALE_BITS = 4, 16
 
@@ -179,10 +182,24 @@ def _plain_types(table: pa.Table) -> pa.Table:
     """Give decimals where the driver gives their digits as text; what it knows not stays text."""
     require_apart(table.column_names)
     for at, field in enumerate(table.schema):
-        if not isinstance(field.type, pa.BaseExtensionType):
-            continue
-        table = table.set_column(at, field.name, _plain(table.column(at), field))
+        if isinstance(field.type, pa.BaseExtensionType):
+            table = table.set_column(at, field.name, _plain(table.column(at), field))
+        elif pa.types.is_timestamp(field.type) or pa.types.is_date(field.type):
+            table = table.set_column(at, field.name, _finite(table.column(at)))
     return table
+
+
+def _finite(moments: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Give infinite moments as the first and the last day that anybody can write."""
+    zone = UTC if getattr(moments.type, "tz", None) else None
+    ends = [pa.scalar(each.replace(tzinfo=zone), moments.type) for each in (_FIRST, _LAST)]
+    found = pc.min_max(moments)
+    is_beyond = pc.or_(pc.less(found["min"], ends[0]), pc.greater(found["max"], ends[1]))
+    if not is_beyond.as_py():
+        return moments
+    # Nothing stays nothing.
+    moments = pc.if_else(pc.less(moments, ends[0]), ends[0], moments)
+    return pc.if_else(pc.greater(moments, ends[1]), ends[1], moments)
 
 
 def _plain(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
@@ -216,6 +233,10 @@ def decimals(texts: pa.ChunkedArray, modifier: int) -> pa.ChunkedArray:
 def column_of(values: Sequence[object]) -> pa.Array:
     """Make an Arrow column; a column of mixed kinds becomes text, for the gate to judge."""
     try:
-        return pa.array([bytes(v) if isinstance(v, memoryview) else v for v in values])
+        made = pa.array([bytes(v) if isinstance(v, memoryview) else v for v in values])
+        if pa.types.is_decimal256(made.type):
+            # More digits than a mapping reckons with.
+            made = pa.array([None if v is None else format(v, "f") for v in values], pa.string())
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
         return pa.array([None if value is None else str(value) for value in values], pa.string())
+    return made
