@@ -16,6 +16,7 @@ from county.servers.edge_node import EdgeNode
 from county.servers.mariadb import MariaDb
 from county.servers.mosquitto import Mosquitto
 from county.servers.opcua import Line
+from county.servers.plc import Gateway
 from county.servers.postgres import READER, Postgres
 from county.servers.programs import LOOPBACK
 from county.servers.sftp import Sftp
@@ -30,6 +31,8 @@ _PAUSE_SECONDS = 0.5
 _DATABASES: Mapping[str, type[Postgres | MariaDb]] = {
     "yonyou_u8": Postgres,
     "kingdee_k3cloud_db": MariaDb,
+    "shopfloor_mes": MariaDb,
+    "digiwin_yifei": Postgres,
 }
 
 
@@ -65,7 +68,7 @@ class _Systems:
         self._databases: dict[str, Postgres | MariaDb] = {}
         self._sftp: Sftp | None = None
         self._mosquitto: Mosquitto | None = None
-        self._tellers: list[Line | EdgeNode] = []
+        self._tellers: list[Line | EdgeNode | Gateway] = []
         self._stop = asyncio.Event()
 
     async def keep(self, say: Callable[[str], None]) -> None:
@@ -109,7 +112,11 @@ class _Systems:
             if factory.wire:
                 told = machines.last_days(books, _MACHINE_DAYS)
                 source = {"id": "line", **self._connect(factory, told, running)}
-                rows = _least_rows(told, _WIRED[factory.wire])
+                rows = (
+                    _still_rows(told)
+                    if factory.wire == "modbus"
+                    else _least_rows(told, _WIRED[factory.wire])
+                )
                 yield _reach(factory, source, rows)
 
     def _connect(
@@ -123,6 +130,13 @@ class _Systems:
             return {
                 "preset": "opcua_machine", "url": line.address, "machines": line.machines(),
             }  # fmt: skip
+        if factory.wire == "modbus":
+            gateway = Gateway(place, told)
+            self._tellers.append(gateway)
+            return {
+                "preset": "modbus_machine", "host": LOOPBACK, "port": gateway.port,
+                "machines": gateway.machines(),
+            }  # fmt: skip
         broker = self._broker(running)
         node = EdgeNode(place, broker, factory.number, told)
         self._tellers.append(node)
@@ -135,22 +149,23 @@ class _Systems:
         self, factory: Factory, tables: Iterator[shape.Table], running: ExitStack
     ) -> dict[str, object]:
         """Load a factory's database, once; give how an agent reaches it."""
-        server = self._database(factory.system, running)
+        server = self._database(_DATABASES[factory.system], running)
         name = f"factory_{factory.number:03d}"
-        mark = self._servers / factory.system / f"{name}.loaded"
+        mark = self._servers / f"{name}.loaded"
         if not mark.exists():
             load.into_database(server.database(name), tables)
             mark.touch()
         word = f"${{file:{server.reader_file}}}"
         return {"url": server.address(name, READER, word)}
 
-    def _database(self, system: str, running: ExitStack) -> Postgres | MariaDb:
-        if system not in self._databases:
-            server = _DATABASES[system](self._servers / system)
+    def _database(self, kind: type[Postgres | MariaDb], running: ExitStack) -> Postgres | MariaDb:
+        name = kind.__name__.lower()
+        if name not in self._databases:
+            server = kind(self._servers / name)
             server.start()
             running.callback(server.stop)
-            self._databases[system] = server
-        return self._databases[system]
+            self._databases[name] = server
+        return self._databases[name]
 
     def _broker(self, running: ExitStack) -> str:
         if self._mosquitto is None:
@@ -178,6 +193,11 @@ def _reach(factory: Factory, source: Mapping[str, object], rows: Mapping[str, in
     return Reach(
         factory.number, factory.uscc, factory.name, place.region, place.industry, source, rows
     )
+
+
+def _still_rows(told: Sequence[Said]) -> dict[str, int]:
+    """Count the rows of registers that stand still: each machine's state, once."""
+    return {"mes.equipment_state.v1": len({each.machine for each in told})}
 
 
 def _least_rows(told: Sequence[Said], contracts: Mapping[str, str]) -> dict[str, int]:

@@ -97,5 +97,5 @@ class MariaDb:
                     [self._passwords[user]],
                 )
                 cursor.execute(f"grant {rights} on `{name}`.* to {user}@'%'")
-            cursor.execute(f"grant replication slave, replication client on *.* to {OWNER}@'%'")
+                cursor.execute(f"grant replication slave, replication client on *.* to {user}@'%'")
         return self.address(name)

@@ -9,8 +9,10 @@ from psycopg import sql
 
 from county.servers import programs
 from county.servers.programs import LOOPBACK, Child
+from kernel import clock
 
 OWNER, READER = "owner", "reader"
+_READY_SECONDS, _PAUSE_SECONDS = 60.0, 0.1
 _DEBIAN = Path("/usr/lib/postgresql")
 
 
@@ -64,6 +66,17 @@ class Postgres:
             given.unlink()
             fresh.rename(self._folder / "data")
         self._child.start()
+        # It listens before it lets anybody in.
+        deadline = clock.monotonic() + _READY_SECONDS
+        while True:
+            try:
+                psycopg.connect(self.address("postgres")).close()
+            except psycopg.OperationalError:
+                if clock.monotonic() > deadline:
+                    raise
+                clock.sleep(_PAUSE_SECONDS)
+            else:
+                return
 
     def stop(self) -> None:
         """Stop it; whoever is connected is cut off."""

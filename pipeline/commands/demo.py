@@ -35,7 +35,7 @@ _USERS = {
     "leader": ("leader", ""),
 }
 _COUNTY = "county"
-_POLL_SECONDS = 5
+_POLL_SECONDS, _METER_SECONDS = 5, 60
 _REACHED = TypeAdapter(tuple[Reach, ...])
 
 
@@ -177,7 +177,10 @@ def _write_agents(settings: Settings, reached: Sequence[Reach]) -> None:
             "id": name, "enterprise": enterprise, "key_file": f"../keys/{name}.key",
             "outbox": f"../outbox/{name}.sqlite",
         }  # fmt: skip
-        text = yaml.dump({"agent": agent, "sources": read, "poll_seconds": _POLL_SECONDS})
+        # A meter makes a row whenever it is read.
+        is_metered = any(each["preset"] == "modbus_machine" for each in read)
+        pause = _METER_SECONDS if is_metered else _POLL_SECONDS
+        text = yaml.dump({"agent": agent, "sources": read, "poll_seconds": pause})
         (state / "agents" / f"{name}.yaml").write_text(text, encoding="utf-8")
 
 

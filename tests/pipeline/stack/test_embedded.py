@@ -122,7 +122,7 @@ def test_a_program_that_cannot_live_is_reported_with_its_last_words(state, stack
     stack = stack_at(state)
     stack.up((COUNTY,))
     stack.down()
-    (state / "county/servers/yonyou_u8/data/PG_VERSION").write_text("9\n", "utf-8")
+    (state / "county/servers/postgres/data/PG_VERSION").write_text("9\n", "utf-8")
     with pytest.raises(DependencyUnavailableError, match=r"county.*PG_VERSION|county.*version"):
         stack.up((COUNTY,))
     assert processes.marked(state) == []
