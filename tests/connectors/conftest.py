@@ -1,6 +1,7 @@
 """One real database server for the connector tests."""
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +20,27 @@ def postgres() -> Iterator[Server]:
     """Start a server once."""
     with running_server() as started:
         yield started
+
+
+@pytest.fixture(autouse=True)
+def _no_slots(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Drop what a test left of slots: they are of the whole cluster, and the next has its own."""
+    yield
+    if "postgres" not in request.fixturenames:
+        return
+    address = request.getfixturevalue("postgres").address("postgres")
+    with psycopg.connect(address, autocommit=True) as connection:
+        # Whoever died may still be thought of as alive.
+        connection.execute(
+            "select pg_terminate_backend(active_pid) from pg_replication_slots where active"
+        )
+        deadline = time.monotonic() + 30
+        while connection.execute(
+            "select 1 from pg_replication_slots where active limit 1"
+        ).fetchone():
+            assert time.monotonic() < deadline, "a slot stays in use"
+            time.sleep(0.05)
+        connection.execute("select pg_drop_replication_slot(slot_name) from pg_replication_slots")
 
 
 @pytest.fixture

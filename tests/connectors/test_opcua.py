@@ -308,7 +308,7 @@ def test_states_and_readings_of_the_sample_preset_land(
         until(lambda: ever(0, 1), "the first state")
         write(server, "State", state(4, SourceTimestamp=begun + timedelta(seconds=5)))
         until(lambda: ever(0, 3), "the change of state")
-    rows = landed(world, STATE)
+    rows = sorted(landed(world, STATE), key=lambda row: (row["started_at"], row["updated_at"]))
     assert [(row["state"], row["started_at"], row["ended_at"]) for row in rows] == [
         ("running", begun, None),
         ("running", begun, begun + timedelta(seconds=5)),
