@@ -17,10 +17,8 @@ from kernel import canonical
 from kernel.errors import ConfigurationError
 
 # In which products factories keep their books, and how their machines talk, in turns.
-SYSTEMS = (
-    "yonyou_u8", "kingdee_k3cloud_db", "office_sheets", "shopfloor_mes", "digiwin_yifei",
-)  # fmt: skip
-WIRES = ("", "opcua", "sparkplug", "modbus")
+SYSTEMS = ("yonyou_u8", "kingdee_k3cloud_db", "office_sheets", "shopfloor_mes")
+WIRES = ("", "opcua", "sparkplug", "modbus", "")
 # Books that are files anyway.
 SHEETS = "office_sheets"
 MOST_FACTORIES, MOST_MONTHS = 999, 60

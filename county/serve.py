@@ -32,7 +32,6 @@ _DATABASES: Mapping[str, type[Postgres | MariaDb]] = {
     "yonyou_u8": Postgres,
     "kingdee_k3cloud_db": MariaDb,
     "shopfloor_mes": MariaDb,
-    "digiwin_yifei": Postgres,
 }
 
 
