@@ -300,16 +300,17 @@ class RestConnector(Connector[RestStream]):
     @override
     def sample(self, plan: _Plan) -> Sample:
         rows, _, _ = self._page(plan, _Cursor(until=clock.now()))
-        if not rows:
-            return Sample(None, "The source has no such rows yet.", "enter one, or wait.")
-        table = table_of(rows, plan.how.columns)
-        if empty := [name for name in table.column_names if not table[name].drop_null()]:
-            return Sample(
-                table,
-                f"No row of the first page has {', '.join(empty)}.",
-                "check that the product still calls them so.",
-            )
-        return Sample(table)
+        how, table = plan.how, table_of(rows, plan.how.columns)
+        needed = dict.fromkeys((*how.keys, *how.updated))
+        # One of several moments may be empty in all of a few rows.
+        silent = [name for name in needed if rows and not table[name].drop_null()]
+        if not silent or (set(silent) < set(how.updated)):
+            return Sample(table)
+        return Sample(
+            table,
+            f"No row of the first page has {', '.join(silent)}.",
+            "check that the product still calls them so.",
+        )
 
     @override
     def discover(self) -> Iterator[Offer]:

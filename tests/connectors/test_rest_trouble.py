@@ -105,15 +105,19 @@ def test_a_source_that_dies_between_pages_is_read_on(
 
 def test_a_sample_tells_what_the_rows_lack(server: Server, shelf: Shelf, tmp_path: Path) -> None:
     connector, plan = open_at(server, tmp_path), plan_of("key")
+    # A source without such rows yet is well, and the mapping is tried all the same.
     (none,) = check(connector, [plan], "UTC")
-    assert "no such rows yet" in none.problem
+    assert (none.problem, none.columns) == ("", ("key", "note", "at", "_op"))
     shelf.fill(2)
+    for each in shelf.things.values():
+        each["note"] = None
     (well,) = check(connector, [plan], "UTC")
     assert not well.problem
     for each in shelf.things.values():
-        each["remark"] = each.pop("note")
+        each["modified"] = each["changed"]
+    shelf.renamed = "changed"
     (renamed,) = check(connector, [plan], "UTC")
-    assert "No row of the first page has note" in renamed.problem
+    assert "No row of the first page has changed" in renamed.problem
     with pytest.raises(ConfigurationError, match="no catalogue"):
         connector.discover()
     connector.close()

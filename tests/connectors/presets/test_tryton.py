@@ -64,6 +64,7 @@ def test_every_stream_fits_the_server(tryton: Tryton, tmp_path: Path) -> None:
     assert len(found) == len(STREAMS)
     for each in found:
         assert each.columns, each
+        assert not each.problem, each
         required = {column.name for column in contract(each.subject).properties if column.required}
         assert required <= set(each.columns)
 

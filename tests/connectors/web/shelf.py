@@ -45,6 +45,7 @@ class Shelf:
         self.down: Answer | None = None
         self.forgets: set[str] = set()
         self.clock: datetime | None = None
+        self.renamed = ""
 
     def put(self, key: int, note: object, changed: str | None = "") -> None:
         at = NOW.strftime(FORM) if changed == "" else changed
@@ -72,6 +73,7 @@ class Shelf:
         elif self.by in ("key", "cursor", "link", "link_in_answer"):
             found, start = [each for each in found if int(str(each["id"])) > start], 0
         rows = found[start : start + limit]
+        rows = [{name: row[name] for name in row if name != self.renamed} for row in rows]
         more = start + limit < len(found)
         last = str(rows[-1]["id"]) if rows and more else None
         onward = f"/things?since={since}&limit={limit}&at={last}" if last else None
