@@ -12,7 +12,7 @@ from connectors.config import load_agent
 from connectors.files import forms
 from connectors.kinds import cdc, files, modbus, odata, rest, singer, sparkplug, sql
 from connectors.opcua_plan import OpcuaStream, Pace
-from connectors.registry import find
+from connectors.registry import find, read_preset
 from connectors.web import login, moments, paging, way
 from kernel.registry import modules_in
 from pipeline.settings import ROOT
@@ -29,6 +29,15 @@ def test_the_example_of_a_page_is_read(kind: str, tmp_path: Path) -> None:
     path.write_text(example, "utf-8")
     (source,) = load_agent(path).sources
     assert find(source.preset).kind == kind
+
+
+def test_the_preset_of_the_page_of_rest_is_read(tmp_path: Path) -> None:
+    (example,) = re.findall(r"```yaml\n(title:.*?)```", PAGES["rest"], re.DOTALL)
+    path = tmp_path / "paint.yaml"
+    path.write_text(example, "utf-8")
+    (plan,) = read_preset(path).streams
+    assert isinstance(plan.how, rest.RestStream)
+    assert plan.how.ask.path == "v1/products"
 
 
 @pytest.mark.parametrize(
