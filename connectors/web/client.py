@@ -23,6 +23,7 @@ _TRIES = 4
 _REDIRECTS = 5
 _LONGEST_WAIT = 30.0
 _AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
+_AWAY = frozenset({502, 503, 504})
 _MOVED = frozenset({301, 302, 303, 307, 308})
 _AS_IT_WAS = frozenset({307, 308})
 _FAILED = 400
@@ -45,6 +46,7 @@ class Client:
         # Why we were not let in, and until when that is believed.
         self._refusal: tuple[NplusxError, float] | None = None
         self._let_in = False
+        self._is_away = False
         self._http = httpx.Client(
             verify=_trust(way.ca_file, self._where),
             trust_env=False,
@@ -135,18 +137,22 @@ class Client:
 
     def _ask(self, request: Request, stream: str) -> Reply:
         """Ask until there is an answer, or it is no longer polite to."""
-        for attempt in range(_TRIES):
-            last = attempt == _TRIES - 1
+        # Who was away for one stream is not waited for by each of the others.
+        tries = 1 if self._is_away else _TRIES
+        for attempt in range(tries):
+            last = attempt == tries - 1
             try:
                 reply = self._follow(request, stream)
             except httpx.RequestError as failed:
                 wrong = complaints.of_wire(failed, self._at(stream))
                 if last or isinstance(wrong, ConfigurationError):
+                    self._is_away = isinstance(failed, httpx.ConnectError | httpx.ConnectTimeout)
                     raise wrong from failed
                 wait = _pause(attempt)
             else:
                 asked = _asked_wait(reply)
                 if reply.status not in _AGAIN or last or (asked or 0) > _LONGEST_WAIT:
+                    self._is_away = reply.status in _AWAY
                     return reply
                 wait = _pause(attempt) if asked is None else asked
             self._earliest = max(self._earliest, clock.monotonic() + wait)

@@ -141,8 +141,12 @@ def test_each_trouble_has_its_cure(
 
 def test_a_server_that_is_not_there_is_named(waits: list[float]) -> None:
     client = Client(Way(f"http://127.0.0.1:{free_port()}/api"), NONE, "erp")
-    with pytest.raises(DependencyUnavailableError, match="cannot be reached"):
-        client.ask(ROWS, "s")
+    for stream in ("s", "t", "u"):
+        with pytest.raises(DependencyUnavailableError, match="cannot be reached") as failed:
+            client.ask(ROWS, stream)
+        assert f"stream {stream}" in failed.value.where
+    # The first stream waits for it; the others would only hold up other sources.
+    assert len(waits) <= 3 + 2
     client.close()
 
 
