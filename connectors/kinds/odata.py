@@ -15,7 +15,7 @@ from connectors.extras import extra
 from connectors.fields import Fields
 from connectors.memory import Memory
 from connectors.odata.model import MOMENTS, Service
-from connectors.odata.place import Place, dumps, ended, forgetting, loads, onward, unseen
+from connectors.odata.place import Place, dumps, ended, forgetting, has_more, loads, onward, unseen
 from connectors.odata.protocol import (
     Answer,
     Row,
@@ -169,7 +169,8 @@ class OdataConnector(Connector[OdataStream]):
                 at = at.without_link()
                 continue
             resumed = False
-            at = replace(at, tracked=at.tracked or tracks(applied))
+            left = (at.left if at.link else self._way.page_rows) - len(answer.rows)
+            at = replace(at, left=left, tracked=at.tracked or tracks(applied))
             if at.delta or at.tracked:
                 table, at = self._by_token(plan, told, at, answer)
             elif told.updated:
@@ -202,7 +203,7 @@ class OdataConnector(Connector[OdataStream]):
         rows = [row_of(each, told.columns, told.entity) for each in answer.rows]
         moments = [self._moment(told, each) for each in answer.rows]
         new, at = unseen(at, rows, moments)
-        if answer.next or len(rows) >= self._way.page_rows:
+        if has_more(at, answer):
             at = onward(at, moments, answer.next, told.kind)
         elif told.has_undated and not at.undated:
             at = replace(at, undated=True, link="", skip=0)
@@ -271,7 +272,7 @@ class OdataConnector(Connector[OdataStream]):
         if rows:
             view = comparing.view_of(table, told.keys)
             table, now = comparing.changed(table, view, known), (*now, memory.keep(view))
-        if answer.next or len(rows) >= self._way.page_rows:
+        if has_more(at, answer):
             skip = at.skip + len(rows)
             return table, replace(at, now=now, link=answer.next, skip=skip)
         if at.tracked:

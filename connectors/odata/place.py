@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pydantic import TypeAdapter
 
 from connectors.cursor import REMEMBERED
-from connectors.odata.protocol import Row, floor
+from connectors.odata.protocol import DAYS, Answer, Row, floor
 from kernel.errors import ConfigurationError
 
 _ROUNDED = timedelta(seconds=1)
@@ -24,8 +24,10 @@ class Place:
     began: datetime | None = None
     newest: datetime | None = None
     link: str = ""
-    # Rows of the same request that came before.
+    # Rows behind the same moment that came before.
     skip: int = 0
+    # How many rows the links of one request lead to still, for no more were asked for.
+    left: int = 0
     # At rows without a moment, with which a pass ends.
     undated: bool = False
     # The source keeps a token of changes for us; that of the last pass.
@@ -68,12 +70,17 @@ def unseen(
     return told, replace(at, newest=newest, seen=seen)
 
 
+def has_more(at: Place, answer: Answer) -> bool:
+    """Tell whether rows may come behind a page."""
+    return bool(answer.next or (answer.rows and at.left <= 0))
+
+
 def onward(at: Place, moments: Sequence[datetime | None], link: str, kind: str) -> Place:
     """Say where a pass goes on: by value where that is possible, for places shift."""
     last = next(filter(None, reversed(moments)), None)
     if last is not None and not at.undated:
-        # What a source shows may be rounded.
-        last = floor(last - _ROUNDED, kind)
+        # What a source shows may be rounded, but for days.
+        last = floor(last, kind) if kind in DAYS else last - _ROUNDED
         if at.since is None or last > at.since:
             return replace(at, since=last, beyond=False, link="", skip=0)
     return replace(at, link=link, skip=at.skip + len(moments))

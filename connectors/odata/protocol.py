@@ -12,7 +12,7 @@ from kernel.errors import ConfigurationError
 Row = dict[str, str | None]
 # Not a type of OData: a day that stands in quotes.
 QUOTED = "quoted"
-_DAYS = ("Edm.Date", QUOTED)
+DAYS = ("Edm.Date", QUOTED)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DATE = re.compile(r"/Date\((-?\d+)([+-]\d+)?\)/")
 _KEY = re.compile(r"\((.*)\)[^()]*$", re.DOTALL)
@@ -150,7 +150,7 @@ def moment_of(text: str) -> datetime:
 
 def literal(moment: datetime, kind: str, version: int) -> str:
     """Write a moment as a filter wants it."""
-    if kind in _DAYS:
+    if kind in DAYS:
         day = moment.date().isoformat()
         return f"'{day}'" if kind == QUOTED else day
     text = moment.replace(tzinfo=None).isoformat()
@@ -161,7 +161,7 @@ def literal(moment: datetime, kind: str, version: int) -> str:
 
 def floor(moment: datetime, kind: str) -> datetime:
     """Give the first moment that a type cannot tell from this one."""
-    if kind not in _DAYS:
+    if kind not in DAYS:
         return moment
     day: date = moment.date()
     return datetime(day.year, day.month, day.day, tzinfo=UTC)

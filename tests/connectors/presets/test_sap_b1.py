@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -138,11 +139,13 @@ def layer(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[ServiceLayer, Serve
         yield layer, server
 
 
-def connector(server: Server, folder: Path, login: dict[str, str] = LOGIN) -> OdataConnector:
+def connector(
+    server: Server, folder: Path, login: dict[str, str] = LOGIN, **more: int
+) -> OdataConnector:
     way = server.way(login)
     way = type(way)(f"{way.address}b1s/v2/", login, requests_per_second=1000)
     return OdataConnector(
-        Source(SourceId("b1"), "sap_b1", OdataSource(way), memory=folder / "memory")
+        Source(SourceId("b1"), "sap_b1", OdataSource(way, **more), memory=folder / "memory")
     )
 
 
@@ -209,6 +212,21 @@ def test_a_session_that_timed_out_and_changes_of_the_day(
     rows, cursor = read_all(made, plan, cursor)
     assert [(row["order_id"], row["status"]) for row in rows] == [("5", "closed")]
     assert read_all(made, plan, cursor)[0] == []
+    made.close()
+
+
+@pytest.mark.parametrize("count", [39, 40, 41, 130])
+def test_a_day_of_more_orders_than_are_asked_for_at_a_time(
+    layer: tuple[ServiceLayer, Server], tmp_path: Path, count: int
+) -> None:
+    b1, server = layer
+    b1.tables["Orders"] = [order(n, 3) for n in range(count)]
+    plan = next(each for each in find("sap_b1").streams if each.contract == "erp.sales_order.v1")
+    made = connector(server, tmp_path, page_rows=40)
+    for stream in (plan, replace(plan, how=replace(plan.how, updated=""))):
+        rows, cursor = read_all(made, stream)
+        assert sorted(int(str(row["order_id"])) for row in rows) == list(range(count))
+        assert read_all(made, stream, cursor)[0] == []
     made.close()
 
 
