@@ -3,6 +3,7 @@
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -45,25 +46,8 @@ class Server:
             entry = pwd.getpwnam(user)
             os.chown(self._folder, entry.pw_uid, entry.pw_gid)
         data, log = self._folder / "data", self._folder / "log"
-        subprocess.run(
-            [
-                _program("initdb"),
-                "-D",
-                str(data),
-                "-U",
-                USER,
-                "-A",
-                "trust",
-                "--no-sync",
-                "--locale=C.UTF-8",
-                "-E",
-                "UTF8",
-            ],
-            check=True,
-            capture_output=True,
-            user=user,
-            cwd=self._folder,
-        )
+        if not data.exists():
+            self._make(data, user)
         options = {
             "port": str(self.port),
             "listen_addresses": "127.0.0.1",
@@ -87,6 +71,27 @@ class Server:
         while not self._answers():
             time.sleep(0.05)
 
+    def _make(self, data: Path, user: str | None) -> None:
+        subprocess.run(
+            [
+                _program("initdb"),
+                "-D",
+                str(data),
+                "-U",
+                USER,
+                "-A",
+                "trust",
+                "--no-sync",
+                "--locale=C.UTF-8",
+                "-E",
+                "UTF8",
+            ],
+            check=True,
+            capture_output=True,
+            user=user,
+            cwd=self._folder,
+        )
+
     def _answers(self) -> bool:
         """Tell whether it has started: it refuses for a while though it listens."""
         try:
@@ -100,7 +105,8 @@ class Server:
     def stop(self) -> None:
         """Stop it."""
         if self._process is not None:
-            self._process.terminate()
+            # Whoever is connected is cut off.
+            self._process.send_signal(signal.SIGINT)
             try:
                 self._process.wait(15)
             except subprocess.TimeoutExpired:

@@ -220,17 +220,19 @@ class PostgresDoor:
         cursor = self._reading = self._started(spot)
         self.confirm(spot)
         reader = Reader(self._table.schema, self._table.name)
-        shape = Shape({})
+        shape, until = Shape({}), number_of(spot.log)
         for message in self._messages(cursor, reader, end):
             for event in reader.read(message):
                 if isinstance(event, Shape):
                     shape = event
+                elif isinstance(event, Commit):
+                    until = number_of(event.log)
                 whole = isinstance(event, Change) and event.row and UNCHANGED in event.row
                 if not whole:
                     yield event
                 elif isinstance(event, Change) and (row := self._again(event, shape)):
                     yield replace(event, row=row)
-        yield Commit(lsn(cursor.wal_end), clock.now())
+        yield Commit(lsn(max(until, cursor.wal_end)), clock.now())
 
     def _started(self, spot: Spot) -> psycopg2.extras.ReplicationCursor:
         name = sql.Identifier(self._log.publication).as_string(None)
@@ -317,5 +319,5 @@ class PostgresDoor:
             raise LostError("it was set back to an earlier state")
         if number_of(str(confirmed)) > number_of(spot.log):
             raise LostError("somebody else read its slot further")
-        if int(str(held)) > _LAGGING_BYTES:
+        if int(str(held or 0)) > _LAGGING_BYTES:
             logger("cdc").warning("the source keeps much of its log", slot=self._slot, bytes=held)
