@@ -117,6 +117,8 @@ def find(connection: Connection, stream: CdcStream, publication: str) -> Table:
 
 def base(connection: Connection, oid: int, modifier: int) -> tuple[int, int]:
     """Give the type behind a domain."""
+    if oid in KNOWN:
+        return oid, modifier
     domains = {int(str(d)): (int(str(b)), int(str(m))) for d, b, m in connection.execute(_DOMAINS)}
     while oid in domains:
         oid, modifier = domains[oid]

@@ -227,11 +227,7 @@ class PostgresDoor:
                     shape = event
                 elif isinstance(event, Commit):
                     until = number_of(event.log)
-                whole = isinstance(event, Change) and event.row and UNCHANGED in event.row
-                if not whole:
-                    yield event
-                elif isinstance(event, Change) and (row := self._again(event, shape)):
-                    yield replace(event, row=row)
+                yield self._whole(event, shape) if isinstance(event, Change) else event
         yield Commit(lsn(max(until, cursor.wal_end)), clock.now())
 
     def _started(self, spot: Spot) -> psycopg2.extras.ReplicationCursor:
@@ -271,6 +267,12 @@ class PostgresDoor:
                 )
             elif not select.select([cursor], [], [], 1)[0]:
                 cursor.send_feedback(reply=True, force=True)
+
+    def _whole(self, change: Change, shape: Shape) -> Change:
+        """Fill in what the log leaves out; a row that is gone stays a change, for they count."""
+        if change.row is None or UNCHANGED not in change.row:
+            return change
+        return replace(change, row=self._again(change, shape))
 
     def _again(self, change: Change, shape: Shape) -> Row | None:
         """Read a row anew whose large values the log leaves out; it may be gone: that follows."""

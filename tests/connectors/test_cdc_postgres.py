@@ -119,6 +119,35 @@ def test_a_large_value_that_did_not_change_is_no_null(table: Logged, identity: s
     connector.close()
 
 
+def test_a_row_that_is_gone_before_it_is_read_again_leaves_nothing_behind(table: Logged) -> None:
+    table.run(
+        "alter table thing add column large text",
+        "alter table thing alter large set storage external",
+        "insert into thing select n, 'x', repeat('长', 100000) from generate_series(1, 2) as n",
+    )
+    connector = table.connector(page_rows=2)
+    _, cursor = read_all(connector, PLAN)
+    with table.transaction() as run:
+        run("update thing set id = 5 where id = 1")
+        run("update thing set note = 'y' where id = 2")
+        run("insert into thing values (6, 'z', ''), (7, 'z', '')")
+    page = connector.read(PLAN, cursor)
+    assert page.rows is not None
+    done = page.rows.select(["id", "note", "_op"]).to_pylist()
+    connector.close()
+    # Gone when the transaction is read again: what was given of it is still told apart.
+    table.run("delete from thing where id in (2, 5)")
+    connector = table.connector(page_rows=2)
+    rows, _ = read_all(connector, PLAN, page.cursor)
+    found = [*(tuple(row.values()) for row in done), *said(rows)]
+    assert [each for each in found if each[0] in (1, 6, 7)] == [
+        (1, None, "delete"), (6, "z", "upsert"), (7, "z", "upsert"),
+    ]  # fmt: skip
+    last = {key: op for key, _, op in found}
+    assert (last[2], last[5]) == ("delete", "delete")
+    connector.close()
+
+
 def test_what_is_missing_is_told_with_what_to_run(table: Logged) -> None:
     table.run(
         "create table bare (id int, note text)",
