@@ -65,10 +65,17 @@ class Cutter:
             )
         before = self._spot.columns
         if before and columns != before:
-            changed = sorted(dict(before.items() ^ columns.items()))
-            logger("cdc").warning("columns changed", table=self._table, columns=changed)
+            logger("cdc").warning("columns changed", table=self._table, columns=list(columns))
+            self._tell_new([n for n in columns if _kind(columns[n]) != _kind(before.get(n, ""))])
         self._columns, self._places = columns, [list(columns).index(key) for key in self._keys]
         self._spot = replace(self._spot, columns=columns)
+
+    def _tell_new(self, names: Sequence[str]) -> None:
+        if names:
+            self._held.holes.append(
+                f"The columns {', '.join(names)} of {self._table} are new, or of another type: what"
+                " they hold in rows that nobody has written since, the log does not tell."
+            )
 
     def _take_commit(self, commit: Commit) -> None:
         if self._done:
@@ -113,3 +120,8 @@ class Cutter:
         if "_op" in table.column_names:
             table = table.drop_columns(["_op"])
         return Cut(table.append_column("_op", pa.array(held.ops)), self._spot, tuple(held.holes))
+
+
+def _kind(told: str) -> str:
+    """Give a type without its length."""
+    return told.partition(",")[0]

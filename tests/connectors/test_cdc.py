@@ -158,11 +158,39 @@ def test_columns_may_come_and_go_on_the_way(table: Logged) -> None:
     assert [sorted(p.rows.column_names) for p in pages if p.rows is not None] == [
         ["_op", "id", "note"], ["_op", "id", "more", "note"], ["_op", "id", "more", "remark"],
     ]  # fmt: skip
+    # What is in the new column of rows that nobody has written since, the log does not say.
+    assert [" more of " in "".join(each.holes) for each in pages] == [False, True, False]
+    assert [" remark of " in "".join(each.holes) for each in pages] == [False, False, True]
     # The mapping names what is gone: that is said, and nothing is passed over.
     with pytest.raises(ConfigurationError, match="mapping does not fit"):
         mapped(pages[2], PLAN)
     renamed = replace(PLAN, mapping="select id as key, remark as note, _op from rows")
     assert said(read_all(connector, renamed, pages[1].cursor)[0]) == upserts(3, 3)
+    connector.close()
+
+
+def test_a_column_that_goes_or_gets_another_type_is_followed(table: Logged) -> None:
+    table.run("alter table thing add column size int")
+    connector = table.connector()
+    plan = replace(PLAN, mapping="select * from rows")
+    _, cursor = read_all(connector, plan)
+    kind = "alter column size type bigint" if table.is_postgres else "modify size bigint"
+    table.run(
+        "insert into thing values (1, 'x', 7)",
+        f"alter table thing {kind}",
+        "insert into thing values (2, 'x', 5000000000)",
+        "alter table thing drop column note",
+        "insert into thing values (3, 9)",
+    )
+    pages = []
+    for _ in range(3):
+        pages.append(connector.read(plan, cursor))
+        cursor = pages[-1].cursor
+    assert [each.rows.column("size").to_pylist() for each in pages if each.rows is not None] == [
+        [7], [5_000_000_000], [9],
+    ]  # fmt: skip
+    assert [bool(each.holes) for each in pages] == [False, True, False]
+    assert (pages[2].rows.column_names, pages[2].more) == (["id", "size", "_op"], False)
     connector.close()
 
 
