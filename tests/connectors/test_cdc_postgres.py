@@ -9,10 +9,11 @@ import psycopg
 import pytest
 
 from connectors.base import ZONE, Source
+from connectors.cdc import postgres as kind
 from connectors.check import check
 from connectors.kinds.cdc import CdcConnector, CdcSource
 from connectors.kinds.sql import SqlConnector, SqlSource, SqlStream
-from kernel.errors import ConfigurationError
+from kernel.errors import ConfigurationError, DependencyUnavailableError
 from kernel.ids import SourceId
 from tests.connectors.logged import PLAN, Logged, follow, postgres_table, said
 from tests.connectors.reading import read_all
@@ -250,9 +251,6 @@ def test_an_idle_table_lets_the_source_forget_its_log(table: Logged) -> None:
 def test_a_forgotten_transaction_does_not_hold_us_up_for_ever(
     table: Logged, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from connectors.cdc import postgres as kind
-    from kernel.errors import DependencyUnavailableError
-
     monkeypatch.setattr(kind, "_SLOT_SECONDS", 1)
     connector = table.connector()
     with psycopg.connect(table.url) as db:
@@ -263,3 +261,21 @@ def test_a_forgotten_transaction_does_not_hold_us_up_for_ever(
         db.commit()
     assert said(read_all(connector, PLAN, page.cursor)[0]) == [(1, "x", "upsert")]
     connector.close()
+
+
+def test_another_session_on_the_slot_is_waited_for_and_then_named(
+    table: Logged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kind, "_FREE_SECONDS", 1)
+    first, second = table.connector(page_rows=1), table.connector(page_rows=1)
+    _, cursor = read_all(first, PLAN)
+    table.fill(1, 3)
+    held = first.read(PLAN, cursor)
+    assert held.more
+    with pytest.raises(DependencyUnavailableError, match="is active for PID"):
+        second.read(PLAN, cursor)
+    # Who rests between rounds lets go of it.
+    first.rest(PLAN)
+    assert said(read_all(second, PLAN, cursor)[0]) == [(n, "x", "upsert") for n in (1, 2, 3)]
+    first.close()
+    second.close()
