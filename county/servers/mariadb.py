@@ -19,6 +19,7 @@ _CONFIG = """[mysqld]
 datadir={folder}/data
 socket={folder}/s.sock
 pid-file={folder}/p.pid
+tmpdir={folder}
 port={port}
 bind-address=127.0.0.1
 skip-name-resolve
