@@ -18,13 +18,13 @@ from tests.flow.stage import Demo
 from warehouse import attempts, quarantine
 
 pytestmark = [pytest.mark.kafka, pytest.mark.airflow, pytest.mark.real_system]
-FACTORIES = 12
+FACTORIES = 6
 STATES, READINGS = "mes.equipment_state.v1", "mes.energy_reading.v1"
 
 
 @pytest.fixture(scope="module")
 def county() -> Iterator[Demo]:
-    """Play the demo as `make demo` does, and stop it: tables and truth stay."""
+    """Play the demo with as many as it takes for every kind of system, and stop it."""
     made = Demo(more={"NPLUSX_DEMO_FACTORIES": str(FACTORIES)})
     try:
         made.start("--exit")
