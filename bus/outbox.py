@@ -152,6 +152,13 @@ class Outbox:
             found = self._db.execute("select cursor from stream where id = ?", (stream,)).fetchone()
         return None if found is None or found[0] is None else str(found[0])
 
+    def rewind(self, streams: Sequence[StreamId]) -> None:
+        """Let the sources be read from their beginning; numbers and what waits go on."""
+        with self._named(), self._transaction():
+            self._db.executemany(
+                "update stream set cursor = null where id = ?", [(each,) for each in streams]
+            )
+
     def put(self, stream: Stream, batches: Sequence[Encoded], cursor: str) -> None:
         """Keep sealed records, their numbers and the new cursor, all or nothing."""
         coming = sum(len(each.body) for each in batches)

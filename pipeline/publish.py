@@ -1,8 +1,8 @@
 """Publish: from a source system through the outbox to the bus; nothing that was read is lost."""
 
 import secrets
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, suppress
 from datetime import datetime
 from pathlib import Path
 from threading import Event
@@ -240,6 +240,26 @@ class Agent:
             streams=tuple(streams),
             error=self._silent,
         )
+
+
+def backfill(config: AgentConfig, contracts: Sequence[str]) -> list[Stream]:
+    """Let streams be read from their beginning in the agent's next round; give which."""
+    streams = [
+        Stream(config.enterprise, config.id, source.id, plan.contract)
+        for source in config.sources
+        for plan in find(source.preset).streams
+        if not contracts or plan.contract in contracts
+    ]
+    served = {each.contract for each in streams}
+    if unknown := sorted(set(contracts) - served):
+        raise ConfigurationError(
+            f"The agent reads no {', '.join(unknown)}.",
+            where=str(config.path),
+            cure="name contracts that its presets serve: `nplusx connector list`.",
+        )
+    with closing(Outbox(config.outbox, None, config.outbox_bytes)) as outbox:
+        outbox.rewind([each.id for each in streams])
+    return streams
 
 
 def way_out(config: AgentConfig, settings: Settings) -> WayOut:

@@ -58,6 +58,20 @@ def status(file: Annotated[Path | None, _FILE] = None) -> None:
         )
 
 
+def backfill(
+    file: Annotated[Path, _FILE],
+    contract: Annotated[
+        list[str] | None, typer.Option(help="Only this stream; may be given several times.")
+    ] = None,
+) -> None:
+    """Let streams be read from their beginning again; the agent must not run meanwhile."""
+    from connectors.config import load_agent
+    from pipeline.publish import backfill as rewind
+
+    for each in rewind(load_agent(file), contract or ()):
+        say(f"{each.id} is read from its beginning in the next round")
+
+
 def init(
     folder: Annotated[Path, typer.Argument(help="A new folder for the agent.")],
     agent: Annotated[str, typer.Option("--id", help="What the county shall call it.")],
@@ -149,9 +163,9 @@ def _publish(made: SigningKey, file: Path) -> Path:
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
     group = typer.Typer(
-        help="采集代理：建立、运行、状态、密钥。 The agent at a source: init, run, status, key.",
+        help="采集代理：建立、运行、状态、补数、密钥。 The agent at a source.",
         no_args_is_help=True,
     )
-    for each in (init, run, status, key):
+    for each in (init, run, status, backfill, key):
         group.command()(each)
     app.add_typer(group, name="agent")

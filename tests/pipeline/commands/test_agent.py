@@ -6,19 +6,22 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from bus.kafka import KafkaBus
+from bus.memory import MemoryBus
 from bus.topics import topic_of
 from connectors.config import load_agent
 from connectors.pseudonyms import read_key
 from connectors.registry import all_connectors, find
 from kernel import clock
 from kernel.evidence import SigningKey
+from pipeline.publish import Agent
 from pipeline.rounds import read_status
-from pipeline.settings import ROOT
+from pipeline.settings import ROOT, read_settings
 from tests.broker import Broker, running_broker
 from tests.flow.bad_input.command import Shell
 from tests.pipeline.test_publish import USCC, Site, one_round
@@ -90,6 +93,30 @@ def test_the_status_says_never_before_the_first_round(site: Site, shell: Shell) 
     told = shell("agent", "status")
     assert told.code == 1
     assert "never made a round" in told.err
+
+
+def test_a_backfill_reads_one_stream_again_and_needs_the_agent_at_rest(
+    site: Site, shell: Shell
+) -> None:
+    bus = MemoryBus()
+    lines = "retrofit.invoice_line.v1"
+    bus.ensure_topics([topic_of(plan.contract) for plan in find("nplusx_registry").streams])
+    site.fill(5)
+    assert [each.rows_read for each in one_round(site.config, bus).streams][1] == 5
+    assert [each.rows_read for each in one_round(site.config, bus).streams][1] == 0
+    with closing(Agent(site.config, bus, read_settings())):
+        held = shell("agent", "backfill", str(site.file))
+    assert held.code == 4
+    assert "stop the other agent" in held.err
+    strange = shell("agent", "backfill", str(site.file), "--contract", "erp.payment.v1")
+    assert strange.code == 2
+    assert "reads no erp.payment.v1" in strange.err
+    done = shell("agent", "backfill", str(site.file), "--contract", lines)
+    assert (done.code, done.out.count("from its beginning")) == (0, 1)
+    report = one_round(site.config, bus)
+    assert [each.rows_read for each in report.streams][1] == 5
+    # The same rows under new numbers: nothing is taken for a repeat, and none is missing.
+    assert [each.batches_ever for each in report.streams][1] == 2
 
 
 @pytest.mark.kafka
