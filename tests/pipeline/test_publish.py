@@ -34,8 +34,8 @@ KEY = SigningKey.from_text("A" * 43 + "=", "test")
 CONTRACTS = (
     "retrofit.project.v1",
     "retrofit.invoice_line.v1",
-    "retrofit.acceptance.v1",
     "gov.enterprise.v1",
+    "retrofit.acceptance.v1",
 )
 TABLES = """
 create table retrofit_project (project_id text, enterprise_uscc text, programme text, title text,
