@@ -1,7 +1,8 @@
 """How far a source was read: a place, and what was seen of the rows that may still come late."""
 
 import operator
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -181,11 +182,24 @@ def dumps(cursor: Cursor) -> str:
     ).decode()
 
 
+@contextmanager
+def readable(then: str) -> Iterator[None]:
+    """Say of a cursor that cannot be read what a new outbox would mean."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError) as broken:
+        raise ConfigurationError(
+            "The cursor of the stream cannot be read.",
+            where="the agent's outbox",
+            cure=f"give the agent a new outbox file; {then}.",
+        ) from broken
+
+
 def loads(text: str | None) -> Cursor:
     """Read a cursor; no text is the beginning."""
     if text is None:
         return Cursor()
-    try:
+    with readable("it then reads the source from the beginning"):
         loaded = _fields(canonical.loads(text))
         return Cursor(
             tuple(_known(each) for each in _items(loaded["place"])),
@@ -200,12 +214,6 @@ def loads(text: str | None) -> Cursor:
             swept=_untag(loaded.get("swept")),
             undated=loads(str(loaded["undated"])) if loaded.get("undated") else None,
         )
-    except (KeyError, TypeError, ValueError) as broken:
-        raise ConfigurationError(
-            "The cursor of the stream cannot be read.",
-            where="the agent's outbox",
-            cure="give the agent a new outbox file; it then reads the source from the beginning.",
-        ) from broken
 
 
 def _fields(loaded: object) -> dict[str, object]:

@@ -12,8 +12,8 @@ import pyarrow as pa
 from pydantic import TypeAdapter
 
 from connectors.base import Page
+from connectors.cursor import readable
 from kernel import canonical
-from kernel.errors import ConfigurationError
 
 MOMENT = pa.timestamp("us", tz="UTC")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -152,11 +152,5 @@ def _dumps(place: _Place) -> str:
 
 
 def _loads(cursor: str | None) -> _Place | None:
-    try:
+    with readable("what came in between is then unknown"):
         return None if cursor is None else _PLACE.validate_json(cursor)
-    except ValueError as broken:
-        raise ConfigurationError(
-            "The cursor of the stream cannot be read.",
-            where="the agent's outbox",
-            cure="give the agent a new outbox file; what came in between is then unknown.",
-        ) from broken

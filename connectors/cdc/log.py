@@ -10,6 +10,7 @@ import pyarrow as pa
 from pydantic import TypeAdapter
 
 from connectors.base import Offer, Sample
+from connectors.cursor import readable
 from kernel.errors import ConfigurationError
 
 Value = object
@@ -154,14 +155,8 @@ def dumps(spot: Spot) -> str:
 
 def loads(text: str) -> Spot:
     """Read a cursor."""
-    try:
+    with readable("it then reads the table from the beginning"):
         return _SPOT.validate_json(text)
-    except ValueError as broken:
-        raise ConfigurationError(
-            "The cursor of the stream cannot be read.",
-            where="the agent's outbox",
-            cure="give the agent a new outbox file; it then reads the table from the beginning.",
-        ) from broken
 
 
 def require(wrong: Sequence[tuple[str, str]], where: str) -> None:

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from typing_extensions import override
 
 from connectors.base import Connector, Offer, Page, Sample, Source, StreamPlan
+from connectors.cursor import readable
 from connectors.extras import extra
 from connectors.fields import Fields
 from connectors.files.forms import Form, Login, UnopenedError, UnreadableError
@@ -263,14 +264,8 @@ def _dumps(at: _Cursor) -> str:
 def _loads(text: str | None) -> _Cursor:
     if text is None:
         return _Cursor()
-    try:
+    with readable("it then reads all files again"):
         done, now, rows, odd = _SAVED.validate_json(text)
-    except ValueError as broken:
-        raise ConfigurationError(
-            "The cursor of the stream cannot be read.",
-            where="the agent's outbox",
-            cure="give the agent a new outbox file; it then reads all files again.",
-        ) from broken
     return _Cursor(_by_mark(done), now, rows, _by_mark(odd))
 
 

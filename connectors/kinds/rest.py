@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from connectors import comparing
 from connectors.base import Connector, Offer, Page, Sample, Source, StreamPlan
-from connectors.cursor import REMEMBERED
+from connectors.cursor import REMEMBERED, readable
 from connectors.extras import extra
 from connectors.fields import Fields
 from connectors.memory import Memory
@@ -352,11 +352,5 @@ def _dumps(at: _Cursor) -> str:
 def _loads(text: str | None) -> _Cursor:
     if text is None:
         return _Cursor()
-    try:
+    with readable("it then reads the source from the beginning"):
         return _CURSOR.validate_json(text)
-    except ValueError as broken:
-        raise ConfigurationError(
-            "The cursor of the stream cannot be read.",
-            where="the agent's outbox",
-            cure="give the agent a new outbox file; it then reads the source from the beginning.",
-        ) from broken

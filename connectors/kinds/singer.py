@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from connectors import comparing
 from connectors.base import Connector, Offer, Page, Sample, Source, StreamPlan
+from connectors.cursor import readable
 from connectors.fields import Fields
 from connectors.memory import Memory
 from connectors.passes import Passes
@@ -332,13 +333,7 @@ def _dumps(at: _Cursor) -> str:
 def _loads(text: str | None) -> _Cursor:
     if text is None:
         return _Cursor()
-    try:
+    with readable("it then reads the source from the beginning"):
         told = catalogs.tree(canonical.loads(text))
         known, now = (tuple(cast("list[str]", told[name])) for name in ("known", "now"))
         return _Cursor(told["state"], known, now)
-    except (KeyError, TypeError, ValueError) as broken:
-        raise ConfigurationError(
-            "The cursor of the stream cannot be read.",
-            where="the agent's outbox",
-            cure="give the agent a new outbox file; it then reads the source from the beginning.",
-        ) from broken

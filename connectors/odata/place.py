@@ -7,9 +7,8 @@ from datetime import datetime, timedelta
 
 from pydantic import TypeAdapter
 
-from connectors.cursor import REMEMBERED
+from connectors.cursor import REMEMBERED, readable
 from connectors.odata.protocol import DAYS, Answer, Row, floor
-from kernel.errors import ConfigurationError
 
 _ROUNDED = timedelta(seconds=1)
 
@@ -120,11 +119,5 @@ def loads(text: str | None) -> Place:
     """Read a place; no text is the beginning."""
     if text is None:
         return Place()
-    try:
+    with readable("it then reads the source from the beginning"):
         return _SAVED.validate_json(text)
-    except ValueError as broken:
-        raise ConfigurationError(
-            "The cursor of the stream cannot be read.",
-            where="the agent's outbox",
-            cure="give the agent a new outbox file; it then reads the source from the beginning.",
-        ) from broken
