@@ -6,6 +6,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from connectors.engine import session
 from connectors.mapping import quoted
 from kernel.errors import DependencyUnavailableError
 
@@ -15,7 +16,14 @@ _SCHEMA = b"nplusx_schema"
 
 def view_of(rows: pa.Table, keys: Sequence[str]) -> pa.Table:
     """Give what is kept of rows: their keys, a digest of each, and what columns they have."""
-    with duckdb.connect() as database:
+    view = rows.select(list(dict.fromkeys(keys)))
+    view = view.append_column(DIGEST, pa.array(digests(rows), pa.string()))
+    return view.replace_schema_metadata({_SCHEMA: rows.schema.serialize().to_pybytes()})
+
+
+def digests(rows: pa.Table) -> list[str]:
+    """Tell rows apart by all that they hold."""
+    with session() as database:
         # A name that no column bears, or it would stand for the column.
         name = max(rows.column_names, key=len, default="") + "_row"
         database.register(name, _plain(rows))
@@ -23,9 +31,8 @@ def view_of(rows: pa.Table, keys: Sequence[str]) -> pa.Table:
         whole = duckdb.ColumnExpression(name).cast("varchar")
         digest = duckdb.FunctionExpression("md5", whole).alias("digest")
         told = database.table(quoted(name)).select(digest).to_arrow_table()
-    view = rows.select(list(dict.fromkeys(keys)))
-    view = view.append_column(DIGEST, told.column("digest"))
-    return view.replace_schema_metadata({_SCHEMA: rows.schema.serialize().to_pybytes()})
+    found: list[str] = told.column("digest").to_pylist()
+    return found
 
 
 def _plain(rows: pa.Table) -> pa.Table:
@@ -52,7 +59,7 @@ def changed(rows: pa.Table, view: pa.Table, known: pa.Table | None) -> pa.Table:
 def without(known: pa.Table, present: pa.Table, keys: Sequence[str]) -> pa.Table:
     """Leave out of a view what another one has too, by keys."""
     names = list(dict.fromkeys(keys))
-    with duckdb.connect() as database:
+    with session() as database:
         here = database.from_arrow(known)
         there = database.from_arrow(present.select(names))
         same = " and ".join(

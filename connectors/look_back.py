@@ -1,11 +1,9 @@
 """Which rows of a page are new, and which of them the next pass will meet again."""
 
-import hashlib
-from decimal import Decimal
-
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from connectors.comparing import digests
 from connectors.cursor import REMEMBERED, Cursor, Moment, Window, before, moment
 
 
@@ -22,23 +20,15 @@ def news(
     asked = pc.indices_nonzero(_near_the_edge(moments, at, window))
     seen: dict[str, Moment] = {}
     known: set[int] = set()
-    for place, row in zip(asked.to_pylist(), page.take(asked).to_pylist(), strict=True):
-        told = repr([_plain(each) for each in row.values()])
-        digest = hashlib.blake2b(told.encode(), digest_size=12).hexdigest()
-        seen[digest] = moment(row[updated], updated)
+    near = page.take(asked)
+    told = zip(asked.to_pylist(), digests(near), near.column(updated).to_pylist(), strict=True)
+    for place, digest, changed_at in told:
+        seen[digest] = moment(changed_at, updated)
         if digest in at.seen:
             known.add(place)
     if not known:
         return page, seen
     return page.filter(pa.array([place not in known for place in range(page.num_rows)])), seen
-
-
-def _plain(value: object) -> object:
-    """Write equal numbers equally: of which kind they are may change from page to page."""
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
-        return value
-    number = Decimal(str(value))
-    return str(number.normalize()) if number.is_finite() else str(value)
 
 
 def _near_the_edge(moments: pa.ChunkedArray, at: Cursor, window: Window) -> pa.ChunkedArray:

@@ -5,6 +5,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from connectors.base import StreamPlan
+from connectors.engine import session
 from kernel.errors import ConfigurationError
 
 _INSTANT = pa.timestamp("us", tz="UTC")
@@ -26,23 +27,17 @@ def map_rows(rows: pa.Table, plan: StreamPlan[object], zone: str) -> pa.Table:
         )
     done = pc.fill_null(rows.column(_OP).cast(pa.string()), _UPSERT)
     rows = rows.set_column(rows.column_names.index(_OP), _OP, done)
-    connection = duckdb.connect(
-        config={"enable_external_access": "false", "python_enable_replacements": "false"}
-    )
     try:
         # What a source calls a day or an hour is meant in its own zone.
-        connection.execute("set TimeZone = ?", [zone])
-        connection.execute("set lock_configuration = true")
-        connection.register("rows", rows)
-        mapped: pa.Table = connection.sql(plan.mapping).to_arrow_table()
+        with session(zone) as connection:
+            connection.register("rows", rows)
+            mapped: pa.Table = connection.sql(plan.mapping).to_arrow_table()
     except duckdb.Error as wrong:
         raise ConfigurationError(
             f"The mapping does not fit the source's rows: {str(wrong).strip()}",
             where=f"preset stream {plan.contract}",
             cure="compare the preset's mapping with the columns that its query returns.",
         ) from wrong
-    finally:
-        connection.close()
     return _in_utc(mapped)
 
 

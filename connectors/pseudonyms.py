@@ -30,7 +30,7 @@ class Key:
 
     def cover(self, name: str) -> str:
         """Give a person's pseudonym."""
-        told = hmac.new(self.raw, name.encode(), hashlib.sha256).hexdigest()[:_DIGITS]
+        told = hmac.digest(self.raw, name.encode(), hashlib.sha256).hex()[:_DIGITS]
         return f"hmac:{self.id}:{told}"
 
 

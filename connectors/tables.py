@@ -4,6 +4,8 @@ from collections.abc import Collection, Sequence
 
 import pyarrow as pa
 
+from kernel.errors import ConfigurationError
+
 
 def together(tables: Sequence[pa.Table]) -> pa.Table:
     """Put tables together; a column of clashing types becomes text, for the gate to judge."""
@@ -25,3 +27,13 @@ def _as_texts(table: pa.Table, names: Collection[str]) -> pa.Table:
             texts = [None if v is None else str(v) for v in table.column(at).to_pylist()]
             table = table.set_column(at, name, pa.array(texts, pa.string()))
     return table
+
+
+def require_apart(names: Sequence[str]) -> None:
+    """Refuse two columns of one name: nobody could tell which is meant."""
+    if len(set(names)) != len(names):
+        raise ConfigurationError(
+            "The query gives two columns one name.",
+            where="the preset's query",
+            cure="rename one of them with `as`.",
+        )

@@ -6,12 +6,12 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from threading import Timer
 
+import adbc_driver_manager as adbc
 import psycopg
 import psycopg2
 import psycopg2.extras
 import pyarrow as pa
 import sqlalchemy as sa
-from adbc_driver_postgresql import dbapi
 from psycopg import sql
 
 from connectors.base import Offer, Sample
@@ -30,8 +30,9 @@ from connectors.cdc.log import (
 )  # fmt: skip
 from connectors.cdc.pgoutput import UNCHANGED, Reader, lsn, number_of
 from connectors.cdc.typed import column
+from connectors.sql.native import Native
 from connectors.sql.query import key_names
-from connectors.sql.streams import NATIVE_ERRORS, native_address, natively
+from connectors.sql.streams import NATIVE_ERRORS, native_address
 from kernel import clock
 from kernel.errors import ConfigurationError, DependencyUnavailableError
 from kernel.log import logger
@@ -107,7 +108,7 @@ class PostgresDoor:
         self._log, self._asked, self._keys, self._slot = log, asked, stream.keys, slot
         self._table = catalogue.find(asked, stream, log.publication)
         require(self._table.wrong, f"table {stream.table}")
-        self._native: dbapi.Connection | None = None
+        self._native: Native | None = None
         self._link: psycopg2.extras.LogicalReplicationConnection | None = None
         self._reading: psycopg2.extras.ReplicationCursor | None = None
 
@@ -115,7 +116,7 @@ class PostgresDoor:
         """Let go of its sessions."""
         for each in (self._link, self._native):
             if each is not None:
-                with suppress(psycopg2.Error, dbapi.Error):
+                with suppress(psycopg2.Error, adbc.Error):
                     each.close()
 
     def held(self) -> int:
@@ -166,12 +167,11 @@ class PostgresDoor:
         """Say what the log belongs to: the server's files, the publication, the table."""
         return f"{self._command('IDENTIFY_SYSTEM')[0]}/{self._table.mark}"
 
-    def _transaction(self, snapshot: str = "") -> dbapi.Connection:
-        connection = dbapi.connect(self._log.address, autocommit=True)
-        with connection.cursor() as cursor:
-            cursor.execute("begin isolation level repeatable read read only")
-            if snapshot:
-                cursor.execute(f"set transaction snapshot '{snapshot}'")
+    def _transaction(self, snapshot: str = "") -> Native:
+        connection = Native(self._log.address)
+        connection.run("begin isolation level repeatable read read only")
+        if snapshot:
+            connection.run(f"set transaction snapshot '{snapshot}'")
         return connection
 
     def rows(self, place: Sequence[Part], size: int) -> Iterator[tuple[pa.Table, tuple[Part, ...]]]:
@@ -182,7 +182,7 @@ class PostgresDoor:
         found = size
         while found >= size:
             found = 0
-            for table in natively(self._native, self._select(place, size)):
+            for table in self._native.ask(self._select(place, size)):
                 if table.num_rows:
                     found += table.num_rows
                     last = table.slice(table.num_rows - 1).to_pylist()[0]

@@ -6,7 +6,7 @@ from datetime import time
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from connectors.sql.streams import decimals
+from connectors.sql.native import decimals
 
 Texts = Sequence[object]
 

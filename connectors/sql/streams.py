@@ -1,38 +1,33 @@
 """Answers of a database as a stream of Arrow tables: natively where there is a driver for that."""
 
-import re
 import sqlite3
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
-from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
+import adbc_driver_manager as adbc
 import duckdb
 import pyarrow as pa
-import pyarrow.compute as pc
 import sqlalchemy as sa
-from adbc_driver_postgresql import dbapi
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError
 
 from connectors.base import Offer
+from connectors.sql.native import Native
 from connectors.sql.offers import offer
 from connectors.sql.query import Query
+from connectors.tables import require_apart
 from kernel import clock
 from kernel.errors import ConfigurationError
 
-NATIVE_ERRORS: tuple[type[Exception], ...] = (dbapi.Error, duckdb.Error)
+NATIVE_ERRORS: tuple[type[Exception], ...] = (adbc.Error, duckdb.Error)
 _CONNECT_SECONDS = 10
 _STATEMENT_SECONDS = 120
-_NUMERIC = "numeric"
 # Databases that keep what a long reader sees beside what others write meanwhile, and let a reader
 # go in the middle: MySQL's driver would first fetch all the rest.
 _APART = ("postgresql", "oracle")
-_FIRST, _LAST = datetime.fromisoformat("0001-01-02"), datetime.fromisoformat("9999-12-30")
-# Of PostgreSQL's numeric the modifier holds precision and scale, and its own size besides.
-_HEADER, _SCALE_BITS = 4, 16
 
 
 def parsed(url: str, source: str) -> sa.URL:
@@ -78,9 +73,9 @@ class Database:
 
     def _natively(self, select: Query) -> Generator[pa.Table]:
         text = select.compile(self.engine, compile_kwargs={"literal_binds": True})
-        with dbapi.connect(native_address(self.url, self._zone)) as connection:
+        with closing(Native(native_address(self.url, self._zone))) as connection:
             # Doubled for the other driver's sake, which takes it for a parameter.
-            yield from natively(connection, str(text).replace("%%", "%"))
+            yield from connection.ask(str(text).replace("%%", "%"))
 
     def _by_rows(self, select: Query, size: int) -> Generator[pa.Table]:
         with self.engine.connect() as connection:
@@ -112,24 +107,6 @@ def native_address(url: sa.URL, zone: str, more: str = "") -> str:
     told = with_session(url, zone, more).set(drivername="postgresql")
     # A blank is written as in forms, which libpq does not read.
     return told.render_as_string(hide_password=False).replace("+", "%20")
-
-
-def natively(connection: dbapi.Connection, text: str) -> Generator[pa.Table]:
-    """Ask PostgreSQL; give the answer in tables as they come."""
-    with connection.cursor() as cursor:
-        cursor.execute(text)
-        for batch in cursor.fetch_record_batch():
-            yield _plain_types(pa.Table.from_batches([batch]))
-
-
-def require_apart(names: Sequence[str]) -> None:
-    """Refuse two columns of one name: nobody could tell which is meant."""
-    if len(set(names)) != len(names):
-        raise ConfigurationError(
-            "The query gives two columns one name.",
-            where="the preset's query",
-            cure="rename one of them with `as`.",
-        )
 
 
 def _engine(url: sa.URL, zone: str) -> sa.Engine:
@@ -176,58 +153,6 @@ def with_session(url: sa.URL, zone: str, more: str = "") -> sa.URL:
         f"-c statement_timeout={_STATEMENT_SECONDS * 1000}{more}"
     )
     return url.update_query_dict({"options": options, "connect_timeout": str(_CONNECT_SECONDS)})
-
-
-def _plain_types(table: pa.Table) -> pa.Table:
-    """Give decimals where the driver gives their digits as text; what it knows not stays text."""
-    require_apart(table.column_names)
-    for at, field in enumerate(table.schema):
-        if isinstance(field.type, pa.BaseExtensionType):
-            table = table.set_column(at, field.name, _plain(table.column(at), field))
-        elif pa.types.is_timestamp(field.type) or pa.types.is_date(field.type):
-            table = table.set_column(at, field.name, _finite(table.column(at)))
-    return table
-
-
-def _finite(moments: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Give infinite moments as the first and the last day that anybody can write."""
-    zone = UTC if getattr(moments.type, "tz", None) else None
-    ends = [pa.scalar(each.replace(tzinfo=zone), moments.type) for each in (_FIRST, _LAST)]
-    found = pc.min_max(moments)
-    is_beyond = pc.or_(pc.less(found["min"], ends[0]), pc.greater(found["max"], ends[1]))
-    if not is_beyond.as_py():
-        return moments
-    # Nothing stays nothing.
-    moments = pc.if_else(pc.less(moments, ends[0]), ends[0], moments)
-    return pc.if_else(pc.greater(moments, ends[1]), ends[1], moments)
-
-
-def _plain(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
-    if isinstance(field.type, pa.UuidType):
-        texts = [each and str(each) for each in column.to_pylist()]
-        return pa.chunked_array([pa.array(texts, pa.string())])
-    stored = [each.storage for each in column.chunks]
-    return _decimals(pa.chunked_array(stored, field.type.storage_type), field)
-
-
-def _decimals(texts: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
-    told = {key.decode(): value.decode() for key, value in (field.metadata or {}).items()}
-    modifier = told.get("POSTGRESQL:typmod", "'-1'").strip("'")
-    if _NUMERIC not in told.get("POSTGRESQL:type", "") or not re.fullmatch(r"\d+", modifier):
-        return texts
-    return decimals(texts, int(modifier))
-
-
-def decimals(texts: pa.ChunkedArray, modifier: int) -> pa.ChunkedArray:
-    """Give PostgreSQL's numerics, which come as texts, their precision and scale."""
-    whole = modifier - _HEADER
-    precision, scale = whole >> _SCALE_BITS, whole & ((1 << _SCALE_BITS) - 1)
-    try:
-        return texts.cast(pa.decimal128(precision, scale))
-    except (pa.ArrowInvalid, ValueError):
-        # NaN and infinity are numerics too, and so are more digits than any table holds: the gate
-        # says what is wrong with them.
-        return texts
 
 
 def column_of(values: Sequence[object]) -> pa.Array:

@@ -1,0 +1,121 @@
+"""PostgreSQL's answers as Arrow, by its own driver: not by its DB-API, which would load pandas."""
+
+import re
+from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from datetime import UTC, datetime
+
+import adbc_driver_manager as adbc
+import adbc_driver_postgresql
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from connectors.tables import require_apart
+
+# A few of such batches are held at a time.
+_BATCH_BYTES = {adbc_driver_postgresql.StatementOptions.BATCH_SIZE_HINT_BYTES.value: str(4 << 20)}
+_NUMERIC = "numeric"
+_FIRST, _LAST = datetime.fromisoformat("0001-01-02"), datetime.fromisoformat("9999-12-30")
+# Of PostgreSQL's numeric the modifier holds precision and scale, and its own size besides.
+_HEADER, _SCALE_BITS = 4, 16
+
+
+class Native:
+    """A session; it ends nothing by itself."""
+
+    def __init__(self, address: str) -> None:
+        self._database = adbc_driver_postgresql.connect(address)
+        try:
+            self._connection = adbc.AdbcConnection(self._database)
+        except BaseException:
+            self._database.close()
+            raise
+
+    def run(self, text: str) -> None:
+        """Say something that has no answer."""
+        with closing(adbc.AdbcStatement(self._connection)) as statement:
+            statement.set_sql_query(text)
+            statement.execute_update()
+
+    def ask(self, text: str) -> Generator[pa.Table]:
+        """Give an answer in tables as they come, the next one read meanwhile."""
+        with (
+            closing(adbc.AdbcStatement(self._connection)) as statement,
+            ThreadPoolExecutor(1) as reader,
+        ):
+            statement.set_options(**_BATCH_BYTES)
+            statement.set_sql_query(text)
+            answer, _ = statement.execute_query()
+            batches = pa.RecordBatchReader.from_stream(answer)
+
+            def take() -> pa.Table | None:
+                batch = next(batches, None)
+                return None if batch is None else _plain_types(pa.Table.from_batches([batch]))
+
+            ahead = reader.submit(take)
+            try:
+                while (table := ahead.result()) is not None:
+                    ahead = reader.submit(take)
+                    yield table
+            except GeneratorExit:
+                # Nobody waits for what was asked ahead.
+                statement.cancel()
+                raise
+
+    def close(self) -> None:
+        """Let go of it."""
+        self._connection.close()
+        self._database.close()
+
+
+def _plain_types(table: pa.Table) -> pa.Table:
+    """Give decimals where the driver gives their digits as text; what it knows not stays text."""
+    require_apart(table.column_names)
+    for at, field in enumerate(table.schema):
+        if isinstance(field.type, pa.BaseExtensionType):
+            table = table.set_column(at, field.name, _plain(table.column(at), field))
+        elif pa.types.is_timestamp(field.type) or pa.types.is_date(field.type):
+            table = table.set_column(at, field.name, _finite(table.column(at)))
+    return table
+
+
+def _finite(moments: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Give infinite moments as the first and the last day that anybody can write."""
+    zone = UTC if getattr(moments.type, "tz", None) else None
+    ends = [pa.scalar(each.replace(tzinfo=zone), moments.type) for each in (_FIRST, _LAST)]
+    found = pc.min_max(moments)
+    is_beyond = pc.or_(pc.less(found["min"], ends[0]), pc.greater(found["max"], ends[1]))
+    if not is_beyond.as_py():
+        return moments
+    # Nothing stays nothing.
+    moments = pc.if_else(pc.less(moments, ends[0]), ends[0], moments)
+    return pc.if_else(pc.greater(moments, ends[1]), ends[1], moments)
+
+
+def _plain(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
+    if isinstance(field.type, pa.UuidType):
+        texts = [each and str(each) for each in column.to_pylist()]
+        return pa.chunked_array([pa.array(texts, pa.string())])
+    stored = [each.storage for each in column.chunks]
+    return _decimals(pa.chunked_array(stored, field.type.storage_type), field)
+
+
+def _decimals(texts: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
+    told = {key.decode(): value.decode() for key, value in (field.metadata or {}).items()}
+    modifier = told.get("POSTGRESQL:typmod", "'-1'").strip("'")
+    if _NUMERIC not in told.get("POSTGRESQL:type", "") or not re.fullmatch(r"\d+", modifier):
+        return texts
+    return decimals(texts, int(modifier))
+
+
+def decimals(texts: pa.ChunkedArray, modifier: int) -> pa.ChunkedArray:
+    """Give PostgreSQL's numerics, which come as texts, their precision and scale."""
+    whole = modifier - _HEADER
+    precision, scale = whole >> _SCALE_BITS, whole & ((1 << _SCALE_BITS) - 1)
+    try:
+        return texts.cast(pa.decimal128(precision, scale))
+    except (pa.ArrowInvalid, ValueError):
+        # NaN and infinity are numerics too, and so are more digits than any table holds: the gate
+        # says what is wrong with them.
+        return texts
