@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
@@ -88,6 +89,26 @@ class Offer:
     how: Mapping[str, object]
 
 
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """How far a source's clock is ahead of ours, no more than so much beside the truth."""
+
+    skew_seconds: float
+    bound_seconds: float
+
+    @classmethod
+    def between(
+        cls, asked: datetime, told: datetime, answered: datetime, step_seconds: float = 0
+    ) -> "Clock":
+        """Compare what a source told with when it was asked and when its answer was there.
+
+        A clock with steps shows how many of them are over.
+        """
+        half, step = (answered - asked) / 2, timedelta(seconds=step_seconds / 2)
+        ahead = told + step - (asked + half)
+        return cls(ahead.total_seconds(), (half + step).total_seconds())
+
+
 class Connector(Protocol[Asked]):
     """Reads one source; at least once, in the order of the source's own clock."""
 
@@ -109,6 +130,10 @@ class Connector(Protocol[Asked]):
     def discover(self) -> Iterator[Offer]:
         """List what the source's own catalogue offers."""
         ...
+
+    def clock(self) -> Clock | str:
+        """Compare the source's clock with ours, or say why nobody can."""
+        return "This kind of source does not tell the time."
 
     def close(self) -> None:
         """Let go of the source."""

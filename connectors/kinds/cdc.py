@@ -8,16 +8,17 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
 from typing_extensions import override
 
-from connectors.base import Connector, Offer, Page, Sample, Source, StreamPlan
+from connectors.base import Clock, Connector, Offer, Page, Sample, Source, StreamPlan
 from connectors.cdc.log import CdcStream, Door, Log, LostError, Spot, dumps, loads
 from connectors.cdc.pages import Cut, Cutter
 from connectors.extras import extra
 from connectors.fields import Fields
 from connectors.passes import Passes
 from connectors.sql.complaints import plain
-from connectors.sql.streams import parsed, shown
+from connectors.sql.streams import Database, parsed, shown
 from kernel import clock
 from kernel.errors import ConfigurationError
 
@@ -65,10 +66,10 @@ class CdcConnector(Connector[CdcStream]):
 
     def __init__(self, source: Source[CdcSource]) -> None:
         self._source, self._way = source, source.way
-        url = parsed(source.way.url, source.id)
-        self._where = f"source {source.id}, {shown(url)}"
+        self._url = parsed(source.way.url, source.id)
+        self._where = f"source {source.id}, {shown(self._url)}"
         self._passes = Passes()
-        self._log = _log_of(url, source)
+        self._log = _log_of(self._url, source)
 
     @override
     def read(self, plan: _Plan, cursor: str | None) -> Page:
@@ -129,6 +130,11 @@ class CdcConnector(Connector[CdcStream]):
             yield from self._log.offers()
 
     @override
+    def clock(self) -> Clock | str:
+        with self._asking("its clock"), closing(Database(self._url, self._source.zone)) as asked:
+            return asked.clock()
+
+    @override
     def close(self) -> None:
         self._passes.close()
         self._log.close()
@@ -138,7 +144,7 @@ class CdcConnector(Connector[CdcStream]):
         """Say in plain words what the database complains of."""
         try:
             yield
-        except (*self._log.errors, OSError, pa.ArrowException) as failed:
+        except (*self._log.errors, SQLAlchemyError, OSError, pa.ArrowException) as failed:
             raise plain(str(failed), f"{self._where}, stream {subject}") from failed
 
 

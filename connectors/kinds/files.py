@@ -10,7 +10,7 @@ import pyarrow as pa
 from pydantic import TypeAdapter
 from typing_extensions import override
 
-from connectors.base import Connector, Offer, Page, Sample, Source, StreamPlan
+from connectors.base import Clock, Connector, Offer, Page, Sample, Source, StreamPlan
 from connectors.cursor import readable
 from connectors.extras import extra
 from connectors.fields import Fields
@@ -245,6 +245,10 @@ class FilesConnector(Connector[FilesStream]):
                 table = next(self._read_pages(file, Form(kind), 1), pa.table({}))
                 columns = dict.fromkeys(table.column_names, "text")
             yield Offer(each.name, columns, {"pattern": each.name, "form": kind})
+
+    @override
+    def clock(self) -> Clock | str:
+        return "Files tell when they were written, not what time it is where they lie."
 
     @override
     def close(self) -> None:

@@ -10,7 +10,7 @@ import pyarrow as pa
 from typing_extensions import override
 
 from connectors import comparing
-from connectors.base import Connector, Offer, Page, Sample, Source, StreamPlan
+from connectors.base import Clock, Connector, Offer, Page, Sample, Source, StreamPlan
 from connectors.extras import extra
 from connectors.fields import Fields
 from connectors.memory import Memory
@@ -79,6 +79,8 @@ class OdataSource:
 
 class Asker(Protocol):
     """A client; its library is loaded when a source is opened."""
+
+    clock: Clock | None
 
     def json(self, request: Request, stream: str) -> tuple[object, Reply]:
         """Ask for JSON."""
@@ -371,6 +373,11 @@ class OdataConnector(Connector[OdataStream]):
             if entity.likely:
                 how["updated"] = entity.likely
             yield Offer(name, dict(entity.types), how)
+
+    @override
+    def clock(self) -> Clock | str:
+        heard = [each.clock for _, each in self._clients if each.clock]
+        return heard[-1] if heard else "No answer of the server has borne a date yet."
 
     @override
     def close(self) -> None:

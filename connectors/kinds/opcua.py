@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
-from connectors.base import Connector, Offer, Page, Sample, Source, StreamPlan
+from connectors.base import Clock, Connector, Offer, Page, Sample, Source, StreamPlan
 from connectors.certificates import Identity
 from connectors.extras import extra
 from connectors.fields import Fields
@@ -128,6 +128,11 @@ class OpcuaConnector(Connector[OpcuaStream]):
         finally:
             await session.close()
         return sorted({each.path for some in found for each in some})
+
+    @override
+    def clock(self) -> Clock | str:
+        told = self._keeper and self._keeper.clock()
+        return told or "The server is not connected yet."
 
     @override
     def close(self) -> None:

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from typing_extensions import override
 
 from connectors import comparing
-from connectors.base import Connector, Offer, Page, Sample, Source, StreamPlan
+from connectors.base import Clock, Connector, Offer, Page, Sample, Source, StreamPlan
 from connectors.cursor import REMEMBERED, readable
 from connectors.extras import extra
 from connectors.fields import Fields
@@ -68,6 +68,8 @@ class RestSource:
 
 class Asker(Protocol):
     """A client; its library is loaded when a source is opened."""
+
+    clock: Clock | None
 
     def json(self, request: Request, stream: str) -> tuple[object, Reply]:
         """Ask for JSON."""
@@ -319,6 +321,11 @@ class RestConnector(Connector[RestStream]):
             where=self._where,
             cure="write the product's documented requests into a preset.",
         )
+
+    @override
+    def clock(self) -> Clock | str:
+        heard = [each.clock for _, each in self._clients if each.clock]
+        return heard[-1] if heard else "No answer of the server has borne a date yet."
 
     @override
     def close(self) -> None:

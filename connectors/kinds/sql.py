@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SQLAlchemyError
 from typing_extensions import override
 
 from connectors import comparing
-from connectors.base import Connector, Offer, Page, Sample, Source, StreamPlan
+from connectors.base import Clock, Connector, Offer, Page, Sample, Source, StreamPlan
 from connectors.cursor import Cursor, Moment, Passed, Window, before, dumps, loads, moment
 from connectors.fields import Fields
 from connectors.look_back import news
@@ -245,6 +245,11 @@ class SqlConnector(Connector[SqlStream]):
     def discover(self) -> Iterator[Offer]:
         with self._asking("its catalogue"):
             yield from self._database.catalogue()
+
+    @override
+    def clock(self) -> Clock | str:
+        with self._asking("its clock"):
+            return self._database.clock()
 
     @override
     def close(self) -> None:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 from typing_extensions import override
 
-from connectors.base import Offer
+from connectors.base import Clock, Offer
 from connectors.sql.offers import offer
 from connectors.sql.query import Query
 from connectors.sql.streams import Database
@@ -63,6 +63,10 @@ class DuckDatabase(Database):
             for table, columns in tables.items():
                 keys = [str(each[0]) for each in connection.execute(_KEYS, [table]).fetchall()]
                 yield offer(table, columns, keys, _DIALECT)
+
+    @override
+    def clock(self) -> Clock | str:
+        return "The database is a file: it has no clock."
 
     @override
     def close(self) -> None:

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
+from datetime import UTC
 from pathlib import Path
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
@@ -14,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError
 
-from connectors.base import Offer
+from connectors.base import Clock, Offer
 from connectors.sql.native import Native
 from connectors.sql.offers import offer
 from connectors.sql.query import Query
@@ -25,6 +26,14 @@ from kernel.errors import ConfigurationError
 NATIVE_ERRORS: tuple[type[Exception], ...] = (adbc.Error, duckdb.Error)
 _CONNECT_SECONDS = 10
 _STATEMENT_SECONDS = 120
+# How each is asked for its time, in UTC.
+_TIME = {
+    "postgresql": "select clock_timestamp() at time zone 'UTC'",
+    "mysql": "select utc_timestamp(6)",
+    "mariadb": "select utc_timestamp(6)",
+    "mssql": "select sysutcdatetime()",
+    "oracle": "select sys_extract_utc(systimestamp) from dual",
+}
 # Databases that keep what a long reader sees beside what others write meanwhile, and let a reader
 # go in the middle: MySQL's driver would first fetch all the rest.
 _APART = ("postgresql", "oracle")
@@ -96,6 +105,21 @@ class Database:
                 columns = {each["name"]: str(each["type"]) for each in told.get_columns(table)}
                 keys = told.get_pk_constraint(table)["constrained_columns"]
                 yield offer(table, columns, keys, self.engine.dialect)
+
+    def clock(self) -> Clock | str:
+        """Compare its clock with ours."""
+        question = _TIME.get(self.engine.dialect.name)
+        if question is None:
+            return "The database is a file, or of a kind whose time we do not know how to ask for."
+        with self.engine.connect() as connection:
+            # Nothing stays open at the source for this alone.
+            connection.detach()
+            # The first question also opens the session.
+            connection.execute(sa.text(question))
+            asked = clock.now()
+            told = connection.execute(sa.text(question)).scalar_one()
+            answered = clock.now()
+        return Clock.between(asked, told.replace(tzinfo=UTC), answered)
 
     def close(self) -> None:
         """Let go of its connections."""

@@ -4,10 +4,12 @@ import re
 import secrets
 import ssl
 from contextlib import suppress
+from datetime import datetime
 from urllib.parse import quote, quote_plus
 
 import httpx
 
+from connectors.base import Clock
 from connectors.web import complaints
 from connectors.web.login import Login, Request, Ticket, asking, given_ticket, ticket_of
 from connectors.web.replies import Reply, complaint, date_of, parse
@@ -47,6 +49,8 @@ class Client:
         self._refusal: tuple[NplusxError, float] | None = None
         self._let_in = False
         self._is_away = False
+        # As the last answer showed it.
+        self.clock: Clock | None = None
         self._http = httpx.Client(
             verify=_trust(way.ca_file, self._where),
             trust_env=False,
@@ -191,7 +195,9 @@ class Client:
         clock.sleep(max(0.0, self._earliest - clock.monotonic()))
         self._earliest = clock.monotonic() + 1 / self._way.requests_per_second
         deadline = clock.monotonic() + 5 * self._way.timeout_seconds
+        asked = clock.now()
         reply = self._http.send(request, stream=True)
+        self._look_at_clock(reply.headers, asked)
         try:
             body = bytearray()
             for chunk in reply.iter_bytes():
@@ -212,6 +218,12 @@ class Client:
             reply.close()
         headers = {name.lower(): value for name, value in reply.headers.items()}
         return Reply(reply.status_code, headers, bytes(body), _shown(reply.url))
+
+    def _look_at_clock(self, headers: httpx.Headers, asked: datetime) -> None:
+        told = date_of(headers.get("date", ""))
+        # What a proxy had kept bears the date of then.
+        if told and "age" not in headers:
+            self.clock = Clock.between(asked, told, clock.now(), step_seconds=1)
 
     def _address(self, path: str, stream: str) -> httpx.URL:
         """Give the whole address of a path; whatever a server says, it stays on its host."""

@@ -5,7 +5,7 @@ import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from asyncua import ua
 from asyncua.client.client import Client
@@ -14,6 +14,7 @@ from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.object_ids import ObjectIds
 from asyncua.ua.uaerrors import UaError, UaStatusCodeError
 
+from connectors.base import Clock
 from connectors.certificates import Identity, read_identity
 from connectors.opcua_plan import Pace, Server
 from connectors.wires.opcua_errors import plain
@@ -31,6 +32,9 @@ _DEPTH = 20
 _LEAST_SILENCE = 10.0
 _ASKED_AGAIN = 100
 _PROPERTY = ua.NodeId(ua.Int32(ObjectIds.HasProperty))
+_TIME = ua.NodeId(ua.Int32(ObjectIds.Server_ServerStatus_CurrentTime))
+# Servers write it down now and then, not when they are asked.
+_TIME_STEP = 1.0
 # The library raises its own, the system's, and bare exceptions.
 _FAILURES = (Exception,)
 
@@ -93,6 +97,17 @@ class Session:
                 await asyncio.wait_for(self.lost.wait(), 1)
             if clock.monotonic() - self._heard > self._silence:
                 self.lose("its subscription fell silent")
+
+    async def clock(self) -> Clock:
+        """Compare the server's clock with ours."""
+        try:
+            asked = clock.now()
+            async with asyncio.timeout(self._server.timeout):
+                told = await self._client.get_node(_TIME).read_value()
+            told = told.replace(tzinfo=UTC)
+            return Clock.between(asked, told, clock.now(), _TIME_STEP)
+        except _FAILURES as failed:
+            raise plain(failed, self._server.url) from failed
 
     async def variables(self, start: str) -> list[Variable] | None:
         """List the variables below a node; nothing: the server has no such node."""

@@ -6,6 +6,7 @@ from contextlib import suppress
 from fnmatch import fnmatchcase
 from threading import Thread
 
+from connectors.base import Clock
 from connectors.opcua_plan import Machine, OpcuaSource, OpcuaStream
 from connectors.wires.opcua import Session, Variable
 from connectors.wires.opcua_errors import plain
@@ -30,6 +31,7 @@ class Keeper:
         self._loop = asyncio.new_event_loop()
         self._wake = asyncio.Event()
         self._closing = False
+        self._session: Session | None = None
         self._kept = self._loop.create_task(self._keep())
         self._thread = Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -42,6 +44,13 @@ class Keeper:
     def wake(self) -> None:
         """Try again at once what did not succeed."""
         self._loop.call_soon_threadsafe(self._wake.set)
+
+    def clock(self) -> Clock | None:
+        """Compare the server's clock with ours, while there is a session."""
+        session = self._session
+        if session is None:
+            return None
+        return asyncio.run_coroutine_threadsafe(session.clock(), self._loop).result()
 
     def close(self) -> None:
         """Say goodbye to the server."""
@@ -80,6 +89,7 @@ class Keeper:
         lost = asyncio.create_task(session.until_lost())
         served: set[int] = set()
         subscriptions: list[Subscription] = []
+        self._session = session
         try:
             while not (self._closing or lost.done()):
                 self._wake.clear()
@@ -91,6 +101,7 @@ class Keeper:
                 await asyncio.wait({lost, wake}, return_when=asyncio.FIRST_COMPLETED)
                 wake.cancel()
         finally:
+            self._session = None
             lost.cancel()
             await session.close()
             for each in subscriptions:
