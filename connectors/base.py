@@ -9,6 +9,7 @@ from typing import Generic, Protocol, TypeVar
 import pyarrow as pa
 
 from connectors.fields import Fields
+from kernel.errors import ConfigurationError
 from kernel.ids import ContractId, SourceId
 
 ZONE = "Asia/Shanghai"
@@ -52,6 +53,8 @@ class Source(Generic[Way]):
     memory: Path = field(default=Path("memory"))
     # Nobody keeps the cursors: what would wait at the source for the next one must not be made.
     is_trial: bool = False
+    # Who reads beside the agent for a while, by names of its own; it takes away what it made.
+    guest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +112,10 @@ class Clock:
         return cls(ahead.total_seconds(), (half + step).total_seconds())
 
 
+class NoCatalogueError(ConfigurationError):
+    """This kind of source does not say what it offers."""
+
+
 class Connector(Protocol[Asked]):
     """Reads one source; at least once, in the order of the source's own clock."""
 
@@ -130,6 +137,15 @@ class Connector(Protocol[Asked]):
     def discover(self) -> Iterator[Offer]:
         """List what the source's own catalogue offers."""
         ...
+
+    @property
+    def passing(self) -> str:
+        """Say why what was read cannot be read again; nothing: the source keeps its rows."""
+        return ""
+
+    def leave(self, _plan: StreamPlan[Asked], /) -> None:
+        """Take away what a guest made at the source."""
+        return
 
     def clock(self) -> Clock | str:
         """Compare the source's clock with ours, or say why nobody can."""

@@ -21,6 +21,11 @@ def all_connectors() -> dict[str, Preset]:
     return {path.stem: read_preset(path) for path in files_in(FOLDER, "*.yaml")}
 
 
+def preset_file(name: str) -> Path:
+    """Name the file of a preset."""
+    return Path(name) if name.endswith(OWN) else FOLDER / f"{name}{OWN}"
+
+
 def find(name: str) -> Preset:
     """Give a preset, or say which there are; a factory's own is the path of its file."""
     if name.endswith(OWN):

@@ -16,9 +16,7 @@ from bus.ports import Sender, WayOut
 from connectors import pseudonyms
 from connectors.base import Connector, Source, StreamPlan
 from connectors.config import AgentConfig, expand, load_agent
-from connectors.mapping import map_rows
 from connectors.registry import find
-from contracts import loader as contracts
 from kernel import clock
 from kernel.errors import ConfigurationError, DependencyUnavailableError, NplusxError
 from kernel.evidence import SigningKey
@@ -29,7 +27,7 @@ from pipeline.bodies import encode
 from pipeline.crashpoints import crash_here
 from pipeline.rounds import RoundReport, StreamReport, complaints, write_status
 from pipeline.settings import Settings, environment, read_settings
-from pipeline.sources import connect
+from pipeline.sources import connect, contract_rows
 
 # Records of one stream that are taken from the outbox at a time; each may hold 4 MiB.
 _PORTION = 4
@@ -37,7 +35,7 @@ _TICK_SECONDS = 0.2
 _LONGEST_WAIT = 300.0
 _DOUBLINGS = 6
 # What libraries raise on values, files and wires that no kind foresaw.
-_ODD = (
+UNFORESEEN = (
     ArithmeticError, AttributeError, EOFError, LookupError, OSError, RecursionError, RuntimeError,
     TypeError, ValueError, duckdb.Error, pa.ArrowException,
 )  # fmt: skip
@@ -96,7 +94,7 @@ class Agent:
             except NplusxError as wrong:
                 # One stream's trouble is not the others'.
                 errors[name] = str(wrong)
-            except _ODD as odd:
+            except UNFORESEEN as odd:
                 # Nor is what nobody foresaw; its text may hold rows, so only its kind is told.
                 logger("agent").error("unforeseen", stream=name, why=repr(type(odd)), exc_info=odd)
                 errors[name] = f"The source gave what nobody foresaw: {type(odd).__name__}."
@@ -149,8 +147,10 @@ class Agent:
         more = True
         while more and not (stop and stop.is_set()):
             page = connector.read(plan, cursor)
-            mapped = None if page.rows is None else self._mapped(page.rows, source, plan)
-            bodies = [] if mapped is None else encode(mapped, plan.version)
+            bodies = []
+            if page.rows is not None:
+                mapped = contract_rows(page.rows, source, plan, self._pseudonyms)
+                bodies = encode(mapped, plan.version)
             if bodies or page.cursor != cursor:
                 crash_here(self._crash, "publish.before_put")
                 self._outbox.put(stream, bodies, page.cursor)
@@ -160,16 +160,6 @@ class Agent:
             cursor, more = page.cursor, page.more
             if bodies:
                 self._drain()
-
-    def _mapped(self, rows: pa.Table, source: Source[object], plan: StreamPlan[object]) -> pa.Table:
-        """Give rows in contract columns, nobody's name in the clear."""
-        told = contracts.find(plan.contract).properties
-        personal = [each.name for each in told if each.classification == "personal"]
-        mapped = map_rows(rows, plan, source.zone)
-        # What the contract does not know nobody has classed: it stays at the factory.
-        known = {*(each.name for each in told), "_op"}
-        mapped = mapped.select([name for name in mapped.column_names if name in known])
-        return pseudonyms.cover(mapped, personal, self._pseudonyms)
 
     def _let_go(self, source: Source[object]) -> None:
         """Begin with a source anew: nobody knows how it stands."""

@@ -18,7 +18,7 @@ from contracts.model import Contract, Property
 from kernel.errors import ConfigurationError
 from pipeline.bodies import encode
 from pipeline.settings import environment
-from pipeline.sources import connect
+from pipeline.sources import connect, set_apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def read(config: AgentConfig, source: Source[object], contract: str) -> Trial:
     with (
         # The agent's own must stay as it is.
         TemporaryDirectory(prefix="nplusx-trial-") as folder,
-        closing(connect(config, source.id, environment(), Path(folder))) as connector,
+        closing(connect(set_apart(config, Path(folder)), source.id, environment())) as connector,
     ):
         page, cursor = connector.read(plan, None), None
         # Some kinds tell first how far they are.

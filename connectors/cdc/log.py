@@ -101,6 +101,10 @@ class Door(Protocol):
         """Refuse to take what somebody else holds at the source."""
         ...
 
+    def leave(self) -> None:
+        """Let the source forget the log that it keeps under the stream's name."""
+        ...
+
     def begin(self, spot: Spot) -> Spot:
         """Hold the log from now on, and the table as it is now."""
         ...

@@ -101,6 +101,9 @@ class MysqlDoor:
     def claim(self) -> None:
         """Nothing is held at the source, so nothing can be another's."""
 
+    def leave(self) -> None:
+        """Nothing is held at the source."""
+
     def now(self) -> Spot:
         """Give the end of the log."""
         file, position = self._table.position

@@ -134,11 +134,15 @@ class PostgresDoor:
                 f" let the administrator run: select pg_drop_replication_slot('{self._slot}');",
             )
 
+    def leave(self) -> None:
+        """Drop the slot, if there is one; who died may still be thought of as alive for a while."""
+        if self._asked.execute(_HELD, [self._slot]).fetchone():
+            self._waiting("DROP_REPLICATION_SLOT {} WAIT")
+
     def begin(self, spot: Spot) -> Spot:
         """Make the slot; hold the table as it is at that moment."""
-        if self._asked.execute(_HELD, [self._slot]).fetchone():
-            # Made before a kill, or lost: nothing that it holds is needed.
-            self._waiting("DROP_REPLICATION_SLOT {} WAIT")
+        # Made before a kill, or lost: nothing that it holds is needed.
+        self.leave()
         made = self._waiting("CREATE_REPLICATION_SLOT {} LOGICAL pgoutput EXPORT_SNAPSHOT")
         self._native = self._transaction(str(made[2]))
         return replace(spot, log=str(made[1]), mark=self._mark(), at=clock.now())

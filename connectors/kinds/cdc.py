@@ -109,7 +109,8 @@ class CdcConnector(Connector[CdcStream]):
 
     def _slot(self, plan: _Plan) -> str:
         """Name what the source keeps its log under: for each stream its own."""
-        said = f"{self._way.slot}_{self._source.id}_{plan.contract}".lower()
+        told = (self._way.slot, self._source.guest, self._source.id, plan.contract)
+        said = "_".join(filter(None, told)).lower()
         name = re.sub(r"[^a-z0-9]+", "_", said)
         if len(name) <= _NAME:
             return name
@@ -128,6 +129,12 @@ class CdcConnector(Connector[CdcStream]):
     def discover(self) -> Iterator[Offer]:
         with self._asking("its catalogue"):
             yield from self._log.offers()
+
+    @override
+    def leave(self, plan: _Plan, /) -> None:
+        self._passes.rest(plan.contract)
+        with self._asking(plan.contract), self._log.open(plan.how, self._slot(plan)) as door:
+            door.leave()
 
     @override
     def clock(self) -> Clock | str:

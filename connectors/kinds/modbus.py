@@ -10,7 +10,7 @@ import pyarrow as pa
 from pydantic import TypeAdapter
 from typing_extensions import override
 
-from connectors.base import Connector, Offer, Page, Sample, Source, StreamPlan
+from connectors.base import Connector, NoCatalogueError, Offer, Page, Sample, Source, StreamPlan
 from connectors.extras import extra
 from connectors.fields import Fields
 from connectors.registers import BIT_TABLES, ORDERS, TABLES, TYPES, Register, Value, blocks
@@ -156,11 +156,16 @@ class ModbusConnector(Connector[ModbusStream]):
 
     @override
     def discover(self) -> Iterator[Offer]:
-        raise ConfigurationError(
+        raise NoCatalogueError(
             "Modbus has no catalogue.",
             where=self._way.host,
             cure="write the registers of the maker's manual into a preset.",
         )
+
+    @property
+    @override
+    def passing(self) -> str:
+        return "A register has no past: each question makes a row of its own."
 
     @override
     def close(self) -> None:

@@ -134,6 +134,11 @@ class OpcuaConnector(Connector[OpcuaStream]):
         told = self._keeper and self._keeper.clock()
         return told or "The server is not connected yet."
 
+    @property
+    @override
+    def passing(self) -> str:
+        return "The server sends what changes while it is listened to."
+
     @override
     def close(self) -> None:
         if self._keeper:

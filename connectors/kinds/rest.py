@@ -11,7 +11,16 @@ from pydantic import TypeAdapter
 from typing_extensions import override
 
 from connectors import comparing
-from connectors.base import Clock, Connector, Offer, Page, Sample, Source, StreamPlan
+from connectors.base import (
+    Clock,
+    Connector,
+    NoCatalogueError,
+    Offer,
+    Page,
+    Sample,
+    Source,
+    StreamPlan,
+)
 from connectors.cursor import REMEMBERED, readable
 from connectors.extras import extra
 from connectors.fields import Fields
@@ -316,7 +325,7 @@ class RestConnector(Connector[RestStream]):
 
     @override
     def discover(self) -> Iterator[Offer]:
-        raise ConfigurationError(
+        raise NoCatalogueError(
             "A REST source has no catalogue.",
             where=self._where,
             cure="write the product's documented requests into a preset.",

@@ -128,7 +128,7 @@ class SparkplugConnector(Connector[SparkplugStream]):
         self._is_ready = False
         self._asked_at = 0.0
         # Who only tries a source neither takes the place of the agent that reads it, nor speaks.
-        self._is_guest = False
+        self._is_guest = source.is_trial or bool(source.guest)
         self._state_topic = f"{host.NAMESPACE}/STATE/{source.way.host_id}"
         self._born_at = 0
 
@@ -179,6 +179,11 @@ class SparkplugConnector(Connector[SparkplugStream]):
             names = sorted({str(row[self._rules.METRIC]) for row in self._host.known()})
         for name in names:
             yield Offer(name, columns, {"metrics": [name]})
+
+    @property
+    @override
+    def passing(self) -> str:
+        return "Edge nodes send what changes while they are listened to."
 
     @override
     def close(self) -> None:

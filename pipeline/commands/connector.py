@@ -1,12 +1,15 @@
 """`nplusx connector`: which products can be read, and whether a source can."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kernel.errors import ChecksFailedError
-from pipeline.console import say, table
+from pipeline.console import facts, say, table, warn
+
+if TYPE_CHECKING:
+    from pipeline.certificate import Certificate
 
 
 def show() -> None:
@@ -116,13 +119,89 @@ def read(
         )
 
 
+def certify(
+    file: Annotated[Path, _FILE],
+    contract: Annotated[
+        list[str] | None, typer.Option(help="Only this stream; may be given several times.")
+    ] = None,
+    source: Annotated[str, _SOURCE] = "",
+    skip: Annotated[
+        list[str] | None, typer.Option(help="Leave a part out: part=reason, in a few words.")
+    ] = None,
+    soak: Annotated[float, typer.Option(min=1, help="Seconds of reading again and again.")] = 30,
+    rows: Annotated[int, typer.Option(min=1, help="How many to read of a stream.")] = 50_000,
+    out: Annotated[Path | None, typer.Option(help="Where the signed certificate goes.")] = None,
+) -> None:
+    """Run the acceptance suite beside the agent, sign what came of it; exit 1 if a part failed."""
+    from connectors.config import load_agent
+    from pipeline import certificate, trial
+    from pipeline.candidate import Wish
+    from pipeline.certify import certify as run
+    from pipeline.certify import reasons
+    from pipeline.publish import read_key
+
+    config = load_agent(file)
+    wish = Wish(soak, rows, reasons(skip or ()))
+    key = read_key(config.key_file)
+    found = run(config, trial.source_of(config, source), contract or (), wish)
+    signed = certificate.sign(found, key)
+    if out:
+        out.write_bytes(signed + b"\n")
+    _show(found)
+    if found.failed:
+        raise ChecksFailedError(
+            f"{len(found.failed)} of {len(found.parts)} parts failed.",
+            where=str(file),
+            cure="follow the cure beside each.",
+        )
+
+
+def _show(found: "Certificate") -> None:
+    """Show a certificate to a person."""
+    said = ("agent", "key_id", "source", "kind", "preset", "preset_digest", "nplusx")
+    told = {name: str(getattr(found, name)) for name in said}
+    told |= {"from": str(found.started_at), "to": str(found.finished_at)}
+    facts("接入验收证书 connector certificate", told)
+    table(
+        "验收项目 parts",
+        ("stream", "part", "outcome", "seen", "cure"),
+        [(each.stream, each.name, each.outcome, each.told, each.cure) for each in found.parts],
+    )
+
+
+def certificate(
+    file: Annotated[Path, typer.Argument(help="A certificate that `certify` wrote.")],
+    key: Annotated[
+        Path | None, typer.Option(help="File with the agent's public key, to trust no other.")
+    ] = None,
+) -> None:
+    """Check a certificate's signature and show it; exit 1 if a part failed, 5 if it was changed."""
+    from kernel.evidence import PublicKey
+    from pipeline import certificate as certificates
+
+    trusted = PublicKey.from_text(key.read_text("utf-8"), str(key)) if key else None
+    found = certificates.read(file, trusted)
+    _show(found)
+    if trusted is None:
+        warn(
+            "The agent's key is not pinned: anybody can sign with a key of their own. Get the"
+            " agent's public key by another way, and run again with --key FILE."
+        )
+    if found.failed:
+        raise ChecksFailedError(
+            f"{len(found.failed)} of {len(found.parts)} parts failed.",
+            where=str(file),
+            cure="mend what is named, and certify again.",
+        )
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
     group = typer.Typer(
-        help="接入：预设列表，检查、发现、试读数据源。 Sources: presets; check, discover, try one.",
+        help="接入：预设列表，检查、发现、试读、验收。 Sources: presets; try and certify one.",
         no_args_is_help=True,
     )
     group.command("list")(show)
-    for each in (check, discover, read):
+    for each in (check, discover, read, certify, certificate):
         group.command()(each)
     app.add_typer(group, name="connector")

@@ -57,12 +57,14 @@ def run(command: str, folder: Path, root: Path) -> str:
 
 @pytest.mark.real_system
 def test_a_product_takes_one_file(tmp_path: Path) -> None:
-    listed, drafted, checked, read = follow(PRODUCT, tmp_path, ROOT)
+    listed, drafted, checked, read, _, _, certified = follow(PRODUCT, tmp_path, ROOT)
     assert "mes.work_order.v1" in listed
     assert "query:" in drafted
     assert "work_order_id" in drafted
     assert "readable" in checked
     assert "2 rows judged, 0 would be refused" in read
+    assert certified.count("passed") == 9
+    assert "clock skew\tskipped\tThe database is a file" in certified
 
 
 @pytest.mark.real_system
