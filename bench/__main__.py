@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Callable, Iterator
 
-from bench import commits, follow, gate, landing
+from bench import commits, follow, gate, landing, reading
 from bench.measures import SIZES, Measure, Size, keep
 
 # What gives each figure; one way may give several.
@@ -18,6 +18,9 @@ _BENCHES: dict[str, Callable[[Size], Iterator[Measure]]] = {
     "backlog_growth": landing.backlog,
     "follow_latency": follow.latency,
     "small_commits": commits.small,
+    "sql_vs_dlt": reading.against_others,
+    "sql_vs_singer": reading.against_others,
+    "sql_rss": reading.against_others,
 }
 
 

@@ -21,13 +21,22 @@ class Size:
     backlog_rows: int
     commits: int
     follow_seconds: float
+    read_rows: int
 
 
 SIZES = {
     # Says that a bench works, and nothing of how quick anything is.
-    "trial": Size(rows=10_000, backlog_rows=20_000, commits=10, follow_seconds=1),
-    "small": Size(rows=100_000, backlog_rows=400_000, commits=100, follow_seconds=5),
-    "full": Size(rows=1_000_000, backlog_rows=20_000_000, commits=1_000, follow_seconds=60),
+    "trial": Size(10_000, 20_000, commits=10, follow_seconds=1, read_rows=20_000),
+    "small": Size(
+        rows=100_000, backlog_rows=400_000, commits=100, follow_seconds=5, read_rows=500_000
+    ),
+    "full": Size(
+        rows=1_000_000,
+        backlog_rows=20_000_000,
+        commits=1_000,
+        follow_seconds=60,
+        read_rows=5_000_000,
+    ),
 }
 
 

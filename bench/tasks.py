@@ -11,6 +11,10 @@ from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
+from typing_extensions import override
+
+from bus.ports import Sender, WayOut
+from kernel.errors import DependencyUnavailableError
 from pipeline.settings import ROOT
 
 
@@ -81,6 +85,29 @@ def bound(bodies: str, runs: int, commit_batches: int) -> dict[str, object]:
     return {"seconds": took}
 
 
+class _Away(WayOut):
+    """A bus that nobody reaches: what is read stays in the outbox."""
+
+    @override
+    def sender(self) -> Sender:
+        raise DependencyUnavailableError("The bus is away.", where="here", cure="none")
+
+
+def read(agent: str) -> dict[str, object]:
+    """Let an agent read all that its sources have into its outbox."""
+    from connectors.config import load_agent
+    from pipeline.publish import Agent
+    from pipeline.settings import read_settings
+
+    reader = Agent(load_agent(Path(agent)), _Away(), read_settings())
+    started = time.perf_counter()
+    report = reader.round()
+    took = time.perf_counter() - started
+    if wrong := [each.error for each in report.streams if each.error]:
+        raise RuntimeError(wrong)
+    return {"seconds": [took], "rows": sum(each.rows_read for each in report.streams)}
+
+
 def gate(rows: int, runs: int) -> dict[str, object]:
     """Judge rows against every promise, with all reasons of each row."""
     import pyarrow as pa
@@ -139,7 +166,7 @@ def _peak_mib() -> int:
 
 
 TASKS: dict[str, Callable[..., dict[str, object]]] = {
-    each.__name__: each for each in (land, commits, bound, gate, gx)
+    each.__name__: each for each in (land, commits, bound, read, gate, gx)
 }
 
 

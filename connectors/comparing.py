@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from connectors.engine import session
-from connectors.mapping import quoted
+from connectors.tables import quoted
 from kernel.errors import DependencyUnavailableError
 
 DIGEST = "nplusx_digest"

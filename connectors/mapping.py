@@ -47,8 +47,3 @@ def _in_utc(table: pa.Table) -> pa.Table:
         if pa.types.is_timestamp(field.type) and field.type.tz is not None:
             table = table.set_column(at, field.name, table.column(at).cast(_INSTANT))
     return table.combine_chunks()
-
-
-def quoted(name: str) -> str:
-    """Write a column's name as a mapping does, whatever it is."""
-    return '"' + name.replace('"', '""') + '"'

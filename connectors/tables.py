@@ -37,3 +37,8 @@ def require_apart(names: Sequence[str]) -> None:
             where="the preset's query",
             cure="rename one of them with `as`.",
         )
+
+
+def quoted(name: str) -> str:
+    """Write a column's name as SQL does, whatever it is."""
+    return '"' + name.replace('"', '""') + '"'

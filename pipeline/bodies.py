@@ -6,7 +6,7 @@ import pyarrow.compute as pc
 from bus.envelope import ARROW_STREAM
 from bus.outbox import Encoded
 
-ROWS = 5000
+ROWS = 20_000
 BODY_BYTES = 4 << 20
 _LOOSE_BYTES = 32 << 20
 # No contract allows so long a text: the gate refuses it, cut or whole, but cut it can travel.

@@ -10,8 +10,9 @@ import pyarrow as pa
 
 from connectors.base import Offer, Source, StreamPlan
 from connectors.config import AgentConfig
-from connectors.mapping import map_rows, quoted
+from connectors.mapping import map_rows
 from connectors.registry import find
+from connectors.tables import quoted
 from contracts import decode, gate
 from contracts.loader import find as find_contract
 from contracts.model import Contract, Property

@@ -11,7 +11,7 @@ import adbc_driver_postgresql
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from connectors.tables import require_apart
+from connectors.tables import quoted, require_apart
 
 # A few of such batches are held at a time.
 _BATCH_BYTES = {adbc_driver_postgresql.StatementOptions.BATCH_SIZE_HINT_BYTES.value: str(4 << 20)}
@@ -46,12 +46,16 @@ class Native:
         ):
             statement.set_options(**_BATCH_BYTES)
             statement.set_sql_query(text)
+            told = pa.schema(statement.execute_schema())
+            statement.set_sql_query(_with_texts(text, told))
             answer, _ = statement.execute_query()
             batches = pa.RecordBatchReader.from_stream(answer)
 
             def take() -> pa.Table | None:
                 batch = next(batches, None)
-                return None if batch is None else _plain_types(pa.Table.from_batches([batch]))
+                if batch is None:
+                    return None
+                return _plain_types(pa.Table.from_batches([batch]), told)
 
             ahead = reader.submit(take)
             try:
@@ -69,12 +73,26 @@ class Native:
         self._database.close()
 
 
-def _plain_types(table: pa.Table) -> pa.Table:
-    """Give decimals where the driver gives their digits as text; what it knows not stays text."""
-    require_apart(table.column_names)
-    for at, field in enumerate(table.schema):
+def _with_texts(text: str, told: pa.Schema) -> str:
+    """Let PostgreSQL write what Arrow has no type for: it is twice as quick at it as the driver."""
+    require_apart(told.names)
+    if not any(isinstance(field.type, pa.BaseExtensionType) for field in told):
+        return text
+    columns = (
+        f"cast({quoted(field.name)} as text) as {quoted(field.name)}"
+        if isinstance(field.type, pa.BaseExtensionType)
+        else quoted(field.name)
+        for field in told
+    )
+    # The outer question is a mere projection, which keeps the order of the inner one.
+    return " ".join(("select", ", ".join(columns), "from (", text, ") as told"))
+
+
+def _plain_types(table: pa.Table, told: pa.Schema) -> pa.Table:
+    """Give decimals their precision, and moments that anybody can write."""
+    for at, field in enumerate(told):
         if isinstance(field.type, pa.BaseExtensionType):
-            table = table.set_column(at, field.name, _plain(table.column(at), field))
+            table = table.set_column(at, field.name, _decimals(table.column(at), field))
         elif pa.types.is_timestamp(field.type) or pa.types.is_date(field.type):
             table = table.set_column(at, field.name, _finite(table.column(at)))
     return table
@@ -91,14 +109,6 @@ def _finite(moments: pa.ChunkedArray) -> pa.ChunkedArray:
     # Nothing stays nothing.
     moments = pc.if_else(pc.less(moments, ends[0]), ends[0], moments)
     return pc.if_else(pc.greater(moments, ends[1]), ends[1], moments)
-
-
-def _plain(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
-    if isinstance(field.type, pa.UuidType):
-        texts = [each and str(each) for each in column.to_pylist()]
-        return pa.chunked_array([pa.array(texts, pa.string())])
-    stored = [each.storage for each in column.chunks]
-    return _decimals(pa.chunked_array(stored, field.type.storage_type), field)
 
 
 def _decimals(texts: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:

@@ -12,6 +12,8 @@ from connectors.cursor import Place
 Query = sa.Select[*tuple[object, ...]]
 _Ordered = sa.ColumnElement[object] | sa.ColumnElement[str]
 _KEY = "nplusx_key_{}"
+# Where a text without a limit can be sorted, to make one of a text costs nothing.
+_KEY_TEXT = sa.Unicode(255).with_variant(sa.Text(), "postgresql", "sqlite")
 
 
 class _Exact(FunctionElement[str]):
@@ -80,7 +82,7 @@ def select_keys(query: str, keys: Sequence[str]) -> Query:
 
 def key_texts(keys: Sequence[str]) -> "list[sa.ColumnElement[str]]":
     """Give keys as texts; nothing is an empty one."""
-    return [sa.func.coalesce(sa.cast(sa.column(key), sa.Unicode(255)), "") for key in keys]
+    return [sa.func.coalesce(sa.cast(sa.column(key), _KEY_TEXT), "") for key in keys]
 
 
 def _behind(order: "Sequence[_Ordered]", place: Place) -> "sa.ColumnElement[bool]":

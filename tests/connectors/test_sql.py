@@ -302,7 +302,7 @@ class TestPostgres:
         rows, cursor = read_all(connector, plan)
         assert rows[0]["at"] == datetime(2024, 3, 1, tzinfo=UTC)
         assert str(rows[0]["day"]) == "2024-03-01"
-        assert [row["size"] for row in rows] == ["nan", "1.5"]
+        assert [row["size"] for row in rows] == ["NaN", "1.5"]
         assert rows[0]["note"] == "00000000-0000-0000-0000-000000000001"
         assert read_all(connector, plan, cursor)[0] == []
         connector.close()
