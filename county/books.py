@@ -1,16 +1,19 @@
 """All that a factory's systems hold, in the columns of contracts; the same seed, the same rows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from county import catalogue, ledger, machines, production, purchasing, retrofit, sales, stock
+from county import catalogue, ledger, machines, production, purchasing, sales, stock
 from county.dice import Dice
-from county.world import FACTORY, Factory, Period, Row
+from county.retrofit import Purchase as Bought
+from county.world import Factory, Period, Row
 
 # By contract.
 Books = Mapping[str, list[Row]]
 
 
-def make_books(factory: Factory, within: Period, seed: int) -> Books:
+def make_books(
+    factory: Factory, within: Period, seed: int, retrofit: Sequence[Bought] = ()
+) -> Books:
     """Make a factory's books: what one says the others say too."""
 
     def dice(name: str) -> Dice:
@@ -21,11 +24,8 @@ def make_books(factory: Factory, within: Period, seed: int) -> Books:
     deliveries = sales.make_deliveries(orders, within, dice("deliveries"))
     made = production.make_work_orders(orders, held, within, dice("production"))
     bought = purchasing.make_purchases(made, held, within, dice("purchases"))
-    invoices = purchasing.make_invoices(bought, factory, within)
-    agreed = {}
-    if factory.uscc == FACTORY:
-        invoices = (*invoices, *_retrofit_invoices())
-        agreed = {each.number: each.payments for each in retrofit.PURCHASES}
+    invoices = (*purchasing.make_invoices(bought, factory, within), *_invoices(retrofit))
+    agreed = {each.number: each.payments for each in retrofit}
     payments = purchasing.make_payments(invoices, agreed, within, dice("payments"))
     sold = sales.rows_of(orders, deliveries, within, factory)
     entries = ledger.rows_of(sold["erp.sales_invoice.v1"], invoices, payments, within)
@@ -40,7 +40,7 @@ def make_books(factory: Factory, within: Period, seed: int) -> Books:
     }
 
 
-def _retrofit_invoices() -> list[purchasing.Invoice]:
+def _invoices(retrofit: Sequence[Bought]) -> list[purchasing.Invoice]:
     return [
         purchasing.Invoice(
             9000 + n,
@@ -49,6 +49,7 @@ def _retrofit_invoices() -> list[purchasing.Invoice]:
             each.vendor,
             tuple(purchasing.InvoiceLine(i.text, i.net, i.tax, i.account) for i in each.items),
             each.is_booked,
+            each.red_of,
         )
-        for n, each in enumerate(retrofit.PURCHASES, 1)
+        for n, each in enumerate(retrofit, 1)
     ]

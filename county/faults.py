@@ -1,10 +1,12 @@
 """What is wrong on purpose: planted by name, and told apart from the books in the truth."""
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
+from contracts.loader import find
+from county import claims
 from county.books import Books
 from county.dice import Dice
 from county.world import YEAR, Factory, Row
@@ -15,184 +17,234 @@ SHARED_PLATE = "SN-2019-000777"
 VISIT = date(YEAR, 11, 18)
 # A code of eighteen characters the last of which does not fit.
 BAD_USCC = "91330523MA9666666A"
+QUARANTINED, LANDS = "quarantined", "lands"
+ANY = "any"
 
 
 @dataclass(frozen=True, slots=True)
 class Planted:
-    """A row with a fault, by its key, and why the gate must refuse it; no reason: it lands."""
+    """A row with a fault, by its key, and what becomes of it; the gate refuses it for a reason."""
 
     fault: str
     contract: str
     key: str
     reason: str = ""
+    answer: str = QUARANTINED
 
 
-Plant = Callable[[Books, Dice], Iterable[Planted]]
+@dataclass(slots=True)
+class Ground:
+    """Books in which faults are planted: no row of them twice."""
+
+    books: Books
+    dice: Dice
+    planted: list[Planted] = field(default_factory=list)
+    _taken: set[tuple[str, str]] = field(default_factory=set)
+
+    def choose(self, contract: str, fits: Callable[[Row], bool] = lambda _: True) -> Row:
+        """Draw a row that is as it should be, and hold it for what is planted."""
+        free = [e for e in self.books[contract] if self.is_free(contract, e) and fits(e)]
+        return self.take(contract, self.dice.one_of(free))
+
+    def take(self, contract: str, row: Row) -> Row:
+        """Hold a row: no other fault gets it."""
+        self._taken.add((contract, key_of(contract, row)))
+        return row
+
+    def is_free(self, contract: str, row: Row) -> bool:
+        """Tell whether nothing is planted in a row."""
+        return (contract, key_of(contract, row)) not in self._taken
+
+
+Plant = Callable[[Ground, str], Iterable[Planted]]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """How a fault is planted, and where: in the first of these that a source of the factory has."""
+
+    plant: Plant
+    contracts: tuple[str, ...]
+
+
+def key_of(contract: str, row: Row) -> str:
+    """Name a row by the key of its contract."""
+    return "/".join(str(row[name]) for name in find(contract).key)
 
 
 def plant(
-    books: Books, factory: Factory, faults: Mapping[str, int], seed: int
+    books: Books, factory: Factory, faults: Mapping[str, int], seed: int, held: Collection[str]
 ) -> tuple[Planted, ...]:
-    """Put faults into books, each so many times; give what was planted."""
-    planted: list[Planted] = []
+    """Put faults into books, each so many times, where a source holds it; give what was planted."""
+    ground = Ground(books, Dice(seed, ""))
     # In an order of its own: what one takes away another must not have been planted in.
-    for name in FAULTS:
-        times = faults.get(name, 0)
-        dice = Dice(seed, f"{factory.number}/faults/{name}")
-        for _ in range(times):
-            planted += FAULTS[name](books, dice)
-    return tuple(planted)
+    for name, fault in FAULTS.items():
+        contract = next((each for each in fault.contracts if each in held), None)
+        if contract is None:
+            continue
+        ground.dice = Dice(seed, f"{factory.number}/faults/{name}")
+        for _ in range(faults.get(name, 0)):
+            ground.planted += fault.plant(ground, contract)
+    return tuple(ground.planted)
 
 
 def parse(text: str) -> dict[str, int]:
-    """Read faults as a person writes them: `name` or `name=times`, with commas between."""
+    """Read faults as a person writes them: `name`, `name=times`, either with `@factory`."""
     found: dict[str, int] = {}
     for part in filter(None, (each.strip() for each in text.split(","))):
-        name, _, times = part.partition("=")
-        if name not in FAULTS or not (times or "1").isdecimal():
+        asked, _, place = part.partition("@")
+        name, _, times = asked.partition("=")
+        is_known = name in FAULTS or name in claims.FAULTS
+        is_placed = place.isdecimal() or place == ANY or "@" not in part
+        if not (is_known and is_placed and (times or "1").isdecimal()):
             raise ConfigurationError(
                 f"{part!r} is no fault that can be planted.",
                 where="--faults",
-                cure=f"use name or name=times of: {', '.join(FAULTS)}.",
+                cure="use name, name=times, name@factory or name@any of: "
+                f"{', '.join((*FAULTS, *claims.FAULTS))}.",
             )
-        found[name] = int(times or 1)
+        found[f"{name}@{place}" if place else name] = int(times or 1)
     return found
 
 
-def _draft_line(books: Books, dice: Dice) -> Row:
-    """Choose a line of a draft that is as it should be: nothing else refers to it."""
-    drafts = {each["order_id"] for each in books["erp.sales_order.v1"] if each["status"] == "draft"}
-    return dice.one_of(
-        [
-            each
-            for each in books["erp.sales_order_line.v1"]
-            if each["order_id"] in drafts and each["promised_on"] and _positive(each)
-        ]
-    )
+def of_factory(
+    faults: Mapping[str, int], factory: Factory, count: int, seed: int
+) -> dict[str, int]:
+    """Give the faults of one of so many factories: of all, its own, and drawn for it."""
+    mine: dict[str, int] = {}
+    for asked, times in faults.items():
+        name, _, place = asked.partition("@")
+        if place == ANY:
+            place = str(Dice(seed, f"faults/{name}").number(1, count))
+        if not place or int(place) == factory.number:
+            mine[name] = mine.get(name, 0) + times
+    return mine
 
 
-def _positive(line: Row) -> bool:
-    quantity = line["ordered_qty"]
-    return isinstance(quantity, Decimal) and quantity > 0
+def _draft_line(ground: Ground, contract: str) -> Row:
+    """Choose a line of a draft: nothing else refers to it."""
+    orders = ground.books["erp.sales_order.v1"]
+    drafts = {each["order_id"] for each in orders if each["status"] == "draft"}
+    return ground.choose(contract, lambda each: each["order_id"] in drafts)
 
 
-def _negative_quantity(books: Books, dice: Dice) -> Iterable[Planted]:
-    line = _draft_line(books, dice)
+def _negative_quantity(ground: Ground, contract: str) -> Iterable[Planted]:
+    line = _draft_line(ground, contract)
     line["ordered_qty"] = -Decimal(str(line["ordered_qty"]))
-    yield _line("negative_quantity", line, "ordered_qty.minimum")
+    yield Planted("negative_quantity", contract, key_of(contract, line), "ordered_qty.minimum")
 
 
-def _missing_day(books: Books, dice: Dice) -> Iterable[Planted]:
-    line = _draft_line(books, dice)
+def _missing_day(ground: Ground, contract: str) -> Iterable[Planted]:
+    line = _draft_line(ground, contract)
     line["promised_on"] = None
-    yield _line("missing_day", line, "promised_on.required")
+    yield Planted("missing_day", contract, key_of(contract, line), "promised_on.required")
 
 
-def _line(fault: str, line: Row, reason: str) -> Planted:
-    return Planted(fault, "erp.sales_order_line.v1", str(line["order_line_id"]), reason)
+def _material_invoice(ground: Ground, contract: str) -> str:
+    """Choose an invoice of materials of which nothing is wrong yet, by its number."""
+    held = {
+        row["invoice_no"]
+        for e in _INVOICED
+        for row in ground.books[e]
+        if not ground.is_free(e, row)
+    }
+
+    def fits(row: Row) -> bool:
+        return "家具配件" in str(row["item_text"]) and row["invoice_no"] not in held
+
+    return str(ground.choose(contract, fits)["invoice_no"])
 
 
-def _material_invoice(books: Books, dice: Dice) -> str:
-    """Choose an invoice of materials that is as it should be, by its number."""
-    right = [
-        each["invoice_no"]
-        for each in books["erp.purchase_invoice.v1"]
-        if "家具配件" in str(each["item_text"])
-        and each["seller_uscc"] != BAD_USCC
-        and len(str(each["invoice_no"])) == len("24332000000000000001")
-    ]
-    return str(dice.one_of(right))
+_INVOICED = ("erp.purchase_invoice.v1", "erp.payment.v1", "erp.ledger_entry.v1")
 
 
-def _bad_uscc(books: Books, dice: Dice) -> Iterable[Planted]:
-    number = _material_invoice(books, dice)
-    for contract, column, name in (
-        ("erp.purchase_invoice.v1", "seller_uscc", "seller_name"),
-        ("erp.payment.v1", "payee_uscc", ""),
-    ):
-        for row in books[contract]:
-            if row["invoice_no"] == number:
-                row[column] = BAD_USCC
-                if name:
-                    row[name] = "税号录错的供应商（虚构）"
-                yield Planted("bad_uscc", contract, _key(contract, row), f"{column}.format")
+def _of_invoice(ground: Ground, number: str, contracts: Sequence[str]) -> list[tuple[str, Row]]:
+    rows = ((each, row) for each in contracts for row in ground.books[each])
+    return [(each, row) for each, row in rows if row["invoice_no"] == number]
 
 
-def _short_number(books: Books, dice: Dice) -> Iterable[Planted]:
-    number = _material_invoice(books, dice)
-    for contract in ("erp.purchase_invoice.v1", "erp.payment.v1", "erp.ledger_entry.v1"):
-        for row in books[contract]:
-            if row["invoice_no"] == number:
-                row["invoice_no"] = number[:-1]
-                reason = "invoice_no.pattern"
-                yield Planted("short_number", contract, _key(contract, row), reason)
+def _bad_uscc(ground: Ground, contract: str) -> Iterable[Planted]:
+    number = _material_invoice(ground, contract)
+    for each, row in _of_invoice(ground, number, _INVOICED[:2]):
+        column = "seller_uscc" if each == contract else "payee_uscc"
+        row[column] = BAD_USCC
+        if each == contract:
+            row["seller_name"] = "税号录错的供应商（虚构）"
+        yield Planted("bad_uscc", each, key_of(each, ground.take(each, row)), f"{column}.format")
 
 
-_KEYS = {
-    "erp.purchase_invoice.v1": ("invoice_id", "line_no"),
-    "erp.payment.v1": ("payment_id",),
-    "erp.ledger_entry.v1": ("entry_id",),
+def _short_number(ground: Ground, contract: str) -> Iterable[Planted]:
+    number = _material_invoice(ground, contract)
+    for each, row in _of_invoice(ground, number, _INVOICED):
+        for column in ("invoice_no", "invoice_id"):
+            # Whoever has the invoice itself knows it by its number only.
+            if row.get(column) == number:
+                # One of the zeros in its middle: no two become alike.
+                row[column] = number[:6] + number[7:]
+        key = key_of(each, ground.take(each, row))
+        yield Planted("short_number", each, key, "invoice_no.pattern")
+
+
+def _duplicate_payment(ground: Ground, contract: str) -> Iterable[Planted]:
+    """Enter a payment a second time, under another id."""
+    rows = ground.books[contract]
+    again = dict(ground.choose(contract))
+    again["payment_id"] = str(max(int(str(each["payment_id"])) for each in rows) + 1)
+    rows.append(ground.take(contract, again))
+    yield Planted("duplicate_payment", contract, key_of(contract, again), answer=LANDS)
+
+
+def _missing_number(ground: Ground, contract: str) -> Iterable[Planted]:
+    """Take a document out: the row of numbers has a hole, and nobody says where it went."""
+    rows = ground.books[contract]
+    gone = ground.choose(contract)
+    rows.remove(gone)
+    yield Planted("missing_number", contract, key_of(contract, gone), answer="never comes")
+
+
+_UNITS = {
+    # Grams called kilograms, seconds called minutes, dozens called pieces.
+    "srm.delivery.v1": (("delivered_qty", "accepted_qty", "rejected_qty"), Decimal(1000)),
+    "mes.operation_report.v1": (("run_minutes",), Decimal(60)),
+    "erp.sales_order_line.v1": (("ordered_qty",), Decimal(12)),
 }
 
 
-def _key(contract: str, row: Row) -> str:
-    return "/".join(str(row[name]) for name in _KEYS[contract])
+def _wrong_unit(ground: Ground, contract: str) -> Iterable[Planted]:
+    columns, factor = _UNITS[contract]
+    row = ground.choose(contract)
+    for column in columns:
+        row[column] = Decimal(str(row[column])) * factor
+    yield Planted("wrong_unit", contract, key_of(contract, row), answer=LANDS)
 
 
-def _duplicate_payment(books: Books, dice: Dice) -> Iterable[Planted]:
-    """Enter a payment a second time, under another id."""
-    rows = books["erp.payment.v1"]
-    again = dict(dice.one_of(rows))
-    again["payment_id"] = str(max(int(str(each["payment_id"])) for each in rows) + 1)
-    rows.append(again)
-    yield Planted("duplicate_payment", "erp.payment.v1", str(again["payment_id"]))
-
-
-def _missing_number(books: Books, dice: Dice) -> Iterable[Planted]:
-    """Take a delivery out: the row of numbers has a hole, and the warehouse gave something away."""
-    rows = books["erp.delivery.v1"]
-    gone = dice.one_of(rows)
-    rows.remove(gone)
-    yield Planted("missing_number", "erp.delivery.v1", str(gone["delivery_line_id"]))
-
-
-def _wrong_unit(books: Books, dice: Dice) -> Iterable[Planted]:
-    """Tell watt-hours and call them kilowatt-hours."""
-    row = dice.one_of(books["mes.energy_reading.v1"])
-    row["used_qty"] = Decimal(str(row["used_qty"])) * 1000
-    key = f"{row['meter_code']}/{row['read_at']}"
-    yield Planted("wrong_unit", "mes.energy_reading.v1", key)
-
-
-def _second_hand(books: Books, dice: Dice) -> Iterable[Planted]:
+def _second_hand(ground: Ground, contract: str) -> Iterable[Planted]:
     """Put the plate of a machine that others claim too on one that is said to be new."""
-    machine = dice.one_of(books["mes.equipment.v1"])
+    machine = ground.choose(contract)
     machine["serial_no"] = SHARED_PLATE
-    yield Planted("second_hand", "mes.equipment.v1", str(machine["equipment_code"]))
+    yield Planted("second_hand", contract, key_of(contract, machine), answer=LANDS)
 
 
-def _staged(books: Books, _dice: Dice) -> Iterable[Planted]:
+def _staged(ground: Ground, contract: str) -> Iterable[Planted]:
     """Let machines speak in the week of the visit only."""
-    for contract, moment in (
-        ("mes.equipment_state.v1", "started_at"),
-        ("mes.energy_reading.v1", "read_at"),
-    ):
-        books[contract][:] = [each for each in books[contract] if _visited(each[moment])]
-    yield Planted("staged", "mes.equipment_state.v1", f"{VISIT:%Y-%m-%d}")
+    for each, moment in ((contract, "started_at"), ("mes.energy_reading.v1", "read_at")):
+        rows = ground.books[each]
+        rows[:] = [row for row in rows if _visited(row[moment])]
+    yield Planted("staged", contract, f"{VISIT:%Y-%m-%d}", answer=LANDS)
 
 
 def _visited(moment: object) -> bool:
     return isinstance(moment, datetime) and VISIT <= moment.date() < VISIT + timedelta(days=7)
 
 
-FAULTS: Mapping[str, Plant] = {
-    "staged": _staged,
-    "duplicate_payment": _duplicate_payment,
-    "missing_number": _missing_number,
-    "wrong_unit": _wrong_unit,
-    "second_hand": _second_hand,
-    "negative_quantity": _negative_quantity,
-    "missing_day": _missing_day,
-    "bad_uscc": _bad_uscc,
-    "short_number": _short_number,
+FAULTS: Mapping[str, Fault] = {
+    "staged": Fault(_staged, ("mes.equipment_state.v1",)),
+    "duplicate_payment": Fault(_duplicate_payment, ("erp.payment.v1",)),
+    "missing_number": Fault(_missing_number, ("erp.delivery.v1", "mes.operation_report.v1")),
+    "wrong_unit": Fault(_wrong_unit, tuple(_UNITS)),
+    "second_hand": Fault(_second_hand, ("mes.equipment.v1",)),
+    "negative_quantity": Fault(_negative_quantity, ("erp.sales_order_line.v1",)),
+    "missing_day": Fault(_missing_day, ("erp.sales_order_line.v1",)),
+    "bad_uscc": Fault(_bad_uscc, ("erp.purchase_invoice.v1",)),
+    "short_number": Fault(_short_number, ("erp.purchase_invoice.v1",)),
 }

@@ -1,50 +1,39 @@
-"""What five places know of their factories: lists, tax, energy, staff, statistics, land."""
+"""What five places know of their factories: lists, tax, energy, staff, land, awards."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
 
 from county.books import Books
 from county.dice import Dice
 from county.world import (
-    FACTORY,
     NIL,
     YEAR,
     Factory,
     Period,
-    Place,
     Row,
     at,
-    checked,
+    is_above_scale,
     month_after,
 )
 from kernel.money import round_fen
 
+# What factories got of other clauses: one shop on a foreign platform in Anji, a first set of its
+# kind in the city for Xiuzhou. The other places' papers name no sum that can be paid.
+_AWARDS = {
+    "330523": ("S0-C16", "county", Decimal("10000.00")),
+    "330411": ("S3-C04", "municipal", Decimal("200000.00")),
+}
+_AWARDED = date(YEAR, 12, 2)
 # The tenth of the next month, as offices do.
 _REPORTED_DAY, _REPORTED_MINUTE = 10, 9 * 60
 _BASE_KWH, _SHARE = Decimal(1800), Decimal("1.35")
 
 
-def authority(place: Place) -> str:
-    """Give the code of a place's bureau: registered by the staffing office, as an organ."""
-    return checked(f"11{place.region}MB1900001")
-
-
-def make_feeds(
-    held: Mapping[Factory, Books], within: Period, seed: int
-) -> dict[str, dict[str, list[Row]]]:
-    """Give what each place's bureau holds of the factories there, by region and contract."""
-    found: dict[str, dict[str, list[Row]]] = {}
-    for factory, books in held.items():
-        feeds = found.setdefault(factory.place.region, defaultdict(list))
-        dice = Dice(seed, f"{factory.number}/government")
-        for contract, rows in _of_factory(factory, books, within, dice).items():
-            feeds[contract] += rows
-    return {region: dict(feeds) for region, feeds in found.items()}
-
-
-def _of_factory(factory: Factory, books: Books, within: Period, dice: Dice) -> dict[str, list[Row]]:
+def make_feeds(factory: Factory, books: Books, within: Period, seed: int) -> dict[str, list[Row]]:
+    """Give what its place's offices know of a factory, by contract."""
+    dice = Dice(seed, f"{factory.number}/government")
     staff = 12 + factory.orders_a_month * 3
     months = within.months
     sold = _by_month(books["erp.sales_invoice.v1"], "issued_on", "net_amount")
@@ -85,7 +74,21 @@ def _of_factory(factory: Factory, books: Books, within: Period, dice: Dice) -> d
             }
             for month in months
         ],
+        **_awards(factory),
     }  # fmt: skip
+
+
+def _awards(factory: Factory) -> dict[str, list[Row]]:
+    if factory.place.region not in _AWARDS or not is_above_scale(factory):
+        return {}
+    clause, level, amount = _AWARDS[factory.place.region]
+    row: Row = {
+        "award_id": f"JB-{YEAR}-{factory.number:03d}", "enterprise_uscc": factory.uscc,
+        "clause_id": clause, "level": level, "awarded_cny": amount, "paid_cny": amount,
+        "awarded_on": _AWARDED, "paid_on": _AWARDED,
+        "updated_at": at(_AWARDED, _REPORTED_MINUTE + factory.number),
+    }  # fmt: skip
+    return {"gov.award.v1": [row]}
 
 
 def _by_month(rows: Iterable[Row], day: str, amount: str) -> defaultdict[date, Decimal]:
@@ -119,7 +122,7 @@ def _listing(factory: Factory, year: int, dice: Dice) -> Row:
     return {
         "enterprise_uscc": factory.uscc, "list_year": year, "name": factory.name,
         "region_code": factory.place.region, "industry_code": factory.place.industry,
-        "is_above_scale": factory.uscc == FACTORY or factory.number % 2 == 0,
+        "is_above_scale": is_above_scale(factory),
         "area_mu": mu, "floor_area_m2": mu * 900,
         "updated_at": at(date(year, 3, 1), _REPORTED_MINUTE + factory.number),
     }  # fmt: skip

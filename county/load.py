@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pymysql.cursors import Cursor
 
 _MYSQL_PORT = 3306
+_BATCH_ROWS = 10_000
 
 
 def into_database(url: str, tables: Iterable[Table]) -> dict[str, int]:
@@ -47,6 +48,14 @@ def _into_postgres(url: str, tables: Iterable[Table]) -> dict[str, int]:
             _replace(connection, table)
             counts[table.name] = table.rows.num_rows
     return counts
+
+
+def fill(url: str, tables: Iterable[Table]) -> None:
+    """Put rows into tables of a PostgreSQL that are there, in place of what they held."""
+    with psycopg.connect(f"postgresql://{url.partition('://')[2]}") as connection:
+        for table in tables:
+            connection.execute(sql.SQL("delete from {}").format(sql.Identifier(table.name)))
+            _copy(connection, table)
 
 
 def _into_mysql(url: str, tables: Iterable[Table]) -> dict[str, int]:
@@ -82,10 +91,11 @@ def _write_beside(cursor: "Cursor", table: Table, counts: dict[str, int]) -> str
     cursor.execute(f"create table `{table.name}_new` {table.columns}")
     places = ", ".join(["%s"] * table.rows.num_columns)
     insert = " ".join((f"insert into `{table.name}_new`", "values", f"({places})"))
-    rows = list(zip(*(each.to_pylist() for each in table.rows.columns), strict=True))
-    if rows:
-        cursor.executemany(insert, rows)
-    counts[table.name] = len(rows)
+    for batch in table.rows.to_batches(_BATCH_ROWS):
+        rows = list(zip(*(each.to_pylist() for each in batch.columns), strict=True))
+        if rows:
+            cursor.executemany(insert, rows)
+    counts[table.name] = table.rows.num_rows
     return table.name
 
 
@@ -101,10 +111,17 @@ def _replace(connection: "psycopg.Connection[tuple[object, ...]]", table: Table)
     name = sql.Identifier(table.name)
     connection.execute(sql.SQL("drop table if exists {}").format(name))
     connection.execute(sql.SQL("create table {} ").format(name) + sql.SQL(table.columns))
-    text = io.BytesIO()
+    _copy(connection, table)
+
+
+def _copy(connection: "psycopg.Connection[tuple[object, ...]]", table: Table) -> None:
     # Nothing is an empty field, an empty text two quotes.
     options = pc.WriteOptions(include_header=False, quoting_style="all_valid")
-    pc.write_csv(table.rows, text, options)
-    into = sql.SQL("copy {} from stdin (format csv)").format(name)
+    columns = sql.SQL(", ").join(map(sql.Identifier, table.rows.column_names))
+    name = sql.Identifier(table.name)
+    into = sql.SQL("copy {} ({}) from stdin (format csv)").format(name, columns)
     with connection.cursor().copy(into) as copy:
-        copy.write(text.getvalue())
+        for batch in table.rows.to_batches(_BATCH_ROWS):
+            text = io.BytesIO()
+            pc.write_csv(batch, text, options)
+            copy.write(text.getvalue())

@@ -16,6 +16,11 @@ _SUNDAY = 6
 _START, _END = 8 * 60, 17 * 60 + 30
 _PAUSES = ("idle", "idle", "fault", "setup", "maintenance")
 State = tuple[int, str]
+# Contract, what of it, and its columns of the moment and of what is told.
+TOLD = (
+    ("mes.equipment_state.v1", STATE, "started_at", "state"),
+    ("mes.energy_reading.v1", ENERGY, "read_at", "reading_qty"),
+)
 
 
 def working_days(within: Period) -> Iterator[date]:
@@ -41,10 +46,7 @@ def last_days(books: Mapping[str, list[Row]], count: int) -> list[Said]:
     """Give what machines told on the last days of the books, in order."""
     told = [
         Said(str(each["equipment_code"]), moment, what, str(each[column]))
-        for contract, what, begun, column in (
-            ("mes.equipment_state.v1", STATE, "started_at", "state"),
-            ("mes.energy_reading.v1", ENERGY, "read_at", "reading_qty"),
-        )
+        for contract, what, begun, column in TOLD
         for each in books[contract]
         if isinstance(moment := each[begun], datetime)
     ]

@@ -59,6 +59,7 @@ class Invoice:
     vendor: Company
     lines: tuple[InvoiceLine, ...]
     is_booked: bool = True
+    red_of: str = ""
 
     @property
     def total(self) -> Decimal:
@@ -214,8 +215,9 @@ def _invoice_rows(each: Invoice, factory: Factory) -> Iterator[Row]:
             "issued_on": each.day, "seller_uscc": each.vendor.uscc,
             "seller_name": each.vendor.name, "buyer_uscc": factory.uscc,
             "item_text": line.item, "net_amount": line.net, "tax_rate": VAT,
-            "tax_amount": line.tax, "currency": "CNY", "is_red": False,
+            "tax_amount": line.tax, "currency": "CNY", "is_red": bool(each.red_of),
             "updated_at": approved(each.day, each.id),
+            **({"red_of_invoice_no": each.red_of} if each.red_of else {}),
         }  # fmt: skip
 
 

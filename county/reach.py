@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+# The number of no factory: what offices report comes with the county's own agent.
+OFFICES = 0
+
 
 @dataclass(frozen=True, slots=True)
 class Reach:

@@ -44,6 +44,8 @@ class Purchase:
     items: tuple[Item, ...]
     payments: tuple[tuple[date, Decimal], ...]
     is_booked: bool = True
+    # The invoice that this one takes back.
+    red_of: str = ""
 
 
 def _software(text: str, net: str, tax: str) -> Item:

@@ -8,10 +8,12 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
-from county import load, machines, shape
-from county.generate import SHEETS, County, is_written, write
-from county.machines import ENERGY, STATE, Said
-from county.reach import Reach
+from county import load, machines, sources
+from county.generate import County, feeds_of, files_of, is_written, tables_of, truth_of, write
+from county.machines import STATE, Said
+from county.reach import OFFICES, Reach
+from county.servers import cap
+from county.servers.cap import Cap
 from county.servers.edge_node import EdgeNode
 from county.servers.mariadb import MariaDb
 from county.servers.mosquitto import Mosquitto
@@ -20,7 +22,7 @@ from county.servers.plc import Gateway
 from county.servers.postgres import READER, Postgres
 from county.servers.programs import LOOPBACK
 from county.servers.sftp import Sftp
-from county.world import Factory
+from county.world import Factory, authority_uscc
 from kernel import canonical
 from kernel.errors import DependencyUnavailableError, NplusxError
 
@@ -32,13 +34,7 @@ _DATABASES: Mapping[str, type[Postgres | MariaDb]] = {
     "yonyou_u8": Postgres,
     "kingdee_k3cloud_db": MariaDb,
     "shopfloor_mes": MariaDb,
-}
-
-
-# What of the machines' telling reaches which contract.
-_WIRED: Mapping[str, Mapping[str, str]] = {
-    "opcua": {STATE: "mes.equipment_state.v1", ENERGY: "mes.energy_reading.v1"},
-    "sparkplug": {STATE: "mes.equipment_state.v1"},
+    sources.ODATA: Postgres,
 }
 
 
@@ -65,6 +61,8 @@ class _Systems:
     def __init__(self, county: County, folder: Path) -> None:
         self._county, self._folder, self._servers = county, folder, folder / "servers"
         self._databases: dict[str, Postgres | MariaDb] = {}
+        # All that must not end before the county does.
+        self._running: dict[str, Postgres | MariaDb | Cap] = {}
         self._sftp: Sftp | None = None
         self._mosquitto: Mosquitto | None = None
         self._tellers: list[Line | EdgeNode | Gateway] = []
@@ -76,7 +74,7 @@ class _Systems:
         for asked in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(asked, self._stop.set)
         with ExitStack() as running:
-            reached = [*self._load(running)]
+            reached = [*self._load(running), *self._feeds()]
             if self._sftp is not None:
                 await self._sftp.start()
             async with asyncio.TaskGroup() as tasks:
@@ -85,13 +83,13 @@ class _Systems:
                 draft = self._folder / f"{SOURCES}.new"
                 draft.write_bytes(canonical.dumps([asdict(each) for each in reached]))
                 draft.rename(self._folder / SOURCES)
-                say(f"{len(reached)} systems of {len(self._county.held)} factories are up")
+                say(f"{len(reached)} systems of {len(self._county.factories)} factories are up")
                 while not self._stop.is_set():
                     self._watch()
                     await asyncio.sleep(_PAUSE_SECONDS)
 
     def _watch(self) -> None:
-        for name, server in self._databases.items():
+        for name, server in self._running.items():
             if not server.is_alive:
                 raise DependencyUnavailableError(
                     "A server of the county has ended.",
@@ -100,23 +98,35 @@ class _Systems:
                 )
 
     def _load(self, running: ExitStack) -> Iterator[Reach]:
-        for factory, books in self._county.held.items():
-            if factory.system == SHEETS:
-                way = self._share(factory)
-            else:
-                tables = shape.tables(factory, shape.as_arrow(books))
-                way = self._fill(factory, tables, running)
-            source = {"id": "erp", "preset": factory.system, **way}
-            yield _reach(factory, source, {})
+        for factory in self._county.factories:
+            for system in sources.systems(factory):
+                if system in sources.FILES:
+                    name = "erp" if system == factory.system else system
+                    folder = files_of(self._folder, factory)
+                    way = self._share(f"factory{factory.number:03d}", folder, system)
+                else:
+                    name, way = "erp", self._fill(factory, running)
+                yield _reach(factory, {"id": name, "preset": system, **way}, {})
             if factory.wire:
+                books = {each: truth_of(self._folder, factory, each) for each, *_ in machines.TOLD}
                 told = machines.last_days(books, _MACHINE_DAYS)
                 source = {"id": "line", **self._connect(factory, told, running)}
                 rows = (
                     _still_rows(told)
                     if factory.wire == "modbus"
-                    else _least_rows(told, _WIRED[factory.wire])
+                    else _least_rows(told, sources.WIRED[factory.wire])
                 )
                 yield _reach(factory, source, rows)
+
+    def _feeds(self) -> Iterator[Reach]:
+        """Open what each place's offices report; all of it comes to the county of the demo."""
+        for place in dict.fromkeys(each.place for each in self._county.factories):
+            folder = feeds_of(self._folder, place.region)
+            rows = {each.stem: _lines(each) - 1 for each in sorted(folder.iterdir())}
+            way = self._share(f"offices{place.region}", folder.parent, folder.name)
+            source = {"id": f"offices-{place.region}", "preset": "place_feeds", **way}
+            uscc = authority_uscc()
+            yield Reach(OFFICES, uscc, place.name, place.region, place.industry, source, rows)
 
     def _connect(
         self, factory: Factory, told: Sequence[Said], running: ExitStack
@@ -144,27 +154,45 @@ class _Systems:
             "groups": [node.group],
         }  # fmt: skip
 
-    def _fill(
-        self, factory: Factory, tables: Iterator[shape.Table], running: ExitStack
-    ) -> dict[str, object]:
+    def _fill(self, factory: Factory, running: ExitStack) -> dict[str, object]:
         """Load a factory's database, once; give how an agent reaches it."""
         server = self._database(_DATABASES[factory.system], running)
         name = f"factory_{factory.number:03d}"
         mark = self._servers / f"{name}.loaded"
+        if factory.system == sources.ODATA:
+            return self._offer(factory, server.database(name), mark, running)
         if not mark.exists():
-            load.into_database(server.database(name), tables)
+            load.into_database(server.database(name), tables_of(self._folder, factory))
             mark.touch()
         word = f"${{file:{server.reader_file}}}"
         return {"url": server.address(name, READER, word)}
 
+    def _offer(
+        self, factory: Factory, database: str, mark: Path, running: ExitStack
+    ) -> dict[str, object]:
+        """Fill what stands behind a service, once, and start it; give how an agent reaches it."""
+        name = f"cap{factory.number:03d}"
+        service = Cap(self._servers / name, database)
+        if not mark.exists():
+            service.deploy()
+            load.fill(database, tables_of(self._folder, factory))
+            mark.touch()
+        self._start(name, service, running)
+        word = f"${{file:{service.password_file}}}"
+        login = {"user": cap.READER, "password": word}
+        return {"address": service.address(), "login": login}
+
     def _database(self, kind: type[Postgres | MariaDb], running: ExitStack) -> Postgres | MariaDb:
         name = kind.__name__.lower()
         if name not in self._databases:
-            server = kind(self._servers / name)
-            server.start()
-            running.callback(server.stop)
-            self._databases[name] = server
+            self._databases[name] = kind(self._servers / name)
+            self._start(name, self._databases[name], running)
         return self._databases[name]
+
+    def _start(self, name: str, server: Postgres | MariaDb | Cap, running: ExitStack) -> None:
+        server.start()
+        running.callback(server.stop)
+        self._running[name] = server
 
     def _broker(self, running: ExitStack) -> str:
         if self._mosquitto is None:
@@ -173,15 +201,13 @@ class _Systems:
             running.callback(self._mosquitto.stop)
         return self._mosquitto.address
 
-    def _share(self, factory: Factory) -> dict[str, object]:
-        """Open a factory's folder of sheets to its user; give how an agent reaches it."""
+    def _share(self, user: str, root: Path, folder: str) -> dict[str, object]:
+        """Open files to a user; give how an agent reaches them."""
         if self._sftp is None:
             self._sftp = Sftp(self._servers / "sftp")
-        user = f"factory{factory.number:03d}"
-        folder = self._folder / "factories" / f"{factory.number:03d}" / SHEETS
-        self._sftp.let_in(user, folder)
+        self._sftp.let_in(user, root)
         return {
-            "folder": "/", "host": LOOPBACK, "port": self._sftp.port, "user": user,
+            "folder": f"/{folder}", "host": LOOPBACK, "port": self._sftp.port, "user": user,
             "host_key": self._sftp.host_key,
             "password": f"${{file:{self._sftp.password_file(user)}}}",
         }  # fmt: skip
@@ -192,6 +218,11 @@ def _reach(factory: Factory, source: Mapping[str, object], rows: Mapping[str, in
     return Reach(
         factory.number, factory.uscc, factory.name, place.region, place.industry, source, rows
     )
+
+
+def _lines(path: Path) -> int:
+    with path.open("rb") as file:
+        return sum(1 for _ in file)
 
 
 def _still_rows(told: Sequence[Said]) -> dict[str, int]:

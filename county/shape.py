@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import duckdb
@@ -16,6 +17,8 @@ from county.world import Factory
 FOLDER = Path(__file__).parent / "shapes"
 # A comment of the form: table, its name, its columns as `create table` takes them.
 _SECTION = re.compile(r"^-- table (\w+) (\(.*\))$", re.MULTILINE)
+# Books as the shapes name them.
+_BOOKS = re.compile(r"\b(erp|mes|srm)_([a-z_]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +42,20 @@ def _typed(name: str, rows: list[dict[str, object]]) -> pa.Table:
     )
 
 
-def tables(factory: Factory, books: Mapping[str, pa.Table]) -> Iterator[Table]:
-    """Write books as the factory's product keeps them; equal books give equal tables."""
-    text = (FOLDER / f"{factory.system}.sql").read_text("utf-8")
-    _, *sections = _SECTION.split(text)
+def text_of(system: str) -> str:
+    """Read how a product keeps books."""
+    return (FOLDER / f"{system}.sql").read_text("utf-8")
+
+
+@cache
+def contracts_of(system: str) -> frozenset[str]:
+    """Tell of which contracts a product has anything."""
+    return frozenset(f"{area}.{name}.v1" for area, name in _BOOKS.findall(text_of(system)))
+
+
+def tables(factory: Factory, system: str, books: Mapping[str, pa.Table]) -> Iterator[Table]:
+    """Write books as one of the factory's products keeps them; equal books give equal tables."""
+    _, *sections = _SECTION.split(text_of(system))
     with duckdb.connect() as database:
         database.execute("set TimeZone = 'UTC'")
         database.execute("create macro local(moment) as moment at time zone 'Asia/Shanghai'")

@@ -2,39 +2,18 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
+from county import sources
 from county.books import Books, make_books
+from county.claims import ClaimTruth, Filed, LineTruth
 from county.faults import Planted, plant
-from county.retrofit import CLAIM_ID
+from county.retrofit import CLAIM_ID, PURCHASES, dossier
 from county.world import FACTORY, Factory, factories, period
 
 SEED = 20240115
 DEMO_FAULTS = {"negative_quantity": 1, "missing_day": 1, "bad_uscc": 1, "short_number": 1}
-
-
-@dataclass(frozen=True, slots=True)
-class LineTruth:
-    """What must become of a line of the claim: outcome, amount, and the rule that says so."""
-
-    line_no: int
-    outcome: str
-    allowed_cny: Decimal
-    rule: str
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class ClaimTruth:
-    """What must become of the claim."""
-
-    claim_id: str
-    enterprise_uscc: str
-    lines: tuple[LineTruth, ...]
-    eligible_cny: Decimal
-    award_cny: Decimal
 
 
 def _line(line_no: int, outcome: str, allowed: str, rule: str, why: str) -> LineTruth:
@@ -65,11 +44,14 @@ CLAIM = ClaimTruth(
 )
 
 
+STORY = Filed(PURCHASES, (dossier(),), (CLAIM,))
+
+
 def demo_books() -> tuple[Books, tuple[Planted, ...]]:
     """Give the year of the demo's factory, and what is wrong in it."""
     factory = demo_factory()
-    books = make_books(factory, period(12), SEED)
-    return books, plant(books, factory, DEMO_FAULTS, SEED)
+    books = make_books(factory, period(12), SEED, PURCHASES)
+    return books, plant(books, factory, DEMO_FAULTS, SEED, sources.held(factory))
 
 
 def demo_factory() -> Factory:

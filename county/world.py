@@ -111,6 +111,11 @@ def _factory(number: int, system: str, wire: str) -> Factory:
     return Factory(number, uscc, name, place, system, orders, 8, machines, wire)
 
 
+def is_above_scale(factory: Factory) -> bool:
+    """Tell whether a factory is on its place's list of those above scale."""
+    return factory.number == 1 or factory.number % 2 == 0
+
+
 def checked(first: str) -> str:
     """Complete a unified social credit code by its check character."""
     return first + uscc_check_character(first)

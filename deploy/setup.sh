@@ -163,10 +163,10 @@ if [ ! -d "$JARS" ]; then
             "settings.xml (a mirror, a proxy), then run \`make setup\` again."
 fi
 
-# --- the county's edge node and the tests' OData server ----------------------------------------------------------
+# --- the county's edge node and its OData server -----------------------------------------------------------------
 
 # As above: named by their locks, complete or absent.
-for pair in sparkplug:county/servers/edge cap:tests/connectors/machines/cap; do
+for pair in sparkplug:county/servers/edge cap:county/servers/cap; do
     node=${pair%%:*}
     NODE=${pair#*:}
     MODULES=$VENV/share/nplusx/$node-$(digest "$NODE/package-lock.json" | cut -c1-12)

@@ -1,7 +1,7 @@
 """What the demo waits for and shows: the story's state, read from the same tables as anybody's."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from kernel import canonical, clock
@@ -35,12 +35,14 @@ def arrived(settings: Settings) -> Mapping[tuple[str, str], int]:
     return counts
 
 
-def sealed(settings: Settings, claim: str) -> bool:
-    """Tell whether the decision that counts on a claim is sealed."""
+def open_claims(settings: Settings, claims: Collection[str], sealed: str) -> str:
+    """Name what claims still wait for: decisions on all, and the seal of one."""
     store = wiring.store(settings)
-    newest = [row for row in decisions(store) if row["claim_id"] == claim]
-    digests = {entry["decision_digest"] for entry in ledger.entries(store)}
-    return bool(newest) and newest[0]["decision_digest"] in digests
+    counts = {str(row["claim_id"]): row["decision_digest"] for row in decisions(store)}
+    missing = [f"a decision on {each}" for each in sorted(set(claims) - set(counts))]
+    if counts.get(sealed) not in {entry["decision_digest"] for entry in ledger.entries(store)}:
+        missing.append(f"the seal of {sealed}")
+    return ", ".join(missing)
 
 
 def tell(settings: Settings, claim: str, pack: str) -> Told:

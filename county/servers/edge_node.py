@@ -1,9 +1,7 @@
 """A Sparkplug edge node of a factory: its machines tell again what they told on their last days."""
 
 import asyncio
-import hashlib
 import os
-import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,13 +13,6 @@ from kernel.errors import DependencyUnavailableError
 
 FOLDER = Path(__file__).parent / "edge"
 _STEP_SECONDS = 0.1
-
-
-def modules() -> Path:
-    """Name the folder of the client's packages, which `make setup` fetches by their lock."""
-    lock = (FOLDER / "package-lock.json").read_bytes()
-    name = f"sparkplug-{hashlib.sha256(lock).hexdigest()[:12]}"
-    return Path(sys.prefix) / "share" / "nplusx" / name / "node_modules"
 
 
 class EdgeNode:
@@ -37,12 +28,9 @@ class EdgeNode:
 
     async def serve(self, stop: asyncio.Event) -> None:
         """Connect, wait until a host listens, tell, and stay."""
-        if not modules().is_dir():
-            raise DependencyUnavailableError(
-                "The Sparkplug client is not there.", where=str(modules()), cure="run `make setup`."
-            )
         # The node needs no more of the environment than where its packages are.
-        environment = {"NODE_PATH": str(modules()), "PATH": os.defpath}
+        modules = programs.node_modules("sparkplug", FOLDER)
+        environment = {"NODE_PATH": str(modules), "PATH": os.defpath}
         process = await asyncio.create_subprocess_exec(
             programs.find("node"), str(FOLDER / "edge.cjs"), self._broker, self.group, "line1",
             self.host,

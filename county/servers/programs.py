@@ -1,5 +1,6 @@
 """Runs somebody else's server as a child of ours, on a port of loopback that it proves to own."""
 
+import hashlib
 import os
 import pwd
 import secrets
@@ -7,7 +8,8 @@ import shutil
 import signal
 import socket
 import subprocess
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypedDict
@@ -18,6 +20,8 @@ from kernel import clock
 from kernel.errors import ConfigurationError, DependencyUnavailableError
 
 LOOPBACK = "127.0.0.1"
+# Where a server works that needs no folder: nothing of ours is kept in use there.
+ROOT = Path("/")
 _OTHERS_MAY_PASS = 0o001
 _START_SECONDS, _STOP_SECONDS = 60.0, 20.0
 _PAUSE_SECONDS = 0.1
@@ -78,10 +82,28 @@ def find(name: str, *folders: Path) -> str:
     return found
 
 
-def run(argv: Sequence[str], account: Account | None = None) -> None:
+def node_modules(name: str, folder: Path) -> Path:
+    """Name the folder of a Node program's packages, which `make setup` fetches by their lock."""
+    lock = (folder / "package-lock.json").read_bytes()
+    digest = hashlib.sha256(lock).hexdigest()[:12]
+    found = Path(sys.prefix) / "share" / "nplusx" / f"{name}-{digest}" / "node_modules"
+    if not found.is_dir():
+        raise DependencyUnavailableError(
+            f"The packages for {name} are not there.", where=str(found), cure="run `make setup`."
+        )
+    return found
+
+
+def run(
+    argv: Sequence[str],
+    account: Account | None = None,
+    folder: Path = ROOT,
+    environment: Mapping[str, str] | None = None,
+) -> None:
     """Run a command to its end; a failure is told with its last words."""
     done = subprocess.run(
-        argv, check=False, capture_output=True, text=True, cwd="/", **_as(account),
+        argv, check=False, capture_output=True, text=True, cwd=folder, env=environment,
+        **_as(account),
     )  # fmt: skip
     if done.returncode:
         raise DependencyUnavailableError(
@@ -130,14 +152,16 @@ class Child:
     log: Path
     account: Account | None = None
     stop_signal: signal.Signals = signal.SIGTERM
+    folder: Path = ROOT
+    environment: Mapping[str, str] | None = None
     _process: "subprocess.Popen[bytes] | None" = field(default=None, init=False)
 
     def start(self) -> None:
         """Start it and wait until it listens."""
         with self.log.open("ab") as out:
             self._process = subprocess.Popen(
-                self.argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd="/",
-                **_as(self.account),
+                self.argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=self.folder,
+                env=self.environment, **_as(self.account),
             )  # fmt: skip
         deadline = clock.monotonic() + _START_SECONDS
         while not self._listens():

@@ -10,7 +10,7 @@ from pipeline.console import say, table
 from pipeline.settings import read_settings
 
 _LOAD = "Start real systems that hold it, on loopback, until Ctrl-C."
-_FAULTS = "What to plant in each factory: `name` or `name=times`, with commas between."
+_FAULTS = "What to plant: `name`, `name=times`; `@3` for one factory, `@any` for one that is drawn."
 
 
 def generate(
@@ -23,7 +23,7 @@ def generate(
 ) -> None:
     """Make a county: books that balance, in the tables of real products, and the truth apart."""
     from county import faults as planting
-    from county.generate import Asked, make_county, write
+    from county.generate import Asked, County, write
 
     if out is None and not load:
         raise ConfigurationError(
@@ -31,7 +31,7 @@ def generate(
             where="nplusx county generate",
             cure="give `--out FOLDER` for its files, or `--load` for real systems that hold it.",
         )
-    made = make_county(Asked(factories, months, seed, planting.parse(faults)))
+    made = County(Asked(factories, months, seed, planting.parse(faults)))
     if load:
         from county.serve import serve
 
@@ -39,8 +39,8 @@ def generate(
         return
     folder = out or Path()
     rows = [
-        (str(f.number), f.name, f.place.name, f.system, f"{count:,}", str(len(made.planted[f])))
-        for f, count in write(made, folder)
+        (str(f.number), f.name, f.place.name, f.system, f"{count:,}", str(planted))
+        for f, count, planted in write(made, folder)
     ]
     heads = ("no.", "工厂 factory", "place", "product", "rows", "planted")
     table("模拟县 simulated county", heads, rows)

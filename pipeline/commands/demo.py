@@ -1,8 +1,8 @@
 """`nplusx demo`: the whole stack with a simulated county, from books to a sealed decision."""
 
 import signal
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from pydantic import TypeAdapter
 
-from county import retrofit, truth
+from county import truth
 from county import world as simulated
-from county.reach import Reach
+from county.reach import OFFICES, Reach
 from kernel import clock
 from kernel.errors import ChecksFailedError
 from kernel.evidence import SigningKey
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pipeline.stack.embedded import Stack
 
 _KEYS_FROM = datetime(2024, 1, 1, tzinfo=UTC)
-_FILED_AT = datetime(2024, 7, 20, 8, tzinfo=UTC)
+_FILED_AT = datetime(2024, 12, 2, 8, tzinfo=UTC)
 _LANDING_SECONDS = 480.0
 _DECISION_SECONDS = 360.0
 _USERS = {
@@ -69,7 +69,7 @@ def _play(stack: "Stack", settings: Settings, report: Callable[[str], None]) -> 
 
     place = Layout(settings.state_dir)
     reached = _REACHED.validate_json(place.county_sources.read_bytes())
-    factories = {each.uscc: each for each in reached}
+    factories = {each.uscc: each for each in reached if each.factory != OFFICES}
     report(f"{len(factories)} factories keep their books in {len(reached)} systems")
     _register(settings, factories.values())
     _write_agents(settings, reached)
@@ -81,25 +81,25 @@ def _play(stack: "Stack", settings: Settings, report: Callable[[str], None]) -> 
         lambda: _missing(expected, story.arrived(settings)),
     )
     report(f"{sum(expected.values()):,} rows of the factories are landed or in quarantine")
-    _file_claim(settings)
+    filed = _file_claims(settings, place.county / "claims", factories.values())
     story.wait(
-        "the claim should have been decided and sealed",
+        "the claims should have been decided, and the story's be sealed",
         _DECISION_SECONDS,
-        lambda: "" if story.sealed(settings, truth.CLAIM.claim_id) else "a sealed decision",
+        lambda: story.open_claims(settings, filed, truth.CLAIM.claim_id),
     )
-    report(f"the claim {truth.CLAIM.claim_id} is decided and sealed")
+    report(f"{len(filed)} claims are decided; {truth.CLAIM.claim_id} is sealed")
 
 
-def _expected(told: Path, reached: Sequence[Reach]) -> dict[tuple[str, str], int]:
+def _expected(told: Path, reached: Sequence[Reach]) -> Mapping[tuple[str, str], int]:
     """Count the rows that must come of each enterprise and contract."""
     import pyarrow.parquet as pq
 
     from connectors.registry import find
 
-    rows: dict[tuple[str, str], int] = {}
+    rows: Counter[tuple[str, str]] = Counter()
     for each in reached:
         if each.rows:
-            rows |= {(each.uscc, contract): count for contract, count in each.rows.items()}
+            rows.update({(each.uscc, contract): count for contract, count in each.rows.items()})
             continue
         for plan in find(str(each.source["preset"])).streams:
             file = told / f"{each.factory:03d}" / f"{plan.contract}.parquet"
@@ -171,7 +171,8 @@ def _write_agents(settings: Settings, reached: Sequence[Reach]) -> None:
         (_COUNTY, simulated.authority_uscc()): [registry]
     }
     for each in reached:
-        sources.setdefault((_agent(each), each.uscc), []).append(each.source)
+        name = _COUNTY if each.factory == OFFICES else _agent(each)
+        sources.setdefault((name, each.uscc), []).append(each.source)
     for (name, enterprise), read in sources.items():
         agent = {
             "id": name, "enterprise": enterprise, "key_file": f"../keys/{name}.key",
@@ -184,19 +185,17 @@ def _write_agents(settings: Settings, reached: Sequence[Reach]) -> None:
         (state / "agents" / f"{name}.yaml").write_text(text, encoding="utf-8")
 
 
-def _file_claim(settings: Settings) -> None:
-    """Enter list, project, claim and acceptance; the same again changes nothing."""
+def _file_claims(settings: Settings, folder: Path, factories: Iterable[Reach]) -> set[str]:
+    """Enter what factories filed; the same again changes nothing. Give the claims."""
     from pipeline import wiring
     from registry import claims
 
-    filed = retrofit.dossier()
-    dossier = claims.Dossier(
-        listings=tuple(claims.Listing(**asdict(each)) for each in filed.listings),
-        projects=(claims.Project(**asdict(filed.project)),),
-        claim_lines=tuple(claims.ClaimLine(**asdict(each)) for each in filed.lines),
-        acceptances=(claims.Acceptance(**asdict(filed.acceptance)),),
-    )
-    claims.save_dossier(wiring.registry(settings), dossier, _FILED_AT)
+    registry, filed = wiring.registry(settings), set[str]()
+    dossiers = [claims.read_dossier(folder / f"{each.factory:03d}.yaml") for each in factories]
+    for dossier in dossiers:
+        claims.save_dossier(registry, dossier, _FILED_AT)
+        filed |= {line.claim_id for line in dossier.claim_lines}
+    return filed
 
 
 def _show(settings: Settings) -> None:

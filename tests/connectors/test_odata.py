@@ -15,13 +15,13 @@ from connectors.web.way import Way
 from kernel.errors import ConfigurationError, DependencyUnavailableError
 from kernel.ids import ContractId, SourceId
 from tests.connectors.machines.landing import agent_of, landed
-from tests.connectors.machines.odata_service import Service
+from tests.connectors.machines.odata_service import READER, Service
 from tests.connectors.reading import read_all
 from tests.pipeline.world import World
 from tests.postgres import Server, running_server
 
 pytestmark = pytest.mark.real_system
-LOGIN = {"user": "reader", "password": "sesame"}
+LOGIN = {"user": READER, "password": "sesame"}
 MAPPING = """
 select "ID" as key, note, cast("modifiedAt" as timestamptz) as changed, _op from rows
 """

@@ -1,23 +1,27 @@
 """The answers worked out by hand are those that the law gives on the same facts."""
 
+from collections import Counter
 from datetime import date
 
+import pytest
+
+from county import claims
 from county.books import Books
-from county.retrofit import dossier
-from county.truth import CLAIM, demo_books
-from county.world import Row
+from county.claims import ClaimTruth, Filed
+from county.generate import Asked, County
+from county.retrofit import Dossier
+from county.sources import knows_red
+from county.truth import SEED, STORY, demo_books
+from county.world import Factory, Row
 from policy.decision import decide
 from policy.verification import dossier as facts
+
+DAY = date(2024, 12, 31)
+COUNTY = County(Asked(6, 2, SEED, dict.fromkeys(claims.FAULTS, 2)))
 
 
 def fields(row: object) -> dict[str, object]:
     return {name: getattr(row, name) for name in row.__dataclass_fields__}
-
-
-def rows(books: Books, contract: str) -> list[Row]:
-    """Give the factory's rows of the invoices that the claim names."""
-    named = {line.invoice_no for line in dossier().lines}
-    return [each for each in books[contract] if each["invoice_no"] in named]
 
 
 def only(row: Row, kind: type) -> dict[str, object]:
@@ -25,43 +29,69 @@ def only(row: Row, kind: type) -> dict[str, object]:
     return {name: row.get(name) for name in kind.__dataclass_fields__ if name != "origin"}
 
 
-def as_policy_sees_it(books: Books) -> facts.Dossier:
+def claim_lines(told: Dossier) -> list[facts.ClaimLine]:
+    return [facts.ClaimLine(**fields(each), origin=f"line{each.line_no}") for each in told.lines]
+
+
+def as_policy_sees_it(books: Books, filed: Filed, told: Dossier) -> facts.Dossier:
     """Put registry rows and the factory's own rows side by side, as the mart tables do."""
-    told = dossier()
+    named = {line.invoice_no for line in told.lines}
+
+    def rows(contract: str, kind: type) -> tuple[object, ...]:
+        return tuple(
+            kind(**only(each, kind), origin=f"{contract}/{n}")
+            for n, each in enumerate(books[contract])
+            if named & {each["invoice_no"], each.get("red_of_invoice_no")}
+        )
+
+    others = [each for each in filed.dossiers if each is not told]
     listings = [fields(each) for each in told.listings]
     return facts.Dossier(
-        claim_id=CLAIM.claim_id,
+        claim_id=told.lines[0].claim_id,
         project=facts.Project(**fields(told.project), origin="project"),
-        lines=tuple(facts.ClaimLine(**fields(e), origin=f"line{e.line_no}") for e in told.lines),
-        invoices=tuple(
-            facts.InvoiceLine(**only(each, facts.InvoiceLine), origin="invoice")
-            for each in rows(books, "erp.purchase_invoice.v1")
-        ),
-        payments=tuple(
-            facts.Payment(**only(each, facts.Payment), origin="payment")
-            for each in rows(books, "erp.payment.v1")
-        ),
-        ledger=tuple(
-            facts.LedgerEntry(**only(each, facts.LedgerEntry), origin="entry")
-            for each in rows(books, "erp.ledger_entry.v1")
-        ),
+        lines=tuple(claim_lines(told)),
+        invoices=rows("erp.purchase_invoice.v1", facts.InvoiceLine),
+        payments=rows("erp.payment.v1", facts.Payment),
+        ledger=rows("erp.ledger_entry.v1", facts.LedgerEntry),
         acceptance=facts.Acceptance(**fields(told.acceptance), origin="acceptance"),
         listings=tuple(
             facts.Listing(**{k: v for k, v in row.items() if k != "name"}, origin=f"listing{n}")
             for n, row in enumerate(listings)
         ),
-        other_uses=(),
+        other_uses=tuple(line for each in others for line in claim_lines(each)),
     )
 
 
+def require(truth: ClaimTruth, books: Books, filed: Filed, told: Dossier) -> None:
+    decision = decide(as_policy_sees_it(books, filed, told), DAY)
+    found = [
+        (
+            each.line_no,
+            str(each.outcome),
+            each.allowed_cny,
+            "".join(v.rule for v in each.verdicts if str(v.outcome) != "allowed"),
+        )
+        for each in decision.lines
+    ]
+    assert found == [(e.line_no, e.outcome, e.allowed_cny, e.rule) for e in truth.lines]
+    assert decision.eligible_cny == truth.eligible_cny
+    assert decision.amount_cny == truth.award_cny
+    assert str(decision.outcome) == ("refused" if truth.rule else "granted")
+    against = {v.rule for v in decision.verdicts if str(v.outcome) == "refused"}
+    assert against == ({truth.rule} if truth.rule else set())
+
+
 def test_the_law_gives_the_award_that_was_worked_out_by_hand() -> None:
-    decision = decide(as_policy_sees_it(demo_books()[0]), date(2024, 8, 1))
-    outcomes = {each.line_no: (str(each.outcome), each.allowed_cny) for each in decision.lines}
-    assert outcomes == {each.line_no: (each.outcome, each.allowed_cny) for each in CLAIM.lines}
-    for told in CLAIM.lines:
-        line = next(each for each in decision.lines if each.line_no == told.line_no)
-        speaking = {v.rule for v in line.verdicts if str(v.outcome) != "allowed"}
-        assert speaking == ({told.rule} if told.rule else set())
-    assert decision.eligible_cny == CLAIM.eligible_cny
-    assert decision.amount_cny == CLAIM.award_cny
-    assert str(decision.outcome) == "granted"
+    require(STORY.truths[0], demo_books()[0], STORY, STORY.dossiers[0])
+
+
+@pytest.mark.parametrize("factory", COUNTY.factories[1:], ids=lambda each: each.system)
+def test_every_factory_s_claims_get_the_answers_of_its_truth(factory: Factory) -> None:
+    held = COUNTY.make(factory)
+    for truth, told in zip(held.filed.truths, held.filed.dossiers, strict=True):
+        require(truth, held.books, held.filed, told)
+    planted = Counter(line.fault for truth in held.filed.truths for line in truth.lines)
+    wanted = dict.fromkeys(claims.FAULTS, 2) | {"split_claim": 4, "": 4}
+    if not knows_red(factory):
+        del wanted["red_flushed"]
+    assert planted == wanted

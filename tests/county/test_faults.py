@@ -1,65 +1,98 @@
-"""Faults are planted by name, and the gate refuses exactly what the truth says."""
+"""Faults are planted by name where a source holds them, and the gate refuses what truth says."""
 
+from collections import Counter
 from datetime import timedelta
 
 import pytest
 
 from contracts.gate import judge
 from contracts.loader import find
-from county.books import make_books
-from county.faults import FAULTS, SHARED_PLATE, parse, plant
+from county import claims
+from county.books import Books, make_books
+from county.faults import FAULTS, SHARED_PLATE, Planted, key_of, of_factory, parse, plant
 from county.shape import as_arrow
+from county.sources import SYSTEMS, WIRES, as_told, held
 from county.truth import SEED
-from county.world import factories, period
+from county.world import Factory, factories, period
 from kernel.errors import ConfigurationError
 from tests.county.test_books import as_sent
 
-SMALL = factories(2, ("yonyou_u8",))[1]
+FACTORIES = factories(6, SYSTEMS, WIRES)
 
 
-@pytest.mark.parametrize("times", [1, 3])
-def test_the_gate_refuses_exactly_what_was_planted(times: int) -> None:
-    books = make_books(SMALL, period(12), SEED)
-    planted = plant(books, SMALL, dict.fromkeys(FAULTS, times), SEED)
+def planted_in(factory: Factory, times: int = 1) -> tuple[Books, Books, tuple[Planted, ...]]:
+    """Give books as they are right, the same with faults, and what was planted."""
+    right, books = (make_books(factory, period(12), SEED) for _ in range(2))
+    for each in (right, books):
+        as_told(factory, each)
+    wrong = dict.fromkeys(FAULTS, times)
+    return right, books, plant(books, factory, wrong, SEED, held(factory))
+
+
+@pytest.mark.parametrize("factory", FACTORIES[1:], ids=lambda each: each.system)
+def test_the_gate_refuses_exactly_what_was_planted(factory: Factory) -> None:
+    _, books, planted = planted_in(factory, 2)
     found = set()
     for name, rows in as_arrow(books).items():
         contract = find(name)
         for at, reasons in judge(as_sent(rows), contract, {}).refused.items():
             row = rows.slice(at, 1).to_pylist()[0]
-            key = "/".join(str(row[column]) for column in contract.key)
-            found |= {(name, key, each.code) for each in reasons}
+            found |= {(name, key_of(name, row), each.code) for each in reasons}
     assert found == {(each.contract, each.key, each.reason) for each in planted if each.reason}
-    assert len({each.key for each in planted if each.fault == "negative_quantity"}) == times
+
+
+@pytest.mark.parametrize("factory", FACTORIES[1:], ids=lambda each: each.system)
+def test_no_row_has_two_faults_and_every_fault_stands_where_a_source_holds_it(
+    factory: Factory,
+) -> None:
+    _, _, planted = planted_in(factory, 3)
+    assert {each.contract for each in planted} <= held(factory)
+    rows = Counter((p.contract, p.key) for p in planted if p.fault != "staged")
+    assert set(rows.values()) == {1}
+    wanted = {name for name, fault in FAULTS.items() if set(fault.contracts) & held(factory)}
+    assert {each.fault for each in planted} == wanted
+
+
+def test_together_the_products_hold_every_fault() -> None:
+    assert {p.fault for each in FACTORIES[1:] for p in planted_in(each)[2]} == set(FAULTS)
 
 
 def test_faults_are_named_as_a_person_writes_them() -> None:
     assert parse("") == {}
     assert parse("bad_uscc=2, missing_day") == {"bad_uscc": 2, "missing_day": 1}
-    for wrong in ("nothing", "bad_uscc=x", "=1"):
+    assert parse("unpaid@3,reused=2@any") == {"unpaid@3": 1, "reused@any": 2}
+    for wrong in ("nothing", "bad_uscc=x", "=1", "unpaid@x", "unpaid@"):
         with pytest.raises(ConfigurationError, match="no fault"):
             parse(wrong)
 
 
+def test_faults_go_to_the_factory_that_is_named_or_drawn() -> None:
+    asked = {"unpaid": 1, "unpaid@3": 2, "reused@any": 1}
+    mine = [of_factory(asked, each, len(FACTORIES), SEED) for each in FACTORIES]
+    assert [each["unpaid"] for each in mine] == [1, 1, 3, 1, 1, 1]
+    assert sum(each.get("reused", 0) for each in mine) == 1
+
+
 def test_what_lands_though_it_is_wrong_is_told_too() -> None:
-    books, right = (make_books(SMALL, period(12), SEED) for _ in range(2))
-    planted = plant(books, SMALL, dict.fromkeys(FAULTS, 1), SEED)
-    told = {each.fault: each for each in planted if not each.reason}
-    assert set(told) == {
-        "duplicate_payment", "missing_number", "wrong_unit", "second_hand", "staged",
-    }  # fmt: skip
-    payments = books["erp.payment.v1"]
-    (again,) = [e for e in payments if e["payment_id"] == told["duplicate_payment"].key]
-    twins = [e for e in payments if e["bank_reference"] == again["bank_reference"]]
-    assert len(twins) == 2
-    gone = {e["delivery_line_id"] for e in right["erp.delivery.v1"]} - {
-        e["delivery_line_id"] for e in books["erp.delivery.v1"]
-    }
-    assert gone == {told["missing_number"].key}
-    readings = {f"{e['meter_code']}/{e['read_at']}" for e in books["mes.energy_reading.v1"]}
-    assert told["wrong_unit"].key in readings
+    told = {}
+    for factory in (FACTORIES[1], FACTORIES[3]):
+        right, books, planted = planted_in(factory)
+        told = {each.fault: each for each in planted if not each.reason}
+        payments = books["erp.payment.v1"]
+        (again,) = [e for e in payments if e["payment_id"] == told["duplicate_payment"].key]
+        assert len([e for e in payments if e["bank_reference"] == again["bank_reference"]]) == 2
+        for fault in ("missing_number", "wrong_unit"):
+            contract, key = told[fault].contract, told[fault].key
+            (was,) = [row for row in right[contract] if key_of(contract, row) == key]
+            now = [row for row in books[contract] if key_of(contract, row) == key]
+            assert (now == []) if fault == "missing_number" else (now != [was]), fault
+        days = {e["started_at"].date() for e in books["mes.equipment_state.v1"]}
+        assert max(days) - min(days) < timedelta(days=7)
+        states = (len(each["mes.equipment_state.v1"]) for each in (books, right))
+        assert next(states) < next(states) / 10
     plates = {e["equipment_code"]: e["serial_no"] for e in books["mes.equipment.v1"]}
     assert plates[told["second_hand"].key] == SHARED_PLATE
-    days = {e["started_at"].date() for e in books["mes.equipment_state.v1"]}
-    assert days
-    assert max(days) - min(days) < timedelta(days=7)
-    assert len(books["mes.equipment_state.v1"]) < len(right["mes.equipment_state.v1"]) / 10
+
+
+def test_every_name_is_of_one_fault() -> None:
+    assert not set(FAULTS) & set(claims.FAULTS)

@@ -33,7 +33,7 @@ Refused = set[tuple[str, str, str]]
 
 
 def load(url: str) -> dict[str, int]:
-    return into_database(url, tables(FACTORY, as_arrow(BOOKS)))
+    return into_database(url, tables(FACTORY, FACTORY.system, as_arrow(BOOKS)))
 
 
 def source(preset: Preset, url: str, **options: int) -> Source[object]:
@@ -107,8 +107,7 @@ def test_what_is_read_is_the_truth_row_by_row(
     system: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     url = request.getfixturevalue(SYSTEMS[system]).fresh()
-    factory = replace(FACTORY, system=system)
-    into_database(url, tables(factory, as_arrow(BOOKS)))
+    into_database(url, tables(FACTORY, system, as_arrow(BOOKS)))
     preset = find(system)
     good, refused = judged(preset, url, tmp_path)
     served = {plan.contract for plan in preset.streams}
@@ -180,7 +179,7 @@ def test_what_changes_on_a_day_comes_again_and_stock_when_it_moves(
     postgres, tmp_path: Path
 ) -> None:
     url = postgres.fresh()
-    into_database(url, tables(replace(FACTORY, system="digiwin_yifei"), as_arrow(BOOKS)))
+    into_database(url, tables(FACTORY, "digiwin_yifei", as_arrow(BOOKS)))
     plans = {plan.contract: plan for plan in find("digiwin_yifei").streams}
     connector = open_source(replace(source(find("digiwin_yifei"), url), memory=tmp_path))
     plan, stock = plans["erp.sales_order.v1"], plans["erp.inventory.v1"]

@@ -26,7 +26,7 @@ COMMANDS = (
     "basename",
 )
 COPIED = ("deploy/setup.sh", "deploy/kafka/pom.xml", "requirements.lock", "pyproject.toml")
-NODES = {"sparkplug": "county/servers/edge", "cap": "tests/connectors/machines/cap"}
+NODES = {"sparkplug": "county/servers/edge", "cap": "county/servers/cap"}
 TAPS = "tests/connectors/machines/taps"
 TRYTON = "tests/connectors/tryton"
 LOCK = f"{TRYTON}/requirements.lock"

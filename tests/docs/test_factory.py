@@ -55,7 +55,9 @@ def erp() -> Iterator[Postgres]:
     server.start()
     try:
         url = server.database("ufdata")
-        load.into_database(url, shape.tables(truth.demo_factory(), shape.as_arrow(BOOKS)))
+        load.into_database(
+            url, shape.tables(truth.demo_factory(), "yonyou_u8", shape.as_arrow(BOOKS))
+        )
         yield server
     finally:
         server.stop()

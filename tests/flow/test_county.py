@@ -6,19 +6,21 @@ from itertools import pairwise
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
 from pydantic import TypeAdapter
 
 from connectors.registry import find
 from contracts import loader
-from county.reach import Reach
+from county.reach import OFFICES, Reach
 from pipeline import wiring
+from pipeline.assess import decisions
 from tests.flow.stage import Demo
 from warehouse import attempts, quarantine
 
 pytestmark = [pytest.mark.kafka, pytest.mark.airflow, pytest.mark.real_system]
-FACTORIES = 6
+FACTORIES = 5
 STATES, READINGS = "mes.equipment_state.v1", "mes.energy_reading.v1"
 
 
@@ -71,8 +73,8 @@ def names(rows: pa.Table, contract: str) -> list[str]:
 
 def test_every_kind_of_system_is_there(reached: tuple[Reach, ...]) -> None:
     kinds = {find(str(each.source["preset"])).kind for each in reached}
-    assert kinds == {"sql", "files", "opcua", "sparkplug", "modbus", "cdc"}
-    assert len({each.uscc for each in reached}) == FACTORIES
+    assert kinds == {"sql", "files", "opcua", "sparkplug", "modbus", "cdc", "odata"}
+    assert len({each.uscc for each in reached if each.factory != OFFICES}) == FACTORIES
 
 
 def test_what_landed_is_the_truth_row_by_row(county: Demo, reached: tuple[Reach, ...]) -> None:
@@ -109,8 +111,36 @@ def test_what_is_refused_is_what_was_planted(county: Demo, reached: tuple[Reach,
     wanted = set()
     for each in reached:
         served = {plan.contract for plan in find(str(each.source["preset"])).streams}
-        wanted |= {(each.uscc, *p) for p in planted(county, each) if p[0] in served}
+        if each.factory != OFFICES:
+            wanted |= {(each.uscc, *p) for p in planted(county, each) if p[0] in served}
     assert found == wanted
+
+
+def test_every_claim_is_decided_as_its_truth_says(county: Demo) -> None:
+    told = {}
+    for path in (county.state / "county" / "truth").glob("*/claims.json"):
+        told |= {each["claim_id"]: each for each in json.loads(path.read_text("utf-8"))}
+    found = {str(row["claim_id"]): row for row in decisions(wiring.store(county.settings()))}
+    assert found.keys() == told.keys()
+    for name, truth in told.items():
+        assert str(found[name]["amount_cny"]) == truth["award_cny"], name
+        lines = json.loads(found[name]["decision"])["lines"]
+        assert [(e["line_no"], e["outcome"], e["allowed_cny"]) for e in lines] == [
+            (e["line_no"], e["outcome"], e["allowed_cny"]) for e in truth["lines"]
+        ]
+
+
+def test_what_offices_report_has_landed(county: Demo, reached: tuple[Reach, ...]) -> None:
+    for each in (e for e in reached if e.factory == OFFICES):
+        folder = county.state / "county" / "government" / each.region
+        assert {path.stem for path in folder.iterdir()} == set(each.rows)
+        for contract in each.rows:
+            told = pc.count_distinct(pa_csv.read_csv(folder / f"{contract}.csv")["updated_at"])
+            store = wiring.store(county.settings())
+            rows = store.open(loader.find(contract).table).dataset().to_table()
+            mine = rows.filter(pc.equal(rows["_source"], each.source["id"]))
+            assert mine.num_rows == each.rows[contract]
+            assert pc.count_distinct(mine["updated_at"]) == told
 
 
 def test_machines_are_heard_from_their_first_word_to_their_last(

@@ -68,7 +68,7 @@ def test_a_county_and_a_factory_start_from_nothing_by_the_page(county: Demo) -> 
                 erp.start()
                 url = erp.database("ufdata")
                 rows = shape.as_arrow(truth.demo_books()[0])
-                load.into_database(url, shape.tables(truth.demo_factory(), rows))
+                load.into_database(url, shape.tables(truth.demo_factory(), "yonyou_u8", rows))
                 login, place = url.partition("://")[2].split("@")
                 user, environment["NPLUSX_U8_PASSWORD"] = login.split(":")
                 environment["NPLUSX_KAFKA_BOOTSTRAP_SERVERS"] = settings.bootstrap_servers

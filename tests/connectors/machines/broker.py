@@ -8,23 +8,9 @@ from pathlib import Path
 from threading import Thread
 
 from county.servers import edge_node
+from county.servers.programs import node_modules
 from tests.broker import free_port, run
 from tests.connectors.machines.processes import Program, until
-
-
-def modules() -> Path:
-    """Give the folder of the client's packages; npm fetches them where `make setup` has not."""
-    found = edge_node.modules()
-    folder = found.parent
-    if not folder.is_dir():
-        draft = folder.with_name(f"{folder.name}.tests")
-        shutil.rmtree(draft, ignore_errors=True)
-        draft.mkdir(parents=True)
-        for each in ("package.json", "package-lock.json"):
-            shutil.copy(edge_node.FOLDER / each, draft)
-        run("npm", "ci", "--ignore-scripts", "--no-audit", "--prefix", str(draft), seconds=300)
-        draft.rename(folder)
-    return found
 
 
 def mosquitto(folder: Path, users: bool = False) -> Program:
@@ -47,7 +33,7 @@ class EdgeNode:
 
     def __init__(self, broker: Program) -> None:
         self.said: list[str] = []
-        environment = {**os.environ, "NODE_PATH": str(modules())}
+        environment = {**os.environ, "NODE_PATH": str(node_modules("sparkplug", edge_node.FOLDER))}
         self.process = subprocess.Popen(
             [
                 shutil.which("node") or "node", str(edge_node.FOLDER / "edge.cjs"),
