@@ -14,7 +14,8 @@ from bus.ports import Record
 from pipeline import wiring
 from pipeline.settings import Settings, read_settings
 from registry.keys import save_agent, save_key
-from registry.people import Enterprise, EnterpriseKind, save_enterprise
+from registry.kinds import EnterpriseKind
+from registry.people import Enterprise, save_enterprise
 from tests.broker import running_broker
 
 _LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)

@@ -9,7 +9,7 @@ from connectors.fields import Fields
 from kernel import yaml
 from kernel.errors import ConfigurationError
 from kernel.ids import contract_id
-from kernel.registry import files_in, modules_in
+from kernel.registry import files_in, module_in, names_in
 
 FOLDER = Path(__file__).parent / "presets"
 OWN = ".yaml"
@@ -18,7 +18,7 @@ OWN = ".yaml"
 @cache
 def all_connectors() -> dict[str, Preset]:
     """Give every preset by its id, which is its file's name."""
-    return {path.stem: read_preset(path) for path in files_in(FOLDER, "*.yaml")}
+    return {name: find(name) for name in _names()}
 
 
 def preset_file(name: str) -> Path:
@@ -29,19 +29,24 @@ def preset_file(name: str) -> Path:
 def find(name: str) -> Preset:
     """Give a preset, or say which there are; a factory's own is the path of its file."""
     if name.endswith(OWN):
-        return _own(Path(name))
-    known = all_connectors()
+        return _read(Path(name))
+    known = _names()
     if name not in known:
         raise ConfigurationError(
             f"There is no preset {name!r}.",
             cure=f"use one of {', '.join(known)}; or write your own and give its file's name, "
             f"which ends in {OWN}.",
         )
-    return known[name]
+    return _read(known[name])
+
+
+def _names() -> dict[str, Path]:
+    return {path.stem: path for path in files_in(FOLDER, "*.yaml")}
 
 
 @cache
-def _own(path: Path) -> Preset:
+def _read(path: Path) -> Preset:
+    # An agent reads its own preset alone: others would load the libraries of their kinds.
     return read_preset(path)
 
 
@@ -75,14 +80,14 @@ def _plan(fields: Fields, kind: Kind) -> StreamPlan[object]:
 
 
 def _kind(name: str, where: str) -> Kind:
-    modules = modules_in(kinds)
-    if name not in modules:
+    known = names_in(kinds)
+    if name not in known:
         raise ConfigurationError(
             f"There is no kind of connector called {name!r}.",
             where=where,
-            cure=f"use one of {', '.join(modules)}.",
+            cure=f"use one of {', '.join(known)}.",
         )
-    kind: Kind = modules[name]
+    kind: Kind = module_in(kinds, name)
     return kind
 
 

@@ -8,10 +8,17 @@ from types import ModuleType
 
 def modules_in(package: ModuleType) -> dict[str, ModuleType]:
     """Import every module of a package, by its name."""
-    return {
-        found.name: importlib.import_module(f"{package.__name__}.{found.name}")
-        for found in sorted(pkgutil.iter_modules(package.__path__), key=lambda each: each.name)
-    }
+    return {name: module_in(package, name) for name in names_in(package)}
+
+
+def names_in(package: ModuleType) -> tuple[str, ...]:
+    """Name the modules of a package, in a fixed order."""
+    return tuple(sorted(found.name for found in pkgutil.iter_modules(package.__path__)))
+
+
+def module_in(package: ModuleType, name: str) -> ModuleType:
+    """Import one of them."""
+    return importlib.import_module(f"{package.__name__}.{name}")
 
 
 def files_in(folder: Path, pattern: str) -> tuple[Path, ...]:

@@ -11,7 +11,8 @@ from kernel.ids import AgentId, EnterpriseId, KeyId
 from pipeline.admission import Known
 from pipeline.pack import mapping
 from registry.keys import RegisteredKey
-from registry.people import Enterprise, EnterpriseKind
+from registry.kinds import EnterpriseKind
+from registry.people import Enterprise
 
 
 def known_text(known: Known) -> bytes:

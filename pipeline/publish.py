@@ -22,7 +22,7 @@ from kernel.errors import ConfigurationError, DependencyUnavailableError, Nplusx
 from kernel.evidence import SigningKey
 from kernel.ids import SourceId, Stream, StreamId
 from kernel.log import logger
-from pipeline import wiring
+from pipeline import memory, wiring
 from pipeline.bodies import encode
 from pipeline.crashpoints import crash_here
 from pipeline.rounds import RoundReport, StreamReport, complaints, write_status
@@ -70,6 +70,7 @@ class Agent:
         self._silent = ""
         self._unsent: dict[str, str] = {}
         self._holes: dict[str, tuple[str, ...]] = {}
+        self._is_laden = False
 
     def close(self) -> None:
         """Let go of outbox, sources and bus."""
@@ -100,6 +101,9 @@ class Agent:
                 errors[name] = f"The source gave what nobody foresaw: {type(odd).__name__}."
                 self._let_go(source)
         self._drain()
+        if self._is_laden:
+            memory.give_back()
+            self._is_laden = False
         if self._unsent:
             # The next round tries with a new connection.
             self._hang_up()
@@ -151,6 +155,7 @@ class Agent:
             if page.rows is not None:
                 mapped = contract_rows(page.rows, source, plan, self._pseudonyms)
                 bodies = encode(mapped, plan.version)
+                self._is_laden = True
             if bodies or page.cursor != cursor:
                 crash_here(self._crash, "publish.before_put")
                 self._outbox.put(stream, bodies, page.cursor)
@@ -174,6 +179,7 @@ class Agent:
             ]
             if not waiting:
                 break
+            self._is_laden = True
             try:
                 outcomes = self._open_bus().send([each.record for each in waiting])
             except NplusxError as wrong:

@@ -1,4 +1,7 @@
-"""Joins ports and adapters: the only module that names a concrete adapter."""
+"""Joins ports and adapters: the only module that names a concrete adapter.
+
+Each adapter loads when it is asked for: an agent needs a way out, and neither tables nor registry.
+"""
 
 import os
 import secrets
@@ -9,39 +12,37 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bus.brokers import Login
-from bus.ports import Bus
 from kernel.errors import ConfigurationError, DependencyUnavailableError, TamperingError
 from kernel.evidence import SigningKey
 from kernel.ids import AgentId, EnterpriseId, KeyId
-from pipeline.admission import Known
 from pipeline.settings import Settings
-from registry import keys as registered_keys
-from registry import people
-from registry.database import Registry, migrate, open_registry
-from warehouse import ledger
-from warehouse.store import TableStore
-from warehouse.tables import Engine
 
 if TYPE_CHECKING:
     from bus.kafka import KafkaBus
+    from bus.ports import Bus
+    from pipeline.admission import Known
+    from registry.database import Registry
+    from registry.keys import RegisteredKey
+    from registry.people import Enterprise, User
+    from warehouse.store import TableStore
+    from warehouse.tables import Engine
 
 
-def store(settings: Settings) -> TableStore:
+def store(settings: Settings) -> "TableStore":
     """Open the tables."""
     from warehouse.delta import DeltaStore
 
     return DeltaStore(settings.lake_uri)
 
 
-def engine() -> Engine:
+def engine() -> "Engine":
     """Give who runs the SQL."""
     from warehouse.engines.duck import DuckEngine
 
     return DuckEngine()
 
 
-def bus(settings: Settings) -> Bus:
+def bus(settings: Settings) -> "Bus":
     """Give the bus."""
     return _kafka(settings)
 
@@ -53,6 +54,7 @@ def let_write(settings: Settings, principal: str) -> None:
 
 
 def _kafka(settings: Settings) -> "KafkaBus":
+    from bus.brokers import Login
     from bus.kafka import KafkaBus
 
     kafka = settings.kafka
@@ -81,50 +83,66 @@ def _password(path: Path | None) -> str:
 
 
 @cache
-def _registry_at(url: str) -> Registry:
+def _registry_at(url: str) -> "Registry":
+    from registry.database import migrate, open_registry
+
     found = open_registry(url)
     migrate(found)
     return found
 
 
-def registry(settings: Settings) -> Registry:
+def registry(settings: Settings) -> "Registry":
     """Open the registry, moved forward to this version."""
     return _registry_at(settings.registry_url)
 
 
-def keys(settings: Settings) -> Mapping[KeyId, registered_keys.RegisteredKey]:
+def keys(settings: Settings) -> "Mapping[KeyId, RegisteredKey]":
     """Give the keys with which agents sign."""
-    return registered_keys.keyring(registry(settings))
+    from registry.keys import keyring
+
+    return keyring(registry(settings))
 
 
 def agents(settings: Settings) -> Mapping[AgentId, EnterpriseId]:
     """Give the registered agents with their enterprises."""
-    return registered_keys.agents(registry(settings))
+    from registry import keys as registered
+
+    return registered.agents(registry(settings))
 
 
-def enterprises(settings: Settings) -> Mapping[str, people.Enterprise]:
+def enterprises(settings: Settings) -> "Mapping[str, Enterprise]":
     """Give the registered enterprises."""
+    from registry import people
+
     return people.enterprises(registry(settings))
 
 
-def known(settings: Settings) -> Known:
+def known(settings: Settings) -> "Known":
     """Ask the registry whom to believe."""
+    from pipeline.admission import Known
+
     return Known(keys(settings), enterprises(settings))
 
 
-def user(settings: Settings, username: str) -> people.User | None:
+def user(settings: Settings, username: str) -> "User | None":
     """Find a user of the portal."""
+    from registry import people
+
     return people.find_user(registry(settings), username)
 
 
-def login(settings: Settings, username: str, password: str) -> people.User | None:
+def login(settings: Settings, username: str, password: str) -> "User | None":
     """Find a user if the password is right; a wrong name takes as long as a wrong password."""
+    from registry import people
+
     found = people.find_user(registry(settings), username)
     return found if people.check_password(found, password) else None
 
 
 def county_key(settings: Settings) -> SigningKey:
     """Give the key that seals evidence; it is made once, and never where another has sealed."""
+    from warehouse import ledger
+
     path = settings.state_dir / "keys" / "county.key"
     sealers = ledger.sealers(store(settings))
     if sealers and not path.exists():

@@ -11,7 +11,8 @@ from fastapi import Depends, Form, Request
 from kernel import canonical, clock
 from kernel.errors import NplusxError
 from pipeline import wiring
-from registry.people import Role, User
+from registry.kinds import Role
+from registry.people import User
 
 _USER, _CSRF, _ID, _PROOF, LANGUAGE = "user", "csrf", "id", "proof", "language"
 _PROOF_CHARACTERS = 16

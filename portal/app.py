@@ -20,7 +20,7 @@ from portal.access import CsrfError, ForbiddenError, LoginNeededError, NotFoundE
 from portal.examined import Examined
 from portal.throttle import Throttle
 from portal.view import render
-from registry.people import Role
+from registry.kinds import Role
 
 FOLDER = Path(__file__).parent
 _LARGEST_FORM = 64 << 10

@@ -6,13 +6,13 @@ import hmac
 import re
 import secrets
 from dataclasses import asdict, dataclass, field
-from enum import StrEnum
 
 from sqlalchemy import select
 
 from kernel.errors import ConfigurationError
 from kernel.ids import EnterpriseId, enterprise_id
 from registry.database import Registry
+from registry.kinds import EnterpriseKind, Role
 from registry.models import EnterpriseRow, UserRow
 
 # OWASP's minimum for scrypt; the block size makes each trial cost 32 MiB of memory.
@@ -20,22 +20,6 @@ _COST, _BLOCK, _PARALLEL = 2**15, 8, 3
 _SALT_BYTES, _HASH_BYTES = 16, 32
 _MEMORY = 2**27
 _REGION = re.compile(r"[0-9]{6}")
-
-
-class EnterpriseKind(StrEnum):
-    """Who may publish what."""
-
-    FACTORY = "factory"
-    AUTHORITY = "authority"
-
-
-class Role(StrEnum):
-    """What a user may see and do."""
-
-    PLATFORM = "platform"
-    FACTORY = "factory"
-    AUDITOR = "auditor"
-    LEADER = "leader"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from connectors import comparing
 from connectors.base import Clock, Connector, Offer, Page, Sample, Source, StreamPlan
 from connectors.cursor import Cursor, Moment, Passed, Window, before, dumps, loads, moment
 from connectors.fields import Fields
-from connectors.look_back import news
+from connectors.look_back import Digests, news
 from connectors.memory import Memory
 from connectors.passes import Passes
 from connectors.sql import query as queries
@@ -100,6 +100,7 @@ class SqlConnector(Connector[SqlStream]):
         url = parsed(source.way.url, source.id)
         self._where = f"source {source.id}, {shown(url)}"
         self._passes = Passes()
+        self._digests: dict[str, Digests] = {}
         try:
             is_duck = url.get_backend_name() == "duckdb"
             self._database = (DuckDatabase if is_duck else Database)(url, source.zone)
@@ -155,7 +156,8 @@ class SqlConnector(Connector[SqlStream]):
         how, now = plan.how, clock.now()
         window = Window(self._way.lookback_seconds, now.astimezone(self._zone))
         rows: list[pa.Table] = []
-        told, seen = news(table, how.updated, at, window)
+        told_before = self._digests.setdefault(plan.contract, Digests())
+        told, seen = news(table, how.updated, at, window, told_before)
         if told.num_rows:
             rows.append(told.drop_columns(queries.key_names(how.keys)))
         after = at.advance(_passed(table, plan, window), seen, more=more, window=window)

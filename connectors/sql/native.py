@@ -11,6 +11,7 @@ import adbc_driver_postgresql
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from connectors.sql.complaints import is_timeout
 from connectors.tables import quoted, require_apart
 
 # A few of such batches are held at a time.
@@ -39,33 +40,22 @@ class Native:
             statement.execute_update()
 
     def ask(self, text: str) -> Generator[pa.Table]:
-        """Give an answer in tables as they come, the next one read meanwhile."""
-        with (
-            closing(adbc.AdbcStatement(self._connection)) as statement,
-            ThreadPoolExecutor(1) as reader,
-        ):
+        """Give an answer in tables as they come; of a long one the next is read meanwhile."""
+        with closing(adbc.AdbcStatement(self._connection)) as statement:
             statement.set_options(**_BATCH_BYTES)
             statement.set_sql_query(text)
             told = pa.schema(statement.execute_schema())
             statement.set_sql_query(_with_texts(text, told))
             answer, _ = statement.execute_query()
             batches = pa.RecordBatchReader.from_stream(answer)
-
-            def take() -> pa.Table | None:
-                batch = next(batches, None)
-                if batch is None:
-                    return None
-                return _plain_types(pa.Table.from_batches([batch]), told)
-
-            ahead = reader.submit(take)
-            try:
-                while (table := ahead.result()) is not None:
-                    ahead = reader.submit(take)
-                    yield table
-            except GeneratorExit:
-                # Nobody waits for what was asked ahead.
-                statement.cancel()
-                raise
+            first = _taken(batches, told)
+            if first is None:
+                return
+            second = _taken(batches, told)
+            yield first
+            if second is not None:
+                yield second
+                yield from _ahead(batches, told, statement)
 
     def close(self) -> None:
         """Let go of it."""
@@ -86,6 +76,69 @@ def _with_texts(text: str, told: pa.Schema) -> str:
     )
     # The outer question is a mere projection, which keeps the order of the inner one.
     return " ".join(("select", ", ".join(columns), "from (", text, ") as told"))
+
+
+def _taken(batches: pa.RecordBatchReader, told: pa.Schema) -> pa.Table | None:
+    batch = next(batches, None)
+    return None if batch is None else _plain_types(pa.Table.from_batches([batch]), told)
+
+
+def _ahead(
+    batches: pa.RecordBatchReader, told: pa.Schema, statement: adbc.AdbcStatement
+) -> Generator[pa.Table]:
+    with ThreadPoolExecutor(1) as reader:
+        ahead = reader.submit(_taken, batches, told)
+        try:
+            while (table := ahead.result()) is not None:
+                ahead = reader.submit(_taken, batches, told)
+                yield table
+        except GeneratorExit:
+            # Nobody waits for what was asked ahead.
+            statement.cancel()
+            raise
+
+
+class Asker:
+    """Asks a PostgreSQL, and keeps one session in between.
+
+    To open one costs fifty times what it costs to hear that nothing is new.
+    """
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._kept: Native | None = None
+
+    def ask(self, text: str) -> Generator[pa.Table]:
+        """Give an answer in tables as they come."""
+        kept, self._kept = self._kept, None
+        is_begun = False
+        try:
+            if kept is not None:
+                for table in self._asked(kept, text):
+                    is_begun = True
+                    yield table
+                return
+        except adbc.Error as failed:
+            # Cut off while nobody asked, perhaps: a new one tells.
+            if is_begun or is_timeout(str(failed)):
+                raise
+        yield from self._asked(Native(self._address), text)
+
+    def _asked(self, session: Native, text: str) -> Generator[pa.Table]:
+        """Ask in a session; it is kept if the answer was heard to its end."""
+        try:
+            yield from session.ask(text)
+        except BaseException:
+            session.close()
+            raise
+        self.close()
+        self._kept = session
+
+    def close(self) -> None:
+        """Let go of the session."""
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
 
 
 def _plain_types(table: pa.Table, told: pa.Schema) -> pa.Table:

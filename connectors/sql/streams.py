@@ -16,7 +16,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError
 
 from connectors.base import Clock, Offer
-from connectors.sql.native import Native
+from connectors.sql.native import Asker
 from connectors.sql.offers import offer
 from connectors.sql.query import Query
 from connectors.tables import require_apart
@@ -63,8 +63,9 @@ class Database:
     """A database whose sessions cannot write, where it has such sessions."""
 
     def __init__(self, url: sa.URL, zone: str) -> None:
-        self.url, self._zone = url, zone
+        self.url = url
         self.engine = _engine(url, zone)
+        self._native = Asker(native_address(url, zone))
 
     @property
     def is_native(self) -> bool:
@@ -82,9 +83,8 @@ class Database:
 
     def _natively(self, select: Query) -> Generator[pa.Table]:
         text = select.compile(self.engine, compile_kwargs={"literal_binds": True})
-        with closing(Native(native_address(self.url, self._zone))) as connection:
-            # Doubled for the other driver's sake, which takes it for a parameter.
-            yield from connection.ask(str(text).replace("%%", "%"))
+        # Doubled for the other driver's sake, which takes it for a parameter.
+        return self._native.ask(str(text).replace("%%", "%"))
 
     def _by_rows(self, select: Query, size: int) -> Generator[pa.Table]:
         with self.engine.connect() as connection:
@@ -123,6 +123,7 @@ class Database:
 
     def close(self) -> None:
         """Let go of its connections."""
+        self._native.close()
         self.engine.dispose()
 
 

@@ -13,6 +13,7 @@ import typer
 
 from kernel.errors import ChecksFailedError, ConfigurationError
 from kernel.evidence import SigningKey
+from pipeline import memory
 from pipeline.console import say, table
 
 _FILE = typer.Argument(help="The agent's YAML file.")
@@ -21,12 +22,13 @@ _PRESET = "The product to read: one of `nplusx connector list`, or a preset's fi
 
 def run(file: Annotated[Path, _FILE]) -> None:
     """Read the source and send its rows, round after round, until told to stop."""
-    from pipeline.publish import run_agent
-
     stop = Event()
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, lambda *_: stop.set())
-    run_agent(file, stop)
+    with memory.spared("numpy", "pandas"):
+        from pipeline.publish import run_agent
+
+        run_agent(file, stop)
 
 
 def status(file: Annotated[Path | None, _FILE] = None) -> None:

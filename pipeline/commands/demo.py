@@ -121,11 +121,11 @@ def _missing(
 def _register(settings: Settings, factories: Iterable[Reach]) -> None:
     """Make enterprises, agents, keys and users known."""
     from pipeline import wiring
-    from registry import keys, people
+    from registry import keys, kinds, people
 
     registry = wiring.registry(settings)
     county = simulated.authority_uscc(), "演示县经信局", simulated.REGION, simulated.INDUSTRY
-    authority, factory = people.EnterpriseKind.AUTHORITY, people.EnterpriseKind.FACTORY
+    authority, factory = kinds.EnterpriseKind.AUTHORITY, kinds.EnterpriseKind.FACTORY
     parties = [(_COUNTY, authority, *county)]
     parties += [(_agent(e), factory, e.uscc, e.name, e.region, e.industry) for e in factories]
     for agent, kind, uscc, name, region, industry in parties:
@@ -140,7 +140,7 @@ def _register(settings: Settings, factories: Iterable[Reach]) -> None:
         if people.check_password(people.find_user(registry, username), password):
             continue
         user = people.User(
-            username, people.hash_password(password), people.Role(role), EnterpriseId(uscc) or None
+            username, people.hash_password(password), kinds.Role(role), EnterpriseId(uscc) or None
         )
         people.save_user(registry, user)
 

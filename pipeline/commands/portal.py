@@ -10,7 +10,7 @@ import typer
 from kernel.errors import ConfigurationError
 from pipeline.console import say
 from pipeline.settings import read_settings
-from registry.people import Role
+from registry.kinds import Role
 
 _SHORTEST_PASSWORD, _LONGEST_PASSWORD, _LONGEST_NAME = 8, 1024, 64
 _STOP_SECONDS = 5

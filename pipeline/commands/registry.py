@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,9 +12,11 @@ from kernel.evidence import PublicKey
 from kernel.ids import AgentId, EnterpriseId, KeyId
 from pipeline.console import facts, say, table
 from pipeline.settings import read_settings
-from registry.database import Registry
-from registry.keys import RegisteredKey, keyring
-from registry.people import EnterpriseKind
+from registry.kinds import EnterpriseKind
+
+if TYPE_CHECKING:
+    from registry.database import Registry
+    from registry.keys import RegisteredKey
 
 _AGENT = typer.Argument(help="The agent's name, as in its YAML file.")
 _KEY = typer.Argument(help="The key's id, as `nplusx registry list` shows it.")
@@ -174,7 +176,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="registry")
 
 
-def _facts(key: RegisteredKey) -> dict[str, str]:
+def _facts(key: "RegisteredKey") -> dict[str, str]:
     spans = {"valid_from": key.valid_from, "valid_to": key.valid_to, "revoked_at": key.revoked_at}
     return {
         "agent": key.agent,
@@ -184,8 +186,10 @@ def _facts(key: RegisteredKey) -> dict[str, str]:
     }
 
 
-def _tell(registry: Registry, key: KeyId) -> None:
+def _tell(registry: "Registry", key: KeyId) -> None:
     """Show what stands now, which may be older than what was asked for."""
+    from registry.keys import keyring
+
     facts("密钥 key", _facts(keyring(registry)[key]))
 
 

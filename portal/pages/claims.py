@@ -19,7 +19,8 @@ from pipeline.settings import Settings
 from policy.decision import Result
 from portal.access import NotFoundError, enterprise_filter, only
 from portal.view import render
-from registry.people import Role, User
+from registry.kinds import Role
+from registry.people import User
 from warehouse import ledger
 from warehouse.store import TableStore
 

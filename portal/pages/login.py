@@ -10,7 +10,7 @@ from pipeline import wiring
 from portal.access import LANGUAGE, CurrentUser, log_in, log_out, ours, whoever
 from portal.throttle import SlowedError
 from portal.view import language_of, render
-from registry.people import Role
+from registry.kinds import Role
 
 router = APIRouter()
 _FIRST_PAGE = {

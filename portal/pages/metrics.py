@@ -13,7 +13,8 @@ from kernel import canonical
 from pipeline import wiring
 from portal.access import enterprise_filter, only
 from portal.view import language_of, render
-from registry.people import Role, User
+from registry.kinds import Role
+from registry.people import User
 from warehouse import metric
 from warehouse.tables import SqlTable, metric_tables
 

@@ -14,7 +14,8 @@ from kernel import canonical
 from pipeline import wiring
 from portal.access import enterprise_filter, only
 from portal.view import render
-from registry.people import Role, User
+from registry.kinds import Role
+from registry.people import User
 from warehouse import attempts, quarantine
 from warehouse.store import TableHandle, TableStore
 

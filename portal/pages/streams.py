@@ -10,7 +10,8 @@ from pipeline import wiring
 from pipeline.findings import Finding, StreamHealth
 from portal.access import enterprise_filter, only
 from portal.view import render
-from registry.people import Role, User
+from registry.kinds import Role
+from registry.people import User
 
 router = APIRouter()
 Reader = Annotated[User, Depends(only(Role.PLATFORM, Role.FACTORY, Role.AUDITOR))]

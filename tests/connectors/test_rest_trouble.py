@@ -9,7 +9,6 @@ from threading import Event
 
 import pytest
 
-from connectors import registry
 from connectors.check import check
 from connectors.kinds.rest import RestStream
 from connectors.registry import read_preset
@@ -187,10 +186,8 @@ def test_an_agent_carries_rows_to_a_landed_table(
 ) -> None:
     world = World(tmp_path / "county", monkeypatch)
     (tmp_path / "things.yaml").write_text(PRESET, "utf-8")
-    preset = read_preset(tmp_path / "things.yaml")
-    monkeypatch.setattr(registry, "all_connectors", lambda: {"things": preset})
     shelf.fill(10)
-    said = f"- {{id: shop, preset: things, address: '{server.address}'}}\n"
+    said = f"- {{id: shop, preset: things.yaml, address: '{server.address}'}}\n"
     agent = agent_of(world, tmp_path, said, "erp.product.v1")
     assert agent.round(Event()).is_clean
     shelf.down = Answer(b"", 503)

@@ -21,7 +21,8 @@ from pipeline import wiring
 from pipeline.doctor import examine
 from pipeline.settings import read_settings
 from registry.keys import save_agent, save_key
-from registry.people import Enterprise, EnterpriseKind, save_enterprise
+from registry.kinds import EnterpriseKind
+from registry.people import Enterprise, save_enterprise
 from tests.broker import Broker, running_broker
 from tests.code_health.tree import ROOT
 from tests.flow.nursery import nursery

@@ -12,7 +12,8 @@ from pipeline.admission import Known
 from pipeline.land import Landed, Lander
 from pipeline.settings import LandSettings, Settings, StateSettings
 from registry.keys import RegisteredKey
-from registry.people import Enterprise, EnterpriseKind
+from registry.kinds import EnterpriseKind
+from registry.people import Enterprise
 from tests.rows import FACTORY, KEY, valid_row
 from warehouse import attempts, quarantine
 from warehouse.delta import DeltaStore

@@ -17,7 +17,8 @@ from pipeline.parties import (
     read_known,
 )
 from registry.keys import RegisteredKey
-from registry.people import Enterprise, EnterpriseKind
+from registry.kinds import EnterpriseKind
+from registry.people import Enterprise
 from tests.rows import FACTORY
 
 KEY = SigningKey(b"\x05" * 32).public

@@ -23,7 +23,8 @@ from pipeline.refine import refine
 from pipeline.seal import pack_path, seal
 from pipeline.verify import drill, verify
 from policy.decision import decide
-from registry.people import Enterprise, EnterpriseKind, save_enterprise
+from registry.kinds import EnterpriseKind
+from registry.people import Enterprise, save_enterprise
 from tests.packs import archive_of, contents, flipped, resealed, table, with_column
 from tests.pipeline.world import (
     AUTHORITY,

@@ -15,7 +15,8 @@ from pipeline import land as landing
 from pipeline import wiring
 from pipeline.settings import Settings, read_settings
 from registry.keys import save_agent, save_key
-from registry.people import Enterprise, EnterpriseKind, save_enterprise
+from registry.kinds import EnterpriseKind
+from registry.people import Enterprise, save_enterprise
 from tests.rows import FACTORY, arrow_rows, ipc, valid_row
 
 AUTHORITY = EnterpriseId("11330523000000001" + uscc_check_character("11330523000000001"))

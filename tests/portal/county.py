@@ -19,15 +19,8 @@ from pipeline.measure import measure
 from pipeline.refine import refine
 from pipeline.seal import seal as seal_all
 from registry.keys import save_agent, save_key
-from registry.people import (
-    Enterprise,
-    EnterpriseKind,
-    Role,
-    User,
-    hash_password,
-    save_enterprise,
-    save_user,
-)
+from registry.kinds import EnterpriseKind, Role
+from registry.people import Enterprise, User, hash_password, save_enterprise, save_user
 from tests.pipeline.world import LONG_AGO, SELLER, World, row, send_books, send_dossier
 from tests.rows import FACTORY, arrow_rows, ipc
 

@@ -15,7 +15,7 @@ from policy.decision import Result
 from policy.verification.verdict import Outcome
 from portal.app import FOLDER, create_app, session_secret
 from portal.words import WORDS
-from registry.people import Role
+from registry.kinds import Role
 from tests.pipeline.world import CLAIM
 from tests.portal.conftest import LogIn
 from tests.portal.county import Site, Visitor

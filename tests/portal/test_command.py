@@ -17,13 +17,8 @@ from kernel.errors import ConfigurationError
 from pipeline import wiring
 from pipeline.commands.portal import register
 from pipeline.settings import ROOT, read_settings
-from registry.people import (
-    Enterprise,
-    EnterpriseKind,
-    check_password,
-    find_user,
-    save_enterprise,
-)
+from registry.kinds import EnterpriseKind
+from registry.people import Enterprise, check_password, find_user, save_enterprise
 from tests.rows import FACTORY
 
 COMMAND = (sys.executable, "-m", "pipeline.cli", "portal")

@@ -7,7 +7,8 @@ from kernel import clock
 from pipeline import wiring
 from portal import throttle
 from portal.app import create_app
-from registry.people import Role, User, hash_password, save_user
+from registry.kinds import Role
+from registry.people import User, hash_password, save_user
 from tests.portal.conftest import LogIn
 from tests.portal.county import PASSWORD, USERS, Site, Visitor
 

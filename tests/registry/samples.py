@@ -5,7 +5,8 @@ from decimal import Decimal
 
 from kernel.ids import EnterpriseId
 from registry.claims import Acceptance, ClaimLine, Listing, Project
-from registry.people import Enterprise, EnterpriseKind
+from registry.kinds import EnterpriseKind
+from registry.people import Enterprise
 
 USCC = EnterpriseId("91330523719500014U")
 AT = datetime(2024, 6, 1, 8, tzinfo=UTC)

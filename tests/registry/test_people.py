@@ -6,7 +6,8 @@ import pytest
 
 from registry import people
 from registry.database import Registry
-from registry.people import Role, User
+from registry.kinds import Role
+from registry.people import User
 from tests.registry.samples import FACTORY, USCC
 
 USER = User("li", people.hash_password("对的密码"), Role.FACTORY, USCC)

@@ -11,7 +11,8 @@ from pipeline import wiring
 from pipeline.assess import decisions
 from pipeline.seal import pack_path, seal
 from pipeline.settings import read_settings
-from registry.people import Enterprise, EnterpriseKind, save_enterprise
+from registry.kinds import EnterpriseKind
+from registry.people import Enterprise, save_enterprise
 from tests.flow.bad_input.command import Shell
 from tests.pipeline.world import FACTORY, World, play
 
