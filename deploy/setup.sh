@@ -35,6 +35,8 @@ has_postgres() {
     return 1
 }
 has_mariadb() { command -v mariadbd >/dev/null || [ -x /usr/sbin/mariadbd ]; }
+# The tests' ODBC driver, and what manages drivers.
+has_odbc() { grep -qs 'MariaDB Unicode' /etc/odbcinst.ini && "$PYTHON" -c 'import ctypes; ctypes.CDLL("libodbc.so.2")' 2>/dev/null; }
 # The browser tests' driver is linked to it, and a small system does not have it.
 has_atomic() { "$PYTHON" -c 'import ctypes; ctypes.CDLL("libatomic.so.1")' 2>/dev/null; }
 has_mosquitto() { command -v mosquitto >/dev/null || [ -x /usr/sbin/mosquitto ]; }
@@ -46,6 +48,7 @@ missing_packages() {
     command -v mvn >/dev/null || echo "maven"
     has_postgres || echo "postgresql"
     has_mariadb || echo "mariadb-server"
+    has_odbc || echo "unixodbc odbc-mariadb"
     command -v chromium >/dev/null || command -v chromium-browser >/dev/null || echo "chromium"
     command -v fc-list >/dev/null || echo "fontconfig"
     has_fonts || echo "fonts-noto-cjk"

@@ -34,6 +34,8 @@ SWEEP_SECONDS = 3600
 # As fast as it goes.
 ROWS_PER_SECOND = 0
 _FEW = 3
+# Drivers that come as extras of the installation.
+_EXTRAS = {"pymysql": "mysql", "pyodbc": "odbc"}
 EXAMPLE = {"url": "postgresql://reader:${NPLUSX_SOURCE_PASSWORD}@192.0.2.10:5432/database"}
 
 
@@ -106,10 +108,13 @@ class SqlConnector(Connector[SqlStream]):
             self._database = (DuckDatabase if is_duck else Database)(url, source.zone)
             self._reader = Reader(self._database, self._way.page_rows, self._way.rows_per_second)
         except (SQLAlchemyError, ImportError) as wrong:
+            extra = _EXTRAS.get(getattr(wrong, "name", None) or "")
             raise ConfigurationError(
                 f"There is no driver for this kind of database: {wrong}.",
                 where=self._where,
-                cure="write postgresql://… or sqlite:///…, or install the driver.",
+                cure=f"pip install 'nplusx[{extra}]'"
+                if extra
+                else "write postgresql://… or sqlite:///…, or install the driver.",
             ) from wrong
 
     @override

@@ -37,6 +37,7 @@ _TIME = {
 # Databases that keep what a long reader sees beside what others write meanwhile, and let a reader
 # go in the middle: MySQL's driver would first fetch all the rest.
 _APART = ("postgresql", "oracle")
+_MYSQL = ("mysql", "mariadb")
 
 
 def parsed(url: str, source: str) -> sa.URL:
@@ -88,7 +89,13 @@ class Database:
 
     def _by_rows(self, select: Query, size: int) -> Generator[pa.Table]:
         with self.engine.connect() as connection:
-            result = connection.execution_options(stream_results=True).execute(select)
+            asked = connection.execution_options(stream_results=True)
+            if self.engine.driver == "pyodbc" and self.engine.dialect.name in _MYSQL:
+                # This driver gives its server whole seconds only.
+                told = select.compile(self.engine, compile_kwargs={"literal_binds": True})
+                result = asked.exec_driver_sql(str(told))
+            else:
+                result = asked.execute(select)
             names = list(result.keys())
             require_apart(names)
             with closing(result):
@@ -145,11 +152,17 @@ def _engine(url: sa.URL, zone: str) -> sa.Engine:
         )
     if dialect == "postgresql":
         return sa.create_engine(with_session(url, zone), pool_pre_ping=True, pool_size=1)
-    if dialect in ("mysql", "mariadb"):
-        engine = sa.create_engine(url, pool_pre_ping=True, pool_size=1)
+    engine = sa.create_engine(url, pool_pre_ping=True, pool_size=1)
+    if engine.driver == "pyodbc":
+        sa.event.listen(engine, "connect", _settle_odbc)
+    if dialect in _MYSQL:
         sa.event.listen(engine, "connect", _settle_mysql(zone))
-        return engine
-    return sa.create_engine(url, pool_pre_ping=True, pool_size=1)
+    return engine
+
+
+def _settle_odbc(connection: DBAPIConnection, _record: object) -> None:
+    """Let no question last for ever, as far as the driver can."""
+    connection.timeout = _STATEMENT_SECONDS
 
 
 def _settle_mysql(zone: str) -> "Callable[[DBAPIConnection, object], None]":

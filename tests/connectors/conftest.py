@@ -9,6 +9,7 @@ from pathlib import Path
 import duckdb
 import psycopg
 import pytest
+import sqlalchemy as sa
 
 from tests import mariadb as mariadb_server
 from tests.connectors.databases import Database
@@ -122,7 +123,20 @@ def mariadb_database(request: pytest.FixtureRequest, tmp_path: Path) -> Database
     return Database(url, run, tmp_path / "memory")
 
 
-_SERVERS = ("postgres", "mariadb")
+@pytest.fixture
+def odbc_database(mariadb_database: Database) -> Database:
+    """Make the table on that server, and read it through its ODBC driver."""
+    told = sa.make_url(mariadb_database.url)
+    # Where the address has a port, SQLAlchemy writes it as SQL Server's driver reads it.
+    options = {"driver": "MariaDB Unicode", "port": str(told.port), "charset": "utf8mb4"}
+    url = sa.URL.create(
+        "mariadb+pyodbc", told.username, told.password, told.host, None, told.database, options
+    )
+    mariadb_database.url = url.render_as_string(hide_password=False)
+    return mariadb_database
+
+
+_SERVERS = ("postgres", "mariadb", "odbc")
 
 
 @pytest.fixture(
