@@ -28,10 +28,13 @@ class Key:
         """Name the key by its digest: pseudonyms of different keys are not to be compared."""
         return canonical.digest(self.raw)[:_ID_DIGITS]
 
-    def cover(self, name: str) -> str:
-        """Give a person's pseudonym."""
-        told = hmac.digest(self.raw, name.encode(), hashlib.sha256).hex()[:_DIGITS]
-        return f"hmac:{self.id}:{told}"
+    def cover(self, names: Sequence[str | None]) -> list[str | None]:
+        """Give each person's pseudonym; who is nobody stays so."""
+        start = f"hmac:{self.id}:"
+        return [name and start + self._digits(name) for name in names]
+
+    def _digits(self, name: str) -> str:
+        return hmac.digest(self.raw, name.encode(), hashlib.sha256).hex()[:_DIGITS]
 
 
 def read_key(path: Path) -> Key:
@@ -70,7 +73,7 @@ def cover(rows: pa.Table, personal: Sequence[str], key: Key | None) -> pa.Table:
             )
         told = column.cast(pa.string()).combine_chunks().dictionary_encode()
         names = [normalize("NFC", each).strip() for each in told.dictionary.to_pylist()]
-        covered = pa.array([each and key.cover(each) for each in names], pa.string())
+        covered = pa.array(key.cover(names), pa.string())
         column = pa.DictionaryArray.from_arrays(told.indices, covered).cast(pa.string())
         rows = rows.set_column(rows.column_names.index(name), name, column)
     return rows

@@ -46,7 +46,7 @@ def test_without_a_key_nothing_leaves() -> None:
 def test_codes_that_are_numbers_are_covered_too() -> None:
     given = pa.table({"worker_code": pa.array([7, None, 7])})
     told = cover(given, ["worker_code"], KEY)["worker_code"].to_pylist()
-    assert told == [KEY.cover("7"), None, KEY.cover("7")]
+    assert told == KEY.cover(["7", None, "7"])
 
 
 def test_a_pseudonym_fits_every_column_that_names_persons() -> None:
@@ -57,8 +57,9 @@ def test_a_pseudonym_fits_every_column_that_names_persons() -> None:
         if each.classification == "personal"
     ]
     assert personal
+    longest = len(str(KEY.cover(["x"])[0]))
     for each in personal:
-        assert each.limits.max_length is None or each.limits.max_length >= len(KEY.cover("x"))
+        assert each.limits.max_length is None or each.limits.max_length >= longest
 
 
 @pytest.mark.parametrize("text", ["", "???", base64.b64encode(b"short").decode()])
