@@ -16,7 +16,7 @@ trap 'exit 130' INT TERM HUP
 check_steps
 # A file's tests share what they start, so they stay together.
 step "tests" "$BIN/python" -m pytest -m "not soak" --junit-xml "$report" \
-    -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder "$@"
+    -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder --durations 30 --durations-min 5 "$@"
 
 # What pytest skipped, with its reasons, and whether that is allowed here.
 summary() {
