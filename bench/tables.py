@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from bench.rows import batches
-from tests.postgres import running_server
+from tests.servers import PostgresServer, running
 
 TABLE = "reports"
 _LOAD_ROWS = 50_000
@@ -36,7 +36,7 @@ def _sql_type(kind: pa.DataType) -> str:
 @contextmanager
 def database(rows: int) -> Iterator[str]:
     """Give the address of a PostgreSQL with so many reports, with the index that any MES has."""
-    with running_server() as server:
+    with running(PostgresServer) as server:
         address = server.fresh()
         with psycopg.connect(address, autocommit=True) as connection:
             first = True

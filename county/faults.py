@@ -6,11 +6,9 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from contracts.loader import find
-from county import claims
 from county.books import Books
 from county.dice import Dice
 from county.world import YEAR, Factory, Row
-from kernel.errors import ConfigurationError
 
 # The plate that machines of several factories bear, and the week in which somebody looks.
 SHARED_PLATE = "SN-2019-000777"
@@ -18,7 +16,9 @@ VISIT = date(YEAR, 11, 18)
 # A code of eighteen characters the last of which does not fit.
 BAD_USCC = "91330523MA9666666A"
 QUARANTINED, LANDS = "quarantined", "lands"
-ANY = "any"
+LATE = "late_row"
+# A reader looks back for rows that come late; so much is within what each of ours does.
+_LATE = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,39 +86,6 @@ def plant(
         for _ in range(faults.get(name, 0)):
             ground.planted += fault.plant(ground, contract)
     return tuple(ground.planted)
-
-
-def parse(text: str) -> dict[str, int]:
-    """Read faults as a person writes them: `name`, `name=times`, either with `@factory`."""
-    found: dict[str, int] = {}
-    for part in filter(None, (each.strip() for each in text.split(","))):
-        asked, _, place = part.partition("@")
-        name, _, times = asked.partition("=")
-        is_known = name in FAULTS or name in claims.FAULTS
-        is_placed = place.isdecimal() or place == ANY or "@" not in part
-        if not (is_known and is_placed and (times or "1").isdecimal()):
-            raise ConfigurationError(
-                f"{part!r} is no fault that can be planted.",
-                where="--faults",
-                cure="use name, name=times, name@factory or name@any of: "
-                f"{', '.join((*FAULTS, *claims.FAULTS))}.",
-            )
-        found[f"{name}@{place}" if place else name] = int(times or 1)
-    return found
-
-
-def of_factory(
-    faults: Mapping[str, int], factory: Factory, count: int, seed: int
-) -> dict[str, int]:
-    """Give the faults of one of so many factories: of all, its own, and drawn for it."""
-    mine: dict[str, int] = {}
-    for asked, times in faults.items():
-        name, _, place = asked.partition("@")
-        if place == ANY:
-            place = str(Dice(seed, f"faults/{name}").number(1, count))
-        if not place or int(place) == factory.number:
-            mine[name] = mine.get(name, 0) + times
-    return mine
 
 
 def _draft_line(ground: Ground, contract: str) -> Row:
@@ -202,6 +169,14 @@ def _missing_number(ground: Ground, contract: str) -> Iterable[Planted]:
     yield Planted("missing_number", contract, key_of(contract, gone), answer="never comes")
 
 
+def _late_row(ground: Ground, contract: str) -> Iterable[Planted]:
+    """Let a row appear when others that were entered after it have been read."""
+    moments = [each["updated_at"] for each in ground.books[contract]]
+    row = ground.choose(contract)
+    row["updated_at"] = max(each for each in moments if isinstance(each, datetime)) - _LATE
+    yield Planted(LATE, contract, key_of(contract, row), answer="lands late")
+
+
 _UNITS = {
     # Grams called kilograms, seconds called minutes, dozens called pieces.
     "srm.delivery.v1": (("delivered_qty", "accepted_qty", "rejected_qty"), Decimal(1000)),
@@ -240,6 +215,7 @@ def _visited(moment: object) -> bool:
 FAULTS: Mapping[str, Fault] = {
     "staged": Fault(_staged, ("mes.equipment_state.v1",)),
     "duplicate_payment": Fault(_duplicate_payment, ("erp.payment.v1",)),
+    LATE: Fault(_late_row, ("erp.delivery.v1", "mes.operation_report.v1")),
     "missing_number": Fault(_missing_number, ("erp.delivery.v1", "mes.operation_report.v1")),
     "wrong_unit": Fault(_wrong_unit, tuple(_UNITS)),
     "second_hand": Fault(_second_hand, ("mes.equipment.v1",)),

@@ -12,13 +12,14 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from county import claims, faults, government, invoices, shape, sheets, sources, truth
+from county import claims, faults, government, invoices, later, shape, sheets, sources, truth
 from county.books import Books, make_books
 from county.catalogue import make_catalogue
 from county.claims import Filed
 from county.dice import Dice
 from county.faults import Planted
 from county.world import Factory, Row, factories, period
+from county.wrong import of_factory
 from kernel import canonical, yaml
 from kernel.errors import ConfigurationError
 
@@ -72,13 +73,14 @@ class County:
     def make(self, factory: Factory) -> Held:
         """Make one, let its place report of what is right, and plant its faults."""
         asked, within = self.asked, period(self.asked.months)
-        wrong = faults.of_factory(asked.faults, factory, asked.factories, asked.seed)
+        wrong = of_factory(asked.faults, factory, asked.factories, asked.seed)
         filed = _filed(factory, wrong, asked.seed)
         books = make_books(factory, within, asked.seed, filed.purchases)
         sources.as_told(factory, books)
         feeds = government.make_feeds(factory, books, within, asked.seed)
         planted = faults.plant(books, factory, wrong, asked.seed, sources.held(factory))
-        return Held(books, (*planted, *_in_claims(filed)), filed, feeds)
+        drifted = later.drifts(factory, wrong)
+        return Held(books, (*planted, *drifted, *_in_claims(filed)), filed, feeds)
 
 
 def _filed(factory: Factory, wrong: Mapping[str, int], seed: int) -> Filed:
@@ -142,6 +144,11 @@ def files_of(folder: Path, factory: Factory) -> Path:
     return folder / "factories" / f"{factory.number:03d}" / "files"
 
 
+def later_of(folder: Path, factory: Factory) -> Path:
+    """Name the folder of what happens to a factory's product when it has been read."""
+    return folder / "factories" / f"{factory.number:03d}" / "later"
+
+
 def feeds_of(folder: Path, region: str) -> Path:
     """Name the folder of what a place's offices report."""
     return folder / "government" / region
@@ -165,6 +172,8 @@ def tables_of(folder: Path, factory: Factory) -> Iterator[shape.Table]:
 def _write_factory(draft: Path, factory: Factory, held: Held, rows: Mapping[str, pa.Table]) -> None:
     files, columns = files_of(draft, factory), {}
     product = files.with_name(factory.system)
+    whole, rows = rows, later.early(rows, held.planted)
+    later.write(later_of(draft, factory), factory, held.planted, whole, rows)
     for system in sources.systems(factory):
         if system == sources.EINVOICES:
             invoices.write(held.books[invoices.CONTRACT], files / system)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 import psycopg
+import pyarrow as pa
 import pyarrow.csv as pc
 import pymysql
 from psycopg import sql
@@ -58,16 +59,41 @@ def fill(url: str, tables: Iterable[Table]) -> None:
             _copy(connection, table)
 
 
+def append(url: str, name: str, rows: pa.Table) -> None:
+    """Add rows to a table that is there."""
+    if _is_postgres(url):
+        with psycopg.connect(url) as connection:
+            _copy(connection, Table(name, "", rows))
+    else:
+        with _mysql(url) as database, database.cursor() as cursor:
+            _insert(cursor, name, rows)
+            database.commit()
+
+
+def run(url: str, statements: Iterable[str]) -> None:
+    """Run statements as the owner of a database does."""
+    with psycopg.connect(url) if _is_postgres(url) else _mysql(url) as connection:
+        with connection.cursor() as cursor:
+            for each in statements:
+                cursor.execute(each)
+        connection.commit()
+
+
+def _is_postgres(url: str) -> bool:
+    return url.startswith("postgresql")
+
+
+def _mysql(url: str) -> "pymysql.Connection[Cursor]":
+    told = urlsplit(url)
+    return pymysql.connect(
+        host=told.hostname, port=told.port or _MYSQL_PORT, user=unquote(told.username or ""),
+        password=unquote(told.password or ""), database=told.path.lstrip("/"),
+    )  # fmt: skip
+
+
 def _into_mysql(url: str, tables: Iterable[Table]) -> dict[str, int]:
     counts: dict[str, int] = {}
-    told = urlsplit(url)
-    with (
-        pymysql.connect(
-            host=told.hostname, port=told.port or _MYSQL_PORT, user=unquote(told.username or ""),
-            password=unquote(told.password or ""), database=told.path.lstrip("/"),
-        ) as connection,
-        connection.cursor() as cursor,
-    ):  # fmt: skip
+    with _mysql(url) as connection, connection.cursor() as cursor:
         names = [_write_beside(cursor, table, counts) for table in tables]
         # One statement, hence one moment: a reader sees the old books or the new ones.
         old = set(_tables(cursor))
@@ -89,14 +115,18 @@ def _write_beside(cursor: "Cursor", table: Table, counts: dict[str, int]) -> str
     """Fill a table under another name; give the name that it will have."""
     cursor.execute(f"drop table if exists `{table.name}_new`, `{table.name}_old`")
     cursor.execute(f"create table `{table.name}_new` {table.columns}")
-    places = ", ".join(["%s"] * table.rows.num_columns)
-    insert = " ".join((f"insert into `{table.name}_new`", "values", f"({places})"))
-    for batch in table.rows.to_batches(_BATCH_ROWS):
-        rows = list(zip(*(each.to_pylist() for each in batch.columns), strict=True))
-        if rows:
-            cursor.executemany(insert, rows)
+    _insert(cursor, f"{table.name}_new", table.rows)
     counts[table.name] = table.rows.num_rows
     return table.name
+
+
+def _insert(cursor: "Cursor", name: str, rows: pa.Table) -> None:
+    places = ", ".join(["%s"] * rows.num_columns)
+    insert = " ".join((f"insert into `{name}`", "values", f"({places})"))
+    for batch in rows.to_batches(_BATCH_ROWS):
+        listed = list(zip(*(each.to_pylist() for each in batch.columns), strict=True))
+        if listed:
+            cursor.executemany(insert, listed)
 
 
 _LOADERS: Mapping[str, Callable[[str, Iterable[Table]], dict[str, int]]] = {

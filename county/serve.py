@@ -8,29 +8,39 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
-from county import load, machines, sources
-from county.generate import County, feeds_of, files_of, is_written, tables_of, truth_of, write
+from county import later, load, machines, sources
+from county.generate import (
+    County,
+    feeds_of,
+    files_of,
+    is_written,
+    later_of,
+    tables_of,
+    truth_of,
+    write,
+)
 from county.machines import STATE, Said
 from county.reach import OFFICES, Reach
 from county.servers import cap
 from county.servers.cap import Cap
+from county.servers.database import READER, Database
 from county.servers.edge_node import EdgeNode
 from county.servers.mariadb import MariaDb
 from county.servers.mosquitto import Mosquitto
 from county.servers.opcua import Line
 from county.servers.plc import Gateway
-from county.servers.postgres import READER, Postgres
+from county.servers.postgres import Postgres
 from county.servers.programs import LOOPBACK
 from county.servers.sftp import Sftp
 from county.world import Factory, authority_uscc
-from kernel import canonical
+from kernel import canonical, clock
 from kernel.errors import DependencyUnavailableError, NplusxError
 
 # What there is to read, once all of it is there.
 SOURCES = "sources.json"
 _MACHINE_DAYS = 2
 _PAUSE_SECONDS = 0.5
-_DATABASES: Mapping[str, type[Postgres | MariaDb]] = {
+_DATABASES: Mapping[str, type[Database]] = {
     "yonyou_u8": Postgres,
     "kingdee_k3cloud_db": MariaDb,
     "shopfloor_mes": MariaDb,
@@ -38,8 +48,11 @@ _DATABASES: Mapping[str, type[Postgres | MariaDb]] = {
 }
 
 
-def serve(county: County, folder: Path, say: Callable[[str], None]) -> None:
-    """Write a county unless it is there, put it into its systems, and keep them until told."""
+def serve(county: County, folder: Path, say: Callable[[str], None], after: int) -> None:
+    """Write a county unless it is there, put it into its systems, and keep them until told.
+
+    What comes late comes so many seconds after all else is up.
+    """
     if not is_written(county, folder):
         for _ in write(county, folder):
             pass
@@ -50,7 +63,7 @@ def serve(county: County, folder: Path, say: Callable[[str], None]) -> None:
         # Some servers run as accounts of their own, which may pass but not look.
         each.chmod(0o711)
     try:
-        asyncio.run(_Systems(county, folder).keep(say))
+        asyncio.run(_Systems(county, folder, after).keep(say))
     except* NplusxError as failed:
         raise failed.exceptions[0] from None
 
@@ -58,11 +71,12 @@ def serve(county: County, folder: Path, say: Callable[[str], None]) -> None:
 class _Systems:
     """The systems of a county; each server starts when the first factory needs it."""
 
-    def __init__(self, county: County, folder: Path) -> None:
+    def __init__(self, county: County, folder: Path, after: int) -> None:
         self._county, self._folder, self._servers = county, folder, folder / "servers"
-        self._databases: dict[str, Postgres | MariaDb] = {}
+        self._after = after
+        self._databases: dict[str, Database] = {}
         # All that must not end before the county does.
-        self._running: dict[str, Postgres | MariaDb | Cap] = {}
+        self._running: dict[str, Database | Cap] = {}
         self._sftp: Sftp | None = None
         self._mosquitto: Mosquitto | None = None
         self._tellers: list[Line | EdgeNode | Gateway] = []
@@ -84,8 +98,11 @@ class _Systems:
                 draft.write_bytes(canonical.dumps([asdict(each) for each in reached]))
                 draft.rename(self._folder / SOURCES)
                 say(f"{len(reached)} systems of {len(self._county.factories)} factories are up")
+                due = clock.monotonic() + self._after
                 while not self._stop.is_set():
                     self._watch()
+                    if clock.monotonic() > due:
+                        self._come_late()
                     await asyncio.sleep(_PAUSE_SECONDS)
 
     def _watch(self) -> None:
@@ -96,6 +113,20 @@ class _Systems:
                     where=str(self._servers / name / "log"),
                     cure="start the county again; what it said last stands in that file.",
                 )
+
+    def _come_late(self) -> None:
+        """Let come what comes late, once."""
+        for factory in self._county.factories:
+            name = f"factory_{factory.number:03d}"
+            mark, folder = self._servers / f"{name}.later", later_of(self._folder, factory)
+            if mark.exists() or not folder.is_dir():
+                continue
+            if factory.system == sources.SHEETS:
+                later.into_files(files_of(self._folder, factory) / sources.SHEETS, folder)
+            else:
+                kind = _DATABASES[factory.system].__name__.lower()
+                later.into_database(self._databases[kind].database(name), folder)
+            mark.touch()
 
     def _load(self, running: ExitStack) -> Iterator[Reach]:
         for factory in self._county.factories:
@@ -182,14 +213,14 @@ class _Systems:
         login = {"user": cap.READER, "password": word}
         return {"address": service.address(), "login": login}
 
-    def _database(self, kind: type[Postgres | MariaDb], running: ExitStack) -> Postgres | MariaDb:
+    def _database(self, kind: type[Database], running: ExitStack) -> Database:
         name = kind.__name__.lower()
         if name not in self._databases:
             self._databases[name] = kind(self._servers / name)
             self._start(name, self._databases[name], running)
         return self._databases[name]
 
-    def _start(self, name: str, server: Postgres | MariaDb | Cap, running: ExitStack) -> None:
+    def _start(self, name: str, server: Database | Cap, running: ExitStack) -> None:
         server.start()
         running.callback(server.stop)
         self._running[name] = server

@@ -19,14 +19,14 @@ _OPTIONS = {
 }  # fmt: skip
 
 
-def write_sheet(folder: Path, table: Table) -> Path:
-    """Write a table into a folder as the file that its factory would write."""
+def write_sheet(folder: Path, table: Table, mark: str = "") -> Path:
+    """Write a table into a folder as the file that its factory would write, or a further one."""
     folder.mkdir(parents=True, exist_ok=True)
     if table.name in _WORKBOOKS:
-        return _write_workbook(folder / f"{table.name}.xlsx", table)
+        return _write_workbook(folder / f"{table.name}{mark}.xlsx", table)
     text = io.BytesIO()
     pc.write_csv(table.rows, text)
-    path = folder / f"{table.name}.csv"
+    path = folder / f"{table.name}{mark}.csv"
     path.write_bytes(text.getvalue().decode().encode("gb18030"))
     return path
 

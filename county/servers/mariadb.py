@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pymysql
+from typing_extensions import override
 
 from county.servers import programs
-from county.servers.programs import LOOPBACK, Child
+from county.servers.database import OWNER, READER, Database
+from county.servers.programs import Child
 
 if TYPE_CHECKING:
     from pymysql.cursors import Cursor
 
-OWNER, READER = "owner", "reader"
 _CONFIG = """[mysqld]
 datadir={folder}/data
 socket={folder}/s.sock
@@ -35,22 +36,19 @@ binlog-row-metadata=FULL
 """
 
 
-class MariaDb:
+class MariaDb(Database):
     """A server; `database` gives the address of one of its databases."""
 
+    scheme = "mysql+pymysql"
+    account = "mysql"
+
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._account = programs.unprivileged("mysql")
-        programs.give(folder, self._account)
-        self.port = programs.port(folder / "port")
-        self._passwords = {
-            each: programs.secret(folder / f"{each}.password") for each in (OWNER, READER)
-        }
-        self.reader_file = folder / f"{READER}.password"
+        super().__init__(folder)
         self._config = folder / "my.cnf"
         argv = (programs.find("mariadbd"), f"--defaults-file={self._config}")
         self._child = Child(argv, self.port, folder / "log", self._account)
 
+    @override
     def start(self) -> None:
         """Make its files once, and start it."""
         self._config.write_text(_CONFIG.format(folder=self._folder, port=self.port), "utf-8")
@@ -65,29 +63,12 @@ class MariaDb:
             done.touch()
         self._child.start()
 
-    def stop(self) -> None:
-        """Stop it, as a shutdown of the machine does."""
-        self._child.stop()
-
-    @property
-    def is_alive(self) -> bool:
-        """Tell whether it runs."""
-        return self._child.is_alive
-
-    def kill(self) -> None:
-        """End it as a power cut does."""
-        self._child.kill()
-
     def root(self) -> "pymysql.Connection[Cursor]":
         """Connect as the superuser, over the socket."""
         user = "root" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
         return pymysql.connect(unix_socket=str(self._folder / "s.sock"), user=user)
 
-    def address(self, database: str, user: str = OWNER, password: str = "") -> str:
-        """Give the address of a database; with another password, or a variable in its place."""
-        password = password or self._passwords[user]
-        return f"mysql+pymysql://{user}:{password}@{LOOPBACK}:{self.port}/{database}"
-
+    @override
     def database(self, name: str) -> str:
         """Make an empty database unless it is there, which a reader may read; give its address."""
         with self.root() as connection, connection.cursor() as cursor:

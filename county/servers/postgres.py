@@ -6,28 +6,25 @@ from pathlib import Path
 
 import psycopg
 from psycopg import sql
+from typing_extensions import override
 
 from county.servers import programs
+from county.servers.database import OWNER, READER, Database
 from county.servers.programs import LOOPBACK, Child
 from kernel import clock
 
-OWNER, READER = "owner", "reader"
 _READY_SECONDS, _PAUSE_SECONDS = 60.0, 0.1
 _DEBIAN = Path("/usr/lib/postgresql")
 
 
-class Postgres:
+class Postgres(Database):
     """A cluster; `database` gives the address of one of its databases."""
 
+    scheme = "postgresql"
+    account = "postgres"
+
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._account = programs.unprivileged("postgres")
-        programs.give(folder, self._account)
-        self.port = programs.port(folder / "port")
-        self._passwords = {
-            each: programs.secret(folder / f"{each}.password") for each in (OWNER, READER)
-        }
-        self.reader_file = folder / f"{READER}.password"
+        super().__init__(folder)
         self._child = Child(
             (_program("postgres"), "-D", str(folder / "data"), *self._flags()), self.port,
             folder / "log", self._account, signal.SIGINT,
@@ -39,6 +36,9 @@ class Postgres:
             "listen_addresses": LOOPBACK,
             "unix_socket_directories": "",
             "wal_level": "logical",
+            # Whoever follows the log takes one of each, and there are many factories.
+            "max_replication_slots": "40",
+            "max_wal_senders": "40",
             # Made up from a seed: what a power cut takes is made anew.
             "fsync": "off",
             "timezone": "Asia/Shanghai",
@@ -47,6 +47,7 @@ class Postgres:
         }
         return [part for key, value in options.items() for part in ("-c", f"{key}={value}")]
 
+    @override
     def start(self) -> None:
         """Make the cluster once, and start it."""
         if not (self._folder / "data").exists():
@@ -78,24 +79,7 @@ class Postgres:
             else:
                 return
 
-    def stop(self) -> None:
-        """Stop it; whoever is connected is cut off."""
-        self._child.stop()
-
-    @property
-    def is_alive(self) -> bool:
-        """Tell whether it runs."""
-        return self._child.is_alive
-
-    def kill(self) -> None:
-        """End it as a power cut does."""
-        self._child.kill()
-
-    def address(self, database: str, user: str = OWNER, password: str = "") -> str:
-        """Give the address of a database; with another password, or a variable in its place."""
-        password = password or self._passwords[user]
-        return f"postgresql://{user}:{password}@{LOOPBACK}:{self.port}/{database}"
-
+    @override
     def database(self, name: str) -> str:
         """Make an empty database unless it is there, which a reader may read; give its address."""
         with psycopg.connect(self.address("postgres"), autocommit=True) as server:

@@ -10,6 +10,7 @@ from pipeline.console import say, table
 from pipeline.settings import read_settings
 
 _LOAD = "Start real systems that hold it, on loopback, until Ctrl-C."
+_LATER = "With --load: seconds after which late rows and changed columns come."
 _FAULTS = "What to plant: `name`, `name=times`; `@3` for one factory, `@any` for one that is drawn."
 
 
@@ -20,10 +21,11 @@ def generate(
     months: Annotated[int, typer.Option(help="How many, up to the year's end.")] = 12,
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 20240115,
     faults: Annotated[str, typer.Option(help=_FAULTS)] = "",
+    later: Annotated[int, typer.Option(min=0, help=_LATER)] = 60,
 ) -> None:
     """Make a county: books that balance, in the tables of real products, and the truth apart."""
-    from county import faults as planting
     from county.generate import Asked, County, write
+    from county.wrong import parse
 
     if out is None and not load:
         raise ConfigurationError(
@@ -31,11 +33,11 @@ def generate(
             where="nplusx county generate",
             cure="give `--out FOLDER` for its files, or `--load` for real systems that hold it.",
         )
-    made = County(Asked(factories, months, seed, planting.parse(faults)))
+    made = County(Asked(factories, months, seed, parse(faults)))
     if load:
         from county.serve import serve
 
-        serve(made, out or read_settings().state_dir / "county", say)
+        serve(made, out or read_settings().state_dir / "county", say, later)
         return
     folder = out or Path()
     rows = [

@@ -11,15 +11,14 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from tests import mariadb as mariadb_server
 from tests.connectors.databases import Database
-from tests.postgres import Server, running_server
+from tests.servers import MariaServer, PostgresServer, running
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[Server]:
+def postgres() -> Iterator[PostgresServer]:
     """Start a server once."""
-    with running_server() as started:
+    with running(PostgresServer) as started:
         yield started
 
 
@@ -96,9 +95,9 @@ def postgres_database(request: pytest.FixtureRequest, tmp_path: Path) -> Databas
 
 
 @pytest.fixture(scope="session")
-def mariadb() -> Iterator[mariadb_server.Server]:
+def mariadb() -> Iterator[MariaServer]:
     """Start a server once."""
-    with mariadb_server.running_server() as started:
+    with running(MariaServer) as started:
         yield started
 
 

@@ -12,7 +12,7 @@ from connectors.base import Source, StreamPlan
 from connectors.cdc.log import CdcStream
 from connectors.kinds.cdc import CdcConnector, CdcSource
 from kernel.ids import ContractId, SourceId
-from tests import mariadb, postgres
+from tests.servers import MariaServer, PostgresServer
 
 MAPPING = "select id as key, note, _op from rows"
 PLAN = StreamPlan(ContractId("test.row.v1"), "1.0.0", MAPPING, CdcStream("thing", ("id",)))
@@ -30,7 +30,7 @@ def follow(url: str, **options: object) -> CdcConnector:
 class Logged:
     """A database with the table, empty, and what an administrator has prepared."""
 
-    def __init__(self, url: str, server: "postgres.Server | mariadb.Server") -> None:
+    def __init__(self, url: str, server: PostgresServer | MariaServer) -> None:
         self.url, self.server = url, server
         self.is_postgres = url.startswith("postgresql")
 
@@ -62,7 +62,7 @@ class Logged:
         self.run(f"insert into thing values {values}")
 
 
-def postgres_table(server: postgres.Server) -> Logged:
+def postgres_table(server: PostgresServer) -> Logged:
     table = Logged(server.fresh(), server)
     table.run(
         "create table thing (id int primary key, note text)",
@@ -71,7 +71,7 @@ def postgres_table(server: postgres.Server) -> Logged:
     return table
 
 
-def mariadb_table(server: mariadb.Server) -> Logged:
+def mariadb_table(server: MariaServer) -> Logged:
     table = Logged(server.fresh(), server)
     table.run("create table thing (id int primary key, note text)")
     return table

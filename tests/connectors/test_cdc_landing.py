@@ -16,6 +16,7 @@ from pipeline.publish import Agent, RoundReport
 from tests.connectors.machines.landing import landed
 from tests.connectors.presets.test_nplusx_registry import filled
 from tests.pipeline.world import AGENTS, AUTHORITY, KEYS, World
+from tests.servers import PASSWORD
 
 pytestmark = pytest.mark.real_system
 LISTED = "gov.enterprise.v1"
@@ -47,10 +48,12 @@ class Office:
         contracts = [plan.contract for plan in find("nplusx_registry_cdc").streams]
         world.bus.ensure_topics([topic_of(find_contract(each).id) for each in contracts])
         (folder / "agent.key").write_text(KEYS[AUTHORITY].text)
+        patch.setenv("NPLUSX_OFFICE", PASSWORD)
+        told = url.replace(PASSWORD, "${NPLUSX_OFFICE}")
         self._file.write_text(
             f"agent: {{id: {AGENTS[AUTHORITY]}, enterprise: {AUTHORITY}, key_file: agent.key, "
             "outbox: county.sqlite}\nsources:\n- id: registry\n  preset: nplusx_registry_cdc\n"
-            f"  url: {url}\n  page_rows: 30\n",
+            f"  url: {told}\n  page_rows: 30\n",
             "utf-8",
         )
 

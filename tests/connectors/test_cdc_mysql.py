@@ -12,9 +12,9 @@ from connectors.check import check
 from connectors.kinds.sql import SqlConnector, SqlSource, SqlStream
 from kernel.errors import ConfigurationError, DependencyUnavailableError
 from kernel.ids import SourceId
-from tests import mariadb as servers
 from tests.connectors.logged import PLAN, Logged, mariadb_table, said
 from tests.connectors.reading import read_all
+from tests.servers import MariaServer, running
 
 pytestmark = pytest.mark.real_system
 TYPES = {
@@ -85,7 +85,7 @@ def test_what_python_cannot_hold_is_as_kind_sql_has_it(table: Logged) -> None:
     connector.close()
 
 
-def purged(server: servers.Server) -> None:
+def purged(server: MariaServer) -> None:
     """Let the server forget all but its newest log, as soon as it needs the old ones no more."""
     with server.root() as db, db.cursor() as asked:
         asked.execute("flush binary logs")
@@ -108,7 +108,7 @@ def purged(server: servers.Server) -> None:
 )  # fmt: skip
 def test_a_lost_log_is_a_hole_and_the_table_is_read_anew(loss: str) -> None:
     # A server of its own: its log is everybody's.
-    with servers.running_server() as server:
+    with running(MariaServer) as server:
         table = mariadb_table(server)
         table.fill(1, 2)
         connector = table.connector()
@@ -135,7 +135,7 @@ def test_a_lost_log_is_a_hole_and_the_table_is_read_anew(loss: str) -> None:
 
 
 def test_a_server_that_stops_and_starts_in_the_middle_loses_nothing() -> None:
-    with servers.running_server() as server:
+    with running(MariaServer) as server:
         table = mariadb_table(server)
         table.fill(1, 7)
         connector = table.connector(page_rows=3)

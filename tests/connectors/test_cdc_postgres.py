@@ -153,9 +153,9 @@ def test_what_is_missing_is_told_with_what_to_run(table: Logged) -> None:
     table.run(
         "create table bare (id int, note text)",
         "drop publication nplusx",
-        "create role looker login",
+        "create role looker login password 'sesame'",
     )  # fmt: skip
-    url = table.url.replace("owner@", "looker@")
+    url = table.url.replace("owner:", "looker:")
     connector = follow(url)
     plan = replace(PLAN, how=replace(PLAN.how, table="bare"))
     (found,) = check(connector, [plan], ZONE)

@@ -11,20 +11,20 @@ from connectors.check import check
 from kernel.errors import DependencyUnavailableError
 from tests.connectors.logged import PLAN, Logged, postgres_table, said
 from tests.connectors.reading import read_all
-from tests.postgres import Server, running_server
+from tests.servers import PostgresServer, running
 
 pytestmark = pytest.mark.real_system
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
+def server() -> Iterator[PostgresServer]:
     """Start a server of the test's own."""
-    with running_server() as started:
+    with running(PostgresServer) as started:
         yield started
 
 
 @pytest.fixture
-def table(server: Server) -> Logged:
+def table(server: PostgresServer) -> Logged:
     return postgres_table(server)
 
 

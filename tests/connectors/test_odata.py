@@ -18,7 +18,8 @@ from tests.connectors.machines.landing import agent_of, landed
 from tests.connectors.machines.odata_service import READER, Service
 from tests.connectors.reading import read_all
 from tests.pipeline.world import World
-from tests.postgres import Server, running_server
+from tests.servers import PostgresServer
+from tests.servers import running as running_server
 
 pytestmark = pytest.mark.real_system
 LOGIN = {"user": READER, "password": "sesame"}
@@ -45,13 +46,15 @@ values ('I1', 1, '24332000000000000001', '2024-05-06', '91330521MA2B3K7P07', 'хо
 
 
 @pytest.fixture(scope="module")
-def own_postgres() -> Iterator[Server]:
-    with running_server() as server:
+def own_postgres() -> Iterator[PostgresServer]:
+    with running_server(PostgresServer) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
-def running(own_postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def running(
+    own_postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
     service = Service(tmp_path_factory.mktemp("cap"), own_postgres)
     service.run("create view orders as select * from nplusx_factory_salesorders")
     service.start()

@@ -18,12 +18,11 @@ from connectors.registry import find
 from kernel.errors import ConfigurationError, DependencyUnavailableError
 from kernel.ids import ContractId, SourceId
 from pipeline.settings import ROOT
-from tests import mariadb as mariadb_server
 from tests.connectors.machines.landing import agent_of, landed
 from tests.connectors.machines.singer_taps import program
 from tests.connectors.reading import read_all
 from tests.pipeline.world import World
-from tests.postgres import Server
+from tests.servers import OWNER, PASSWORD, MariaServer, PostgresServer, running
 
 pytestmark = pytest.mark.real_system
 MAPPING = (
@@ -68,7 +67,7 @@ class Database:
 
 
 @pytest.fixture
-def on_postgres(postgres: Server, tmp_path: Path) -> Database:
+def on_postgres(postgres: PostgresServer, tmp_path: Path) -> Database:
     url = postgres.fresh()
 
     def run(query: str) -> None:
@@ -88,13 +87,13 @@ def on_postgres(postgres: Server, tmp_path: Path) -> Database:
 
 
 @pytest.fixture(scope="module")
-def own_mariadb() -> Iterator[mariadb_server.Server]:
-    with mariadb_server.running_server() as server:
+def own_mariadb() -> Iterator[MariaServer]:
+    with running(MariaServer) as server:
         yield server
 
 
 @pytest.fixture
-def on_mariadb(own_mariadb: mariadb_server.Server, tmp_path: Path) -> Database:
+def on_mariadb(own_mariadb: MariaServer, tmp_path: Path) -> Database:
     name = own_mariadb.fresh().rpartition("/")[2]
 
     def run(query: str) -> None:
@@ -108,8 +107,8 @@ def on_mariadb(own_mariadb: mariadb_server.Server, tmp_path: Path) -> Database:
         " (id varchar(99) primary key, note longtext, n decimal(30, 10), changed datetime)"
     )
     config = {
-        "host": "127.0.0.1", "port": str(own_mariadb.port), "user": mariadb_server.USER,
-        "password": mariadb_server.PASSWORD, "database": name, "filter_dbs": name,
+        "host": "127.0.0.1", "port": str(own_mariadb.port), "user": OWNER,
+        "password": PASSWORD, "database": name, "filter_dbs": name,
     }  # fmt: skip
     way = SingerSource((program("mysql"),), config, {}, "properties")
     return Database(run, way, f"{name}-thing", tmp_path)
@@ -210,7 +209,7 @@ def test_an_agent_killed_between_pages_loses_and_doubles_nothing(
 
 
 def test_a_database_that_goes_and_comes_back(
-    on_mariadb: Database, own_mariadb: mariadb_server.Server
+    on_mariadb: Database, own_mariadb: MariaServer
 ) -> None:
     on_mariadb.put(0, 20_000, "a" * 1000, 1)
     connector, how = on_mariadb.connector(), plan(on_mariadb.stream, "incremental")
@@ -229,7 +228,7 @@ def test_a_database_that_goes_and_comes_back(
             found += page.rows["id"].to_pylist() if page.rows else []
             cursor = page.cursor
     assert "ended with code" in why
-    assert mariadb_server.PASSWORD not in why
+    assert PASSWORD not in why
     with pytest.raises(DependencyUnavailableError, match=r"Can't connect|Connection refused"):
         connector.read(how, cursor)
     own_mariadb.start()
@@ -238,7 +237,9 @@ def test_a_database_that_goes_and_comes_back(
     connector.close()
 
 
-def test_what_is_wrong_with_the_source_is_told(database: Database, postgres: Server) -> None:
+def test_what_is_wrong_with_the_source_is_told(
+    database: Database, postgres: PostgresServer
+) -> None:
     database.put(0, 3, "first", 1)
     for config, method, stream, says in (
         ({"port": type(database.way.config["port"])(1)}, "incremental", database.stream, "refused"),
@@ -278,7 +279,7 @@ where order_id = 'O7'
 
 
 def test_from_a_tap_to_a_landed_table(
-    postgres: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    postgres: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world, url = World(tmp_path / "state", monkeypatch), postgres.fresh()
     with psycopg.connect(url) as db:

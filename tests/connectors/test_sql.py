@@ -262,11 +262,11 @@ class TestPostgres:
         url = postgres.fresh()
         with psycopg.connect(url) as db:
             db.execute("create table thing (id text, note text, changed timestamp)")
-            db.execute("create role reader login")
+            db.execute("create role reader login password 'sesame'")
         for wrong, says in (
-            (url.replace("owner@", "nobody@"), "user or the password"),
+            (url.replace("owner:", "nobody:"), "user or the password"),
             (url + "x", "no such database"),
-            (url.replace("owner@", "reader@"), "does not let this user read"),
+            (url.replace("owner:", "reader:"), "does not let this user read"),
         ):
             connector = SqlConnector(source(wrong))
             with pytest.raises(ConfigurationError, match=says):

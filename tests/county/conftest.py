@@ -4,19 +4,18 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests import mariadb as mariadb_server
-from tests.postgres import Server, running_server
+from tests.servers import MariaServer, PostgresServer, running
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[Server]:
+def postgres() -> Iterator[PostgresServer]:
     """Start a server once."""
-    with running_server() as started:
+    with running(PostgresServer) as started:
         yield started
 
 
 @pytest.fixture(scope="session")
-def mariadb() -> Iterator[mariadb_server.Server]:
+def mariadb() -> Iterator[MariaServer]:
     """Start a server once."""
-    with mariadb_server.running_server() as started:
+    with running(MariaServer) as started:
         yield started

@@ -7,14 +7,12 @@ import pytest
 
 from contracts.gate import judge
 from contracts.loader import find
-from county import claims
 from county.books import Books, make_books
-from county.faults import FAULTS, SHARED_PLATE, Planted, key_of, of_factory, parse, plant
+from county.faults import FAULTS, SHARED_PLATE, Planted, key_of, plant
 from county.shape import as_arrow
 from county.sources import SYSTEMS, WIRES, as_told, held
 from county.truth import SEED
 from county.world import Factory, factories, period
-from kernel.errors import ConfigurationError
 from tests.county.test_books import as_sent
 
 FACTORIES = factories(6, SYSTEMS, WIRES)
@@ -57,22 +55,6 @@ def test_together_the_products_hold_every_fault() -> None:
     assert {p.fault for each in FACTORIES[1:] for p in planted_in(each)[2]} == set(FAULTS)
 
 
-def test_faults_are_named_as_a_person_writes_them() -> None:
-    assert parse("") == {}
-    assert parse("bad_uscc=2, missing_day") == {"bad_uscc": 2, "missing_day": 1}
-    assert parse("unpaid@3,reused=2@any") == {"unpaid@3": 1, "reused@any": 2}
-    for wrong in ("nothing", "bad_uscc=x", "=1", "unpaid@x", "unpaid@"):
-        with pytest.raises(ConfigurationError, match="no fault"):
-            parse(wrong)
-
-
-def test_faults_go_to_the_factory_that_is_named_or_drawn() -> None:
-    asked = {"unpaid": 1, "unpaid@3": 2, "reused@any": 1}
-    mine = [of_factory(asked, each, len(FACTORIES), SEED) for each in FACTORIES]
-    assert [each["unpaid"] for each in mine] == [1, 1, 3, 1, 1, 1]
-    assert sum(each.get("reused", 0) for each in mine) == 1
-
-
 def test_what_lands_though_it_is_wrong_is_told_too() -> None:
     told = {}
     for factory in (FACTORIES[1], FACTORIES[3]):
@@ -81,7 +63,7 @@ def test_what_lands_though_it_is_wrong_is_told_too() -> None:
         payments = books["erp.payment.v1"]
         (again,) = [e for e in payments if e["payment_id"] == told["duplicate_payment"].key]
         assert len([e for e in payments if e["bank_reference"] == again["bank_reference"]]) == 2
-        for fault in ("missing_number", "wrong_unit"):
+        for fault in ("missing_number", "wrong_unit", "late_row"):
             contract, key = told[fault].contract, told[fault].key
             (was,) = [row for row in right[contract] if key_of(contract, row) == key]
             now = [row for row in books[contract] if key_of(contract, row) == key]
@@ -92,7 +74,3 @@ def test_what_lands_though_it_is_wrong_is_told_too() -> None:
         assert next(states) < next(states) / 10
     plates = {e["equipment_code"]: e["serial_no"] for e in books["mes.equipment.v1"]}
     assert plates[told["second_hand"].key] == SHARED_PLATE
-
-
-def test_every_name_is_of_one_fault() -> None:
-    assert not set(FAULTS) & set(claims.FAULTS)

@@ -12,17 +12,18 @@ import pytest
 
 from contracts.gate import judge
 from contracts.loader import find
-from county import claims, faults, sources
+from county import sources
 from county.generate import Asked, County, Held, write
 from county.shape import as_arrow
 from county.truth import SEED
 from county.world import Factory
+from county.wrong import NAMES
 from kernel import canonical
 from kernel.errors import ConfigurationError
 from registry.claims import read_dossier
 from tests.county.test_books import as_sent
 
-FAULTS = dict.fromkeys((*faults.FAULTS, *claims.FAULTS), 1) | {"missing_day": 2}
+FAULTS = dict.fromkeys(NAMES, 1) | {"missing_day": 2}
 ASKED = Asked(6, 3, SEED, FAULTS)
 
 

@@ -79,9 +79,10 @@ def test_every_kind_of_system_is_there(reached: tuple[Reach, ...]) -> None:
 
 def test_what_landed_is_the_truth_row_by_row(county: Demo, reached: tuple[Reach, ...]) -> None:
     compared = 0
-    for each in reached:
+    # What machines and offices tell has tests of its own.
+    for each in (e for e in reached if not e.rows):
         bad = planted(county, each)
-        for plan in () if each.rows else find(str(each.source["preset"])).streams:
+        for plan in find(str(each.source["preset"])).streams:
             told = truth_of(county, each, plan.contract)
             refused = {key for contract, key, _ in bad if contract == plan.contract}
             right = [name not in refused for name in names(told, plan.contract)]

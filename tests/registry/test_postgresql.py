@@ -1,13 +1,8 @@
 """The same registry on a real PostgreSQL, started for this test."""
 
-import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -17,43 +12,17 @@ from kernel.errors import ConfigurationError
 from registry import claims, people
 from registry.database import Registry, migrate, open_registry
 from registry.models import Base
-from tests.broker import free_port
 from tests.registry.samples import AT, FACTORY, LINE, PROJECT
+from tests.servers import PostgresServer, running
 
 pytestmark = pytest.mark.real_system
-NOBODY = 65534
-
-
-def _binary(name: str) -> str:
-    debian = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
-    found = str(debian[-1]) if debian else shutil.which(name)
-    assert found is not None, f"{name} is missing: install postgresql"
-    return found
-
-
-def _run(*command: str) -> None:
-    # PostgreSQL refuses to run as root.
-    user = NOBODY if os.geteuid() == 0 else None
-    subprocess.run(  # our own command
-        command, check=True, user=user, stdout=subprocess.DEVNULL, cwd="/", timeout=60
-    )
 
 
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[str]:
     """Start a server of our own on loopback, and stop it."""
-    with TemporaryDirectory() as folder:
-        if os.geteuid() == 0:
-            os.chown(folder, NOBODY, NOBODY)
-        data, port = f"{folder}/data", free_port()
-        _run(_binary("initdb"), "-D", data, "-A", "trust", "-U", "county", "-E", "UTF8")
-        options = f"-p {port} -c listen_addresses=127.0.0.1 -k {folder} -c fsync=off"
-        control = _binary("pg_ctl")
-        _run(control, "-D", data, "-w", "-l", f"{folder}/log", "-o", options, "start")
-        try:
-            yield f"postgresql://county@127.0.0.1:{port}/postgres"
-        finally:
-            _run(control, "-D", data, "-w", "-m", "immediate", "stop")
+    with running(PostgresServer) as server:
+        yield server.fresh()
 
 
 @pytest.fixture

@@ -6,13 +6,13 @@ import psycopg
 from typing_extensions import override
 
 from county.servers.cap import READER, Cap
-from tests.postgres import Server
+from tests.servers import PostgresServer
 
 
 class Service(Cap):
     """A service; it can be stopped and started again on the same port and database."""
 
-    def __init__(self, folder: Path, postgres: Server) -> None:
+    def __init__(self, folder: Path, postgres: PostgresServer) -> None:
         (folder / f"{READER}.password").write_text("sesame", "utf-8")
         self.url = postgres.fresh()
         super().__init__(folder, self.url)

@@ -11,7 +11,7 @@ from bus.kafka import KafkaSender
 from tests.broker import free_port, running_broker
 from tests.flow.bad_input.command import Shell, agent_file, beside
 from tests.pipeline.world import World, row
-from tests.postgres import running_server
+from tests.servers import PostgresServer, running
 
 
 def test_a_taken_port_is_named_by_its_setting_and_nothing_is_left(tmp_path: Path) -> None:
@@ -53,13 +53,9 @@ def test_a_silent_broker_is_named_and_a_rerun_lands(world: World, tmp_path: Path
 def test_a_source_that_refuses_or_is_down_is_named_without_its_password(
     tmp_path: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with running_server() as server:
+    with running(PostgresServer) as server:
         with psycopg.connect(server.address("postgres"), autocommit=True) as database:
             database.execute("create role reader login password 'right'")
-            (rules,) = database.execute("show hba_file").fetchone() or ("",)
-            rule = "host all all 127.0.0.1/32 scram-sha-256"
-            database.execute(f"copy (select '{rule}') to '{rules}'")  # type: ignore[call-overload]
-            database.execute("select pg_reload_conf()")
         url = f"postgresql://reader:${{NPLUSX_U8}}@127.0.0.1:{server.port}/postgres"
         words = ("connector", "check", str(agent_file(tmp_path, url)))
         monkeypatch.setenv("NPLUSX_U8", "wrong-secret")

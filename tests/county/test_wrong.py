@@ -1,0 +1,31 @@
+"""Faults are asked for by name, of all factories, of one, or of one that is drawn."""
+
+import pytest
+
+from county.sources import SYSTEMS
+from county.truth import SEED
+from county.world import factories
+from county.wrong import NAMES, of_factory, parse
+from kernel.errors import ConfigurationError
+
+FACTORIES = factories(6, SYSTEMS)
+
+
+def test_faults_are_named_as_a_person_writes_them() -> None:
+    assert parse("") == {}
+    assert parse("bad_uscc=2, missing_day") == {"bad_uscc": 2, "missing_day": 1}
+    assert parse("unpaid@3,reused=2@any") == {"unpaid@3": 1, "reused@any": 2}
+    for wrong in ("nothing", "bad_uscc=x", "=1", "unpaid@x", "unpaid@"):
+        with pytest.raises(ConfigurationError, match="no fault"):
+            parse(wrong)
+
+
+def test_faults_go_to_the_factory_that_is_named_or_drawn() -> None:
+    asked = {"unpaid": 1, "unpaid@3": 2, "reused@any": 1}
+    mine = [of_factory(asked, each, len(FACTORIES), SEED) for each in FACTORIES]
+    assert [each["unpaid"] for each in mine] == [1, 1, 3, 1, 1, 1]
+    assert sum(each.get("reused", 0) for each in mine) == 1
+
+
+def test_every_name_is_of_one_fault() -> None:
+    assert len(set(NAMES)) == len(NAMES) == 19
