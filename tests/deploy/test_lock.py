@@ -1,18 +1,17 @@
 """The locks hold for every Python that is promised, and the edge install is light and enough."""
 
-import ast
 import os
 import re
 import shutil
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
 
 import pytest
 from packaging.markers import Marker, default_environment
 
 from pipeline.settings import ROOT
+from tests.edge import index_settings
 from tests.pipeline.world import World, play
 
 PYTHONS = ("3.11", "3.12", "3.13")
@@ -49,22 +48,6 @@ def pins(text: str, python: str = "") -> dict[str, str]:
         for name, version, marker in PIN.findall(text)
         if not (python and marker) or Marker(marker.strip()).evaluate(environment)
     }
-
-
-@cache
-def index_settings() -> dict[str, str]:
-    """Give uv the index that pip is configured for, as deploy/setup.sh does."""
-    told = subprocess.run(
-        [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True
-    ).stdout
-    found: dict[str, str] = {}
-    for line in sorted(told.splitlines()):
-        name, _, value = line.partition("=")
-        key = name.rpartition(".")[2]
-        for option, variable in (("index-url", "UV_DEFAULT_INDEX"), ("cert", "SSL_CERT_FILE")):
-            if key == option:
-                found[variable] = str(ast.literal_eval(value))
-    return found
 
 
 @pytest.mark.real_system

@@ -160,8 +160,7 @@ def one_round(config: AgentConfig, bus: Bus) -> RoundReport:
 
 
 def received(bus: MemoryBus, contract: str = "retrofit.invoice_line.v1") -> list[Received]:
-    topic = topic_of(ContractId(contract))
-    return [each for part in (0, 1) for each in bus.log_of(topic, part)]
+    return [r for part in (0, 1) for r in bus.log_of(topic_of(ContractId(contract)), part)]
 
 
 def rows_of(body: bytes) -> list[dict[str, object]]:
