@@ -30,6 +30,8 @@ _EXACT = 1e15
 # A document is held as a whole, and so is a workbook, unfolded.
 _LARGEST, _LARGEST_UNFOLDED = 64 << 20, 512 << 20
 _DECLARED = re.compile(rb"""\s*<\?xml[^>]*encoding=(["'])([\w-]+)\1[^>]*\?>""")
+# What stands in quotes parts no columns.
+_QUOTED = re.compile(r'"[^"]*"')
 # The longest text of one field.
 _LONGEST = 16 << 20
 Rows = Iterator[Sequence[str | None]]
@@ -74,12 +76,9 @@ def _csv(file: BinaryIO, form: Form) -> tuple[list[str], Rows]:
     text = io.TextIOWrapper(_Lent(file), encoding=encoding_of(file), errors="strict", newline="")
     for _ in range(form.skip):
         text.readline()
-    try:
-        head = text.readline(_LONGEST)
-    except UnicodeError as odd:
-        raise UnreadableError(f"the names of its columns: {odd}") from odd
-    delimiter = max(_DELIMITERS, key=head.count)
-    names = next(csv.reader([head], delimiter=delimiter), [])
+    head = _head(text)
+    delimiter = max(_DELIMITERS, key=_QUOTED.sub("", head).count)
+    names = next(csv.reader(io.StringIO(head, newline=""), delimiter=delimiter), [])
 
     def rows() -> Rows:
         reader = csv.reader(text, delimiter=delimiter, strict=True)
@@ -95,6 +94,19 @@ def _csv(file: BinaryIO, form: Form) -> tuple[list[str], Rows]:
             raise UnreadableError(f"line {line}: {odd}") from odd
 
     return [name.strip() for name in names], rows()
+
+
+def _head(text: io.TextIOBase) -> str:
+    """Read the line of the names; one in quotes may go on behind its end."""
+    head = ""
+    try:
+        while line := text.readline(_LONGEST):
+            head += line
+            if head.count('"') % 2 == 0 or len(head) > _LONGEST:
+                break
+    except UnicodeError as odd:
+        raise UnreadableError(f"the names of its columns: {odd}") from odd
+    return head
 
 
 def encoding_of(file: BinaryIO) -> str:

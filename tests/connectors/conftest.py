@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests.connectors.databases import Database
+from tests.connectors.machines.odata_service import Service
 from tests.servers import MariaServer, PostgresServer, running
 
 
@@ -108,7 +109,7 @@ def mariadb_database(request: pytest.FixtureRequest, tmp_path: Path) -> Database
     url = server.fresh()
     name = url.rpartition("/")[2]
     with server.root() as db, db.cursor() as cursor:
-        cursor.execute(f"create table {name}.thing (id text, note text, changed datetime(6))")
+        cursor.execute(f"create table {name}.thing (id text, note longtext, changed datetime(6))")
 
     def run(key: str | None, note: str | None, changed: datetime | None) -> None:
         with server.root() as db, db.cursor() as cursor:
@@ -149,3 +150,21 @@ def database(request: pytest.FixtureRequest) -> Database:
     """Give the table in each kind of database."""
     found: Database = request.getfixturevalue(f"{request.param}_database")
     return found
+
+
+@pytest.fixture(scope="session")
+def _running_orders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with running(PostgresServer) as server:
+        service = Service(tmp_path_factory.mktemp("cap"), server)
+        service.run("create view orders as select * from nplusx_factory_salesorders")
+        service.start()
+        yield service
+        service.stop()
+
+
+@pytest.fixture
+def orders(_running_orders: Service) -> Service:
+    """Give an OData service with nothing in it."""
+    for table in ("salesorders", "salesorderlines", "purchaseinvoices"):
+        _running_orders.run(f"truncate nplusx_factory_{table}")
+    return _running_orders

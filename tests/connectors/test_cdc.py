@@ -209,31 +209,6 @@ def test_an_emptied_table_is_a_hole(table: Logged) -> None:
     connector.close()
 
 
-def test_hostile_names_and_values_are_only_names_and_values(table: Logged) -> None:
-    name, long = "表 \"` '; drop --%s", "长" * 4_000_000
-    quote = '"{}"' if table.is_postgres else "`{}`"
-    mark = '"' if table.is_postgres else "`"
-    quoted = quote.format(name.replace(mark, mark * 2))
-    kind = "text" if table.is_postgres else "longtext"
-    table.run(f"create table {quoted} ({quoted} varchar(40) primary key, note {kind})")
-    if table.is_postgres:
-        table.run(f"alter publication nplusx add table {quoted}")
-    how = replace(PLAN.how, table=name, keys=(name,))
-    mapping = 'select "' + name.replace('"', '""') + '" as key, note, _op from rows'
-    plan = replace(PLAN, how=how, mapping=mapping)
-    table.run(f"insert into {quoted} values ('a''\\\\ 😀', 'x'), ('b', null)")
-    connector = table.connector(page_rows=1)
-    rows, cursor = read_all(connector, plan)
-    assert len(rows) == 2
-    table.run(
-        f"update {quoted} set note = '{long}'", f"delete from {quoted} where note is not null"
-    )
-    rows, cursor = read_all(connector, plan, cursor)
-    assert [row["note"] for row in rows] == [long, long, None, None]
-    assert read_all(connector, plan, cursor)[0] == []
-    connector.close()
-
-
 def test_a_check_names_what_is_wrong_and_reads_a_few_rows(table: Logged) -> None:
     connector = table.connector()
     (found,) = check(connector, [PLAN], ZONE)

@@ -166,6 +166,17 @@ def test_a_large_file_goes_on_where_it_was_left(drop: Drop) -> None:
     connector.close()
 
 
+@pytest.mark.parametrize(
+    "head",
+    ['编号,名称,"a;b|c;d"', '编号\t名称\t"a,b,c,d"', '编号;名称;"a ""b"", c,\nd,e"', "编号,名称,c"],
+)
+def test_what_stands_in_quotes_parts_no_columns(folder: Drop, head: str) -> None:
+    sign = next(each for each in ",;\t" if f"编号{each}" in head)
+    folder.put("a.csv", f"{head}\n1{sign}甲{sign}x\n")
+    rows, _ = read_all(folder.connector(), PLAN)
+    assert [(row["key"], row["name"]) for row in rows] == [("1", "甲")]
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030", "utf-16"])
 def test_encodings_are_told_by_what_is_there(folder: Drop, encoding: str) -> None:
     folder.put("a.csv", f'{HEAD}1,"甲, 乙\n丙"\n'.encode(encoding))

@@ -1,6 +1,5 @@
 """The odata kind with SAP's own CAP server, in V4 and through its adapter in V2."""
 
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from decimal import Decimal
@@ -18,8 +17,6 @@ from tests.connectors.machines.landing import agent_of, landed
 from tests.connectors.machines.odata_service import READER, Service
 from tests.connectors.reading import read_all
 from tests.pipeline.world import World
-from tests.servers import PostgresServer
-from tests.servers import running as running_server
 
 pytestmark = pytest.mark.real_system
 LOGIN = {"user": READER, "password": "sesame"}
@@ -45,28 +42,9 @@ values ('I1', 1, '24332000000000000001', '2024-05-06', '91330521MA2B3K7P07', 'хо
 """
 
 
-@pytest.fixture(scope="module")
-def own_postgres() -> Iterator[PostgresServer]:
-    with running_server(PostgresServer) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def running(
-    own_postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Service]:
-    service = Service(tmp_path_factory.mktemp("cap"), own_postgres)
-    service.run("create view orders as select * from nplusx_factory_salesorders")
-    service.start()
-    yield service
-    service.stop()
-
-
 @pytest.fixture
-def service(running: Service) -> Service:
-    for table in ("salesorders", "salesorderlines", "purchaseinvoices"):
-        running.run(f"truncate nplusx_factory_{table}")
-    return running
+def service(orders: Service) -> Service:
+    return orders
 
 
 @pytest.fixture(params=[4, 2], ids=["V4", "V2"])

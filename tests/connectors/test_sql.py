@@ -20,7 +20,7 @@ from connectors.sql.streams import NATIVE_ERRORS
 from kernel import clock
 from kernel.errors import ConfigurationError, DependencyUnavailableError
 from tests.connectors.databases import EARLY, HOW, PLAN, Database, keys, source
-from tests.connectors.reading import mapped, read_all
+from tests.connectors.reading import read_all
 
 
 def test_pages_give_every_row_once_in_order_of_change(database: Database) -> None:
@@ -63,24 +63,6 @@ def test_a_changed_row_comes_again_and_its_neighbours_do_not(database: Database)
     database.put("5", "silently", EARLY + timedelta(seconds=5))
     rows, _ = read_all(connector, PLAN, cursor)
     assert [(row["key"], row["note"]) for row in rows] == [("5", "silently")]
-    connector.close()
-
-
-def test_a_row_that_changes_while_pages_are_read_is_not_lost(database: Database) -> None:
-    for n in range(9):
-        database.put(str(n), "first", EARLY + timedelta(hours=n))
-    connector = database.connector(page_rows=3)
-    first = connector.read(PLAN, None)
-    early = mapped(first, PLAN)
-    assert early is not None
-    # One already read, one not yet read; both move to the end.
-    database.put("0", "second", EARLY + timedelta(hours=20))
-    database.put("7", "second", EARLY + timedelta(hours=21))
-    rest, cursor = read_all(connector, PLAN, first.cursor)
-    rest += read_all(connector, PLAN, cursor)[0]
-    notes = {str(row["key"]): row["note"] for row in [*early.to_pylist(), *rest]}
-    assert set(notes) == {str(n) for n in range(9)}
-    assert notes["0"] == notes["7"] == "second"
     connector.close()
 
 
@@ -131,21 +113,6 @@ def test_a_crowded_look_back_is_closed_instead_of_remembered(
     assert read_all(connector, PLAN, cursor)[0] == []
     database.put("zzz", "x", EARLY + timedelta(seconds=1))
     assert keys(read_all(connector, PLAN, cursor)[0]) == ["zzz"]
-    connector.close()
-
-
-def test_hostile_names_and_values_are_only_names_and_values(database: Database) -> None:
-    name = "'; drop table thing; --%s :x \" 表"
-    quoted = '"' + name.replace('"', '""') + '"'
-    database.put(name, name, EARLY)
-    query = f'select id as {quoted}, note, changed as "改 时" from thing'  # noqa: S608 - the test's own
-    mapping = f"select {quoted} as key, note, 'upsert' as _op from rows"  # noqa: S608
-    how = SqlStream(query, "改 时", (name,))
-    plan = replace(PLAN, how=how, mapping=mapping)
-    connector = database.connector(page_rows=1)
-    rows, cursor = read_all(connector, plan)
-    assert keys(rows) == [name]
-    assert read_all(connector, plan, cursor)[0] == []
     connector.close()
 
 

@@ -57,6 +57,10 @@ async def populate(server: Server, said: dict[str, object]) -> list[Node]:
         # The history's tables are named by nodes, and only plain numbers are plain enough.
         node = ua.NodeId(GOOD if name == "Good" else name, index)
         await (await parent.add_variable(node, name, value, kind)).set_writable()
+    odd = await server.nodes.objects.add_object(ua.NodeId("Odd", index), "Odd")
+    for name in said.get("names", ()):
+        node = ua.NodeId(name, index)
+        await (await odd.add_variable(node, name, "", ua.VariantType.String)).set_writable()
     load = await server.nodes.objects.add_object(ua.NodeId("Load", index), "Load")
     return [
         await load.add_variable(ua.NodeId(f"V{n}", index), f"V{n}", 0, ua.VariantType.Int64)
