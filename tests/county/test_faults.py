@@ -2,6 +2,7 @@
 
 from collections import Counter
 from datetime import timedelta
+from functools import cache
 
 import pytest
 
@@ -18,9 +19,10 @@ from tests.county.test_books import as_sent
 FACTORIES = factories(6, SYSTEMS, WIRES)
 
 
-def planted_in(factory: Factory, times: int = 1) -> tuple[Books, Books, tuple[Planted, ...]]:
+@cache
+def planted_in(factory: Factory, times: int = 3) -> tuple[Books, Books, tuple[Planted, ...]]:
     """Give books as they are right, the same with faults, and what was planted."""
-    right, books = (make_books(factory, period(12), SEED) for _ in range(2))
+    right, books = (make_books(factory, period(6), SEED) for _ in range(2))
     for each in (right, books):
         as_told(factory, each)
     wrong = dict.fromkeys(FAULTS, times)
@@ -29,7 +31,7 @@ def planted_in(factory: Factory, times: int = 1) -> tuple[Books, Books, tuple[Pl
 
 @pytest.mark.parametrize("factory", FACTORIES[1:], ids=lambda each: each.system)
 def test_the_gate_refuses_exactly_what_was_planted(factory: Factory) -> None:
-    _, books, planted = planted_in(factory, 2)
+    _, books, planted = planted_in(factory)
     found = set()
     for name, rows in as_arrow(books).items():
         contract = find(name)
@@ -43,7 +45,7 @@ def test_the_gate_refuses_exactly_what_was_planted(factory: Factory) -> None:
 def test_no_row_has_two_faults_and_every_fault_stands_where_a_source_holds_it(
     factory: Factory,
 ) -> None:
-    _, _, planted = planted_in(factory, 3)
+    _, _, planted = planted_in(factory)
     assert {each.contract for each in planted} <= held(factory)
     rows = Counter((p.contract, p.key) for p in planted if p.fault != "staged")
     assert set(rows.values()) == {1}
@@ -58,7 +60,7 @@ def test_together_the_products_hold_every_fault() -> None:
 def test_what_lands_though_it_is_wrong_is_told_too() -> None:
     told = {}
     for factory in (FACTORIES[1], FACTORIES[3]):
-        right, books, planted = planted_in(factory)
+        right, books, planted = planted_in(factory, 1)
         told = {each.fault: each for each in planted if not each.reason}
         payments = books["erp.payment.v1"]
         (again,) = [e for e in payments if e["payment_id"] == told["duplicate_payment"].key]

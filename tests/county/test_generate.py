@@ -56,10 +56,10 @@ def test_the_same_seed_gives_the_same_files_in_any_process(out: Path, tmp_path: 
 
 
 def test_another_seed_gives_other_books(out: Path, tmp_path: Path) -> None:
-    list(write(County(Asked(6, 3, SEED + 1, FAULTS)), tmp_path / "three"))
+    list(write(County(Asked(2, 3, SEED + 1, FAULTS)), tmp_path / "three"))
     one, other = digests(out), digests(tmp_path / "three")
     same = {name for name in one if one[name] == other.get(name)}
-    assert not {f"truth/{n:03d}/erp.sales_order.v1.parquet" for n in range(1, 7)} & same
+    assert not {f"truth/{n:03d}/erp.sales_order.v1.parquet" for n in (1, 2)} & same
 
 
 def test_the_factories_of_a_smaller_county_are_the_first_of_a_larger(
