@@ -20,7 +20,7 @@ from county.retrofit import (
     Project,
     Purchase,
 )
-from county.world import NIL, REGION, VAT, YEAR, Company, Factory, is_above_scale
+from county.world import NIL, REGION, VAT, YEAR, Company, Factory, Row, entered, is_above_scale
 from county.world import invoice_number as numbered
 from kernel.money import round_fen
 
@@ -32,6 +32,8 @@ ALLOWED, REFUSED = "allowed", "refused"
 ACCEPTED = date(YEAR, 11, 22)
 _SERIAL = 900_000
 _CLAIMS = "AB"
+# What is bought from whom: orders, purchasing, reports of work; or the machines' data.
+_MODULES = {True: "N1,N2,N4", False: "N7"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +211,33 @@ def make_filed(
         _truth(factory, claim, [told for _, told in lines]) for claim, lines in draft.lines.items()
     ]
     return Filed(tuple(draft.purchases), tuple(filed), tuple(truths))
+
+
+def contracts_of(filed: Filed) -> list[Row]:
+    """Write what was agreed with whom before it was bought, as the bureau keeps it on file."""
+    names = {each.vendor.uscc: each.vendor.name for each in filed.purchases}
+    rows: list[Row] = []
+    for told in filed.dossiers:
+        project = told.project
+        for n, uscc in enumerate(dict.fromkeys(e.seller_uscc for e in told.lines), 1):
+            lines = {
+                (e.invoice_no, e.invoice_line_no): e for e in told.lines if e.seller_uscc == uscc
+            }
+            net = sum((each.net_cny for each in lines.values()), NIL)
+            tax = sum((each.tax_cny for each in lines.values()), NIL)
+            is_software = any(each.category == "software" for each in lines.values())
+            number = f"{project.project_id}-{n}"
+            rows.append(
+                {
+                    "contract_id": number, "project_id": project.project_id,
+                    "contract_no": f"HT-{number}", "signed_on": project.contract_signed_on,
+                    "buyer_uscc": project.enterprise_uscc, "contractor_uscc": uscc,
+                    "contractor_name": names[uscc], "module_codes": _MODULES[is_software],
+                    "net_cny": net, "gross_cny": net + tax, "is_general_contractor": n == 1,
+                    "is_standard_contract": True, "updated_at": entered(project.filed_on, n),
+                }
+            )  # fmt: skip
+    return rows
 
 
 def _dossier(factory: Factory, lines: Sequence[ClaimLine], part: int) -> Dossier:

@@ -78,6 +78,7 @@ class County:
         books = make_books(factory, within, asked.seed, filed.purchases)
         sources.as_told(factory, books)
         feeds = government.make_feeds(factory, books, within, asked.seed)
+        feeds["retrofit.retrofit_contract.v1"] = claims.contracts_of(filed)
         planted = faults.plant(books, factory, wrong, asked.seed, sources.held(factory))
         drifted = later.drifts(factory, wrong)
         return Held(books, (*planted, *drifted, *_in_claims(filed)), filed, feeds)

@@ -113,6 +113,9 @@ def test_what_is_filed_is_what_the_registry_takes(made: dict[Factory, Held], out
         lines = [line for each in held.filed.dossiers for line in each.lines]
         assert [asdict(each) for each in filed.claim_lines] == [asdict(each) for each in lines]
         assert len(filed.projects) == len(filed.acceptances) == len(held.filed.truths)
+        agreed = held.feeds["retrofit.retrofit_contract.v1"]
+        bought = {(each.project_id, each.seller_uscc) for each in lines}
+        assert {(each["project_id"], each["contractor_uscc"]) for each in agreed} == bought
 
 
 @pytest.mark.parametrize(("count", "months"), [(0, 2), (1000, 2), (1, 1), (1, 61)])
