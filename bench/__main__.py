@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Callable, Iterator
 
-from bench import commits, follow, gate, landing, reading
+from bench import commits, edge, follow, forwarding, gate, landing, reading
 from bench.measures import SIZES, Measure, Size, keep
 
 # What gives each figure; one way may give several.
@@ -21,6 +21,9 @@ _BENCHES: dict[str, Callable[[Size], Iterator[Measure]]] = {
     "sql_vs_dlt": reading.against_others,
     "sql_vs_singer": reading.against_others,
     "sql_rss": reading.against_others,
+    "outbox_to_kafka": forwarding.catch_up,
+    "agent_idle": edge.idle,
+    "agent_200_streams": edge.many_streams,
 }
 
 

@@ -16,7 +16,7 @@ from pipeline.settings import Settings, read_settings
 from registry.keys import save_agent, save_key
 from registry.kinds import EnterpriseKind
 from registry.people import Enterprise, save_enterprise
-from tests.broker import running_broker
+from tests.broker import Broker, running_broker
 
 _LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
@@ -24,6 +24,13 @@ _LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 @contextmanager
 def platform() -> Iterator[Settings]:
     """Start a broker and register a factory; both are gone at the end."""
+    with platform_with_broker() as (settings, _):
+        yield settings
+
+
+@contextmanager
+def platform_with_broker() -> Iterator[tuple[Settings, Broker]]:
+    """Give the broker too: it may be stopped and started again."""
     with tempfile.TemporaryDirectory(prefix="nplusx-bench-") as folder:
         (kafka := Path(folder) / "kafka").mkdir()
         with running_broker(kafka) as broker:
@@ -39,7 +46,7 @@ def platform() -> Iterator[Settings]:
             )
             save_agent(registry, AGENT, FACTORY)
             save_key(registry, AGENT, KEY.public, _LONG_AGO)
-            yield settings
+            yield settings, broker
 
 
 def send(settings: Settings, records: Iterable[Record]) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -108,6 +109,59 @@ def read(agent: str) -> dict[str, object]:
     return {"seconds": [took], "rows": sum(each.rows_read for each in report.streams)}
 
 
+def store(agent: str) -> dict[str, object]:
+    """Let an agent read all that its sources have, and tell how many records wait to be sent."""
+    from connectors.config import load_agent
+    from pipeline.publish import Agent, way_out
+    from pipeline.settings import read_settings
+
+    config, settings = load_agent(Path(agent)), read_settings()
+    with closing(Agent(config, way_out(config, settings), settings)) as reader:
+        return {"waiting": sum(each.pending for each in reader.round().streams)}
+
+
+def forward(agent: str) -> dict[str, object]:
+    """Let an agent send what waits, and ask its sources for news."""
+    from connectors.config import load_agent
+    from pipeline.publish import Agent, way_out
+    from pipeline.settings import read_settings
+
+    config, settings = load_agent(Path(agent)), read_settings()
+    with closing(Agent(config, way_out(config, settings), settings)) as sender:
+        started = time.perf_counter()
+        report = sender.round()
+        took = time.perf_counter() - started
+    if not report.is_clean or any(each.pending for each in report.streams):
+        raise RuntimeError(report)
+    return {"seconds": [took]}
+
+
+def send_json(rows: int, topic: str) -> dict[str, object]:
+    """Send rows as JSON, a record each, as most programs do."""
+    from confluent_kafka import Producer
+
+    from bench.rows import batches, json_rows
+
+    bodies = [row for table in batches(rows) for row in json_rows(table)]
+    servers = os.environ["NPLUSX_KAFKA_BOOTSTRAP_SERVERS"]
+    producer = Producer(
+        {"bootstrap.servers": servers, "linger.ms": 20, "acks": "all", "compression.type": "zstd"}
+    )
+    started = time.perf_counter()
+    for row in bodies:
+        while True:
+            try:
+                producer.produce(topic, row)
+                break
+            except BufferError:
+                producer.poll(0.01)
+    left = producer.flush(120)
+    took = time.perf_counter() - started
+    if left:
+        raise RuntimeError(f"{left} records were not sent")
+    return {"seconds": [took]}
+
+
 def gate(rows: int, runs: int) -> dict[str, object]:
     """Judge rows against every promise, with all reasons of each row."""
     import pyarrow as pa
@@ -166,7 +220,8 @@ def _peak_mib() -> int:
 
 
 TASKS: dict[str, Callable[..., dict[str, object]]] = {
-    each.__name__: each for each in (land, commits, bound, read, gate, gx)
+    each.__name__: each
+    for each in (land, commits, bound, read, store, forward, send_json, gate, gx)
 }
 
 

@@ -1,6 +1,7 @@
 """Memory that an agent need not hold: it idles most of its life, often on an office PC."""
 
 import ctypes
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -30,11 +31,16 @@ def spared(*libraries: str) -> Iterator[None]:
         sys.meta_path.remove(absent)
 
 
+def share_allocator() -> None:
+    """Let Arrow take memory where all others do, if asked before it is loaded.
+
+    Its own allocator keeps for each thread what a load has left.
+    """
+    os.putenv("ARROW_DEFAULT_MEMORY_POOL", "system")
+
+
 def give_back() -> None:
-    """Let the system have what a load has left with the allocators, where it can be asked to."""
-    pyarrow = sys.modules.get("pyarrow")
-    if pyarrow is not None:
-        pyarrow.default_memory_pool().release_unused()
+    """Let the system have what a load has left with the allocator, where it can be asked to."""
     if sys.platform == "linux":
         # Not every C library has it.
         with suppress(AttributeError):

@@ -25,6 +25,7 @@ def run(file: Annotated[Path, _FILE]) -> None:
     stop = Event()
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, lambda *_: stop.set())
+    memory.share_allocator()
     with memory.spared("numpy", "pandas"):
         from pipeline.publish import run_agent
 

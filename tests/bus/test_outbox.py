@@ -63,6 +63,15 @@ def test_numbers_run_without_holes_and_records_are_sealed(path: Path) -> None:
     box.close()
 
 
+def test_the_disk_is_given_back_when_nothing_waits(path: Path) -> None:
+    box = Outbox(path, KEY)
+    box.put(STREAM, [encoded(os.urandom(1 << 20)) for _ in range(20)], "one")
+    box.mark_sent([each.id for each in box.pending(15)])
+    box.mark_sent([each.id for each in box.pending(15)])
+    box.close()
+    assert path.stat().st_size < 1 << 20
+
+
 def test_what_was_sent_is_forgotten_and_numbers_go_on_after_a_restart(path: Path) -> None:
     box = Outbox(path, KEY)
     epoch = box.epoch
