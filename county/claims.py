@@ -16,7 +16,6 @@ from county.retrofit import (
     ClaimLine,
     Dossier,
     Item,
-    Listing,
     Project,
     Purchase,
 )
@@ -247,14 +246,7 @@ def _dossier(factory: Factory, lines: Sequence[ClaimLine], part: int) -> Dossier
         date(YEAR, 1, 15), date(YEAR, 2, 1), date(YEAR, 10, 31), NIL, NIL,
     )  # fmt: skip
     accepted = Acceptance(project.project_id, ACCEPTED, "accepted", "县经信局专家组（演示）")
-    listings = tuple(
-        Listing(
-            factory.uscc, year, factory.name, factory.place.region, factory.place.industry,
-            is_above_scale(factory),
-        )
-        for year in (YEAR - 1, YEAR)
-    )  # fmt: skip
-    return Dossier(project, tuple(lines), accepted, listings)
+    return Dossier(project, tuple(lines), accepted)
 
 
 def _truth(factory: Factory, claim: str, lines: Sequence[LineTruth]) -> ClaimTruth:

@@ -6,9 +6,6 @@ from decimal import Decimal
 
 from county.world import (
     FACTORY,
-    FACTORY_NAME,
-    INDUSTRY,
-    REGION,
     Company,
     company_uscc,
     invoice_number,
@@ -176,25 +173,12 @@ class Acceptance:
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
-    """The factory on the county's list; fields as in `gov.enterprise.v1`."""
-
-    enterprise_uscc: str
-    list_year: int
-    name: str
-    region_code: str
-    industry_code: str
-    is_above_scale: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Dossier:
     """What the registry holds of the project."""
 
     project: Project
     lines: tuple[ClaimLine, ...]
     acceptance: Acceptance
-    listings: tuple[Listing, ...]
 
 
 # Line by line: the purchase and its item, and the net and tax claimed where they are not its own.
@@ -228,11 +212,7 @@ def dossier() -> Dossier:
         other_awards_cny=Decimal("0.00"),
     )
     acceptance = Acceptance(PROJECT_ID, date(2024, 7, 20), "accepted", "县经信局专家组（演示）")
-    listings = tuple(
-        Listing(FACTORY, year, FACTORY_NAME, REGION, INDUSTRY, is_above_scale=True)
-        for year in (2023, 2024)
-    )
-    return Dossier(project, tuple(_lines()), acceptance, listings)
+    return Dossier(project, tuple(_lines()), acceptance)
 
 
 def _lines() -> list[ClaimLine]:

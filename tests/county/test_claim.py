@@ -6,12 +6,11 @@ from datetime import date
 import pytest
 
 from county import claims
-from county.books import Books
-from county.claims import ClaimTruth, Filed
-from county.generate import Asked, County
+from county.claims import ClaimTruth
+from county.generate import Asked, County, Held
 from county.retrofit import Dossier
 from county.sources import knows_red
-from county.truth import SEED, STORY, demo_books
+from county.truth import CLAIM, SEED
 from county.world import Factory, Row
 from policy.decision import decide
 from policy.verification import dossier as facts
@@ -33,19 +32,18 @@ def claim_lines(told: Dossier) -> list[facts.ClaimLine]:
     return [facts.ClaimLine(**fields(each), origin=f"line{each.line_no}") for each in told.lines]
 
 
-def as_policy_sees_it(books: Books, filed: Filed, told: Dossier) -> facts.Dossier:
+def as_policy_sees_it(held: Held, told: Dossier) -> facts.Dossier:
     """Put registry rows and the factory's own rows side by side, as the mart tables do."""
     named = {line.invoice_no for line in told.lines}
 
     def rows(contract: str, kind: type) -> tuple[object, ...]:
         return tuple(
             kind(**only(each, kind), origin=f"{contract}/{n}")
-            for n, each in enumerate(books[contract])
+            for n, each in enumerate(held.books[contract])
             if named & {each["invoice_no"], each.get("red_of_invoice_no")}
         )
 
-    others = [each for each in filed.dossiers if each is not told]
-    listings = [fields(each) for each in told.listings]
+    others = [each for each in held.filed.dossiers if each is not told]
     return facts.Dossier(
         claim_id=told.lines[0].claim_id,
         project=facts.Project(**fields(told.project), origin="project"),
@@ -55,15 +53,15 @@ def as_policy_sees_it(books: Books, filed: Filed, told: Dossier) -> facts.Dossie
         ledger=rows("erp.ledger_entry.v1", facts.LedgerEntry),
         acceptance=facts.Acceptance(**fields(told.acceptance), origin="acceptance"),
         listings=tuple(
-            facts.Listing(**{k: v for k, v in row.items() if k != "name"}, origin=f"listing{n}")
-            for n, row in enumerate(listings)
+            facts.Listing(**only(each, facts.Listing), origin=f"list/{each['list_year']}")
+            for each in held.feeds["gov.enterprise.v1"]
         ),
         other_uses=tuple(line for each in others for line in claim_lines(each)),
     )
 
 
-def require(truth: ClaimTruth, books: Books, filed: Filed, told: Dossier) -> None:
-    decision = decide(as_policy_sees_it(books, filed, told), DAY)
+def require(truth: ClaimTruth, held: Held, told: Dossier) -> None:
+    decision = decide(as_policy_sees_it(held, told), DAY)
     found = [
         (
             each.line_no,
@@ -82,14 +80,16 @@ def require(truth: ClaimTruth, books: Books, filed: Filed, told: Dossier) -> Non
 
 
 def test_the_law_gives_the_award_that_was_worked_out_by_hand() -> None:
-    require(STORY.truths[0], demo_books()[0], STORY, STORY.dossiers[0])
+    held = COUNTY.make(COUNTY.factories[0])
+    assert held.filed.truths == (CLAIM,)
+    require(CLAIM, held, held.filed.dossiers[0])
 
 
 @pytest.mark.parametrize("factory", COUNTY.factories[1:], ids=lambda each: each.system)
 def test_every_factory_s_claims_get_the_answers_of_its_truth(factory: Factory) -> None:
     held = COUNTY.make(factory)
     for truth, told in zip(held.filed.truths, held.filed.dossiers, strict=True):
-        require(truth, held.books, held.filed, told)
+        require(truth, held, told)
     planted = Counter(line.fault for truth in held.filed.truths for line in truth.lines)
     wanted = dict.fromkeys(claims.FAULTS, 2) | {"split_claim": 4, "": 4}
     if not knows_red(factory):

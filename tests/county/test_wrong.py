@@ -3,10 +3,11 @@
 import pytest
 
 from county.sources import SYSTEMS
-from county.truth import SEED
+from county.truth import DEMO_FAULTS, SEED
 from county.world import factories
 from county.wrong import NAMES, of_factory, parse
 from kernel.errors import ConfigurationError
+from pipeline.settings import DemoSettings
 
 FACTORIES = factories(6, SYSTEMS)
 
@@ -29,3 +30,8 @@ def test_faults_go_to_the_factory_that_is_named_or_drawn() -> None:
 
 def test_every_name_is_of_one_fault() -> None:
     assert len(set(NAMES)) == len(NAMES) == 19
+
+
+def test_the_factory_of_the_story_has_the_faults_of_its_truth() -> None:
+    asked = parse(DemoSettings().faults)
+    assert of_factory(asked, FACTORIES[0], 12, SEED) == DEMO_FAULTS
