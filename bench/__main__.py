@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Callable, Iterator
 
-from bench import commits, edge, follow, forwarding, gate, landing, reading
+from bench import commits, edge, follow, forwarding, gate, landing, machines, reading
 from bench.measures import SIZES, Measure, Size, keep
 
 # What gives each figure; one way may give several.
@@ -18,6 +18,7 @@ _BENCHES: dict[str, Callable[[Size], Iterator[Measure]]] = {
     "backlog_growth": landing.backlog,
     "follow_latency": follow.latency,
     "small_commits": commits.small,
+    "opcua_items": machines.items,
     "sql_vs_dlt": reading.against_others,
     "sql_vs_singer": reading.against_others,
     "sql_rss": reading.against_others,

@@ -39,7 +39,7 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True)
-class _Running:
+class Running:
     """An agent as a process."""
 
     pid: int
@@ -137,7 +137,7 @@ def _fill(address: str, contracts: Sequence[Contract]) -> None:
 @contextmanager
 def _agent(
     settings: Settings, preset: str, addresses: Sequence[str]
-) -> Iterator[tuple[_Running, RoundReport]]:
+) -> Iterator[tuple[Running, RoundReport]]:
     """Run an agent from an installation of its own until all is sent; tell how its round went."""
     with tempfile.TemporaryDirectory(prefix="nplusx-edge-") as place:
         folder = Path(place)
@@ -163,7 +163,7 @@ def _agent(
         command = [install(folder) / "bin" / "nplusx", "agent", "run", file]
         with subprocess.Popen(command, cwd=folder) as process:
             try:
-                yield _Running(process.pid), _first_load(file)
+                yield Running(process.pid), _first_load(file)
             finally:
                 process.terminate()
 

@@ -22,21 +22,14 @@ class Size:
     commits: int
     follow_seconds: float
     read_rows: int
+    items: int
 
 
 SIZES = {
     # Says that a bench works, and nothing of how quick anything is.
-    "trial": Size(10_000, 20_000, commits=10, follow_seconds=1, read_rows=20_000),
-    "small": Size(
-        rows=100_000, backlog_rows=400_000, commits=100, follow_seconds=5, read_rows=500_000
-    ),
-    "full": Size(
-        rows=1_000_000,
-        backlog_rows=20_000_000,
-        commits=1_000,
-        follow_seconds=60,
-        read_rows=5_000_000,
-    ),
+    "trial": Size(10_000, 20_000, 10, follow_seconds=1, read_rows=20_000, items=100),
+    "small": Size(100_000, 400_000, 100, follow_seconds=5, read_rows=500_000, items=1_000),
+    "full": Size(1_000_000, 20_000_000, 1_000, follow_seconds=60, read_rows=5_000_000, items=5_000),
 }
 
 

@@ -16,6 +16,7 @@ from typing_extensions import override
 
 from bus.ports import Sender, WayOut
 from kernel.errors import DependencyUnavailableError
+from pipeline import memory
 from pipeline.settings import ROOT
 
 
@@ -95,15 +96,17 @@ class _Away(WayOut):
 
 
 def read(agent: str) -> dict[str, object]:
-    """Let an agent read all that its sources have into its outbox."""
-    from connectors.config import load_agent
-    from pipeline.publish import Agent
-    from pipeline.settings import read_settings
+    """Let an agent read all that its sources have into its outbox, in memory as it does itself."""
+    memory.share_allocator()
+    with memory.spared("numpy", "pandas"):
+        from connectors.config import load_agent
+        from pipeline.publish import Agent
+        from pipeline.settings import read_settings
 
-    reader = Agent(load_agent(Path(agent)), _Away(), read_settings())
-    started = time.perf_counter()
-    report = reader.round()
-    took = time.perf_counter() - started
+        reader = Agent(load_agent(Path(agent)), _Away(), read_settings())
+        started = time.perf_counter()
+        report = reader.round()
+        took = time.perf_counter() - started
     if wrong := [each.error for each in report.streams if each.error]:
         raise RuntimeError(wrong)
     return {"seconds": [took], "rows": sum(each.rows_read for each in report.streams)}

@@ -1,0 +1,152 @@
+"""Many machine values a second over OPC UA, across a server that dies and comes back."""
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from itertools import pairwise
+from pathlib import Path
+
+import pyarrow as pa
+
+from bench.edge import Running
+from bench.measures import Measure, Size
+from bench.platform import platform
+from bench.rows import AGENT, FACTORY, KEY
+from bus.topics import topic_of
+from kernel import yaml
+from pipeline import wiring
+from pipeline.settings import ROOT, Settings
+from tests.broker import free_port
+from tests.connectors.machines.opcua_server import URI
+from tests.connectors.machines.processes import Program, python
+
+CONTRACT = "mes.equipment_state.v1"
+# Each value of a counter is a row: none of them may be missing.
+PRESET = """
+title: {zh: 测速, en: Bench}
+kind: opcua
+proof: bench
+streams:
+- contract: mes.equipment_state.v1
+  version: 1.2.0
+  variables: ["*"]
+  mapping: |
+    select browse_path as equipment_code, time as started_at, value as state,
+      'machine' as record_source, received_time as updated_at, _op
+    from rows
+"""
+_MOST_PERCENT = 25.0
+_PATIENCE_SECONDS = 120.0
+# Long enough that values are missed, short enough that nobody waits.
+_AWAY_SECONDS, _AFTER_SECONDS = 5.0, 15.0
+Counted = Mapping[str, Sequence[int]]
+
+
+def items(size: Size) -> Iterator[Measure]:
+    """Listen to counters that count once a second; kill their server in the middle."""
+    with (
+        platform() as settings,
+        tempfile.TemporaryDirectory(prefix="nplusx-bench-") as place,
+        closing(wiring.bus(settings)) as bus,
+    ):
+        folder, port = Path(place), free_port()
+        bus.ensure_topics([topic_of(CONTRACT)])
+        said = {"port": port, "count": size.items, "hertz": 1}
+        server = Program(python("opcua_server.py", json.dumps(said)), port, folder / "server.log")
+        server.start()
+        command = [sys.executable, "-m", "pipeline.cli", "agent", "run", _agent_file(folder, port)]
+        log = folder / "agent.log"
+        with (
+            log.open("wb") as out,
+            subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=out) as process,
+        ):
+            _wait_for_all(settings, size.items)
+            running = Running(process.pid)
+            started, busy = time.perf_counter(), running.cpu_seconds
+            time.sleep(size.follow_seconds)
+            share = 100 * (running.cpu_seconds - busy) / (time.perf_counter() - started)
+            held = running.mebibytes("VmRSS")
+            server.kill()
+            time.sleep(_AWAY_SECONDS)
+            server.start()
+            time.sleep(_AFTER_SECONDS)
+            process.terminate()
+        server.kill()
+        counted = _counted(settings)
+        holes = log.read_text("utf-8").count("data are missing")
+    missing = sum(_missing(each) for each in counted.values())
+    twice = sum(len(run) - len(set(run)) for each in counted.values() for run in _runs(each))
+    lives = {len(_runs(each)) for each in counted.values()}
+    is_whole = not missing and not twice and holes and lives == {2} and len(counted) == size.items
+    yield Measure(
+        id="opcua_items",
+        value=round(share, 1),
+        unit="% of a core",
+        rows=sum(map(len, counted.values())),
+        goal=f"< {_MOST_PERCENT:.0f} % of a core, none lost but what is told as a hole",
+        met=share < _MOST_PERCENT and bool(is_whole),
+        details={
+            "items": len(counted), "missing": missing, "twice": twice, "holes_told": holes,
+            "lives_of_the_server": sorted(lives), "rss_mib": held,
+        },
+    )  # fmt: skip
+
+
+def _agent_file(folder: Path, port: int) -> Path:
+    (folder / "own.yaml").write_text(PRESET, "utf-8")
+    (folder / "key").write_text(KEY.text, "utf-8")
+    machine = {"code": "load", "node": f"nsu={URI};s=Load"}
+    source = {
+        "id": "line", "preset": "own.yaml", "url": f"opc.tcp://127.0.0.1:{port}",
+        "machines": [machine],
+    }  # fmt: skip
+    agent = {"id": AGENT, "enterprise": FACTORY, "key_file": "key", "outbox": "outbox.sqlite"}
+    file = folder / "agent.yaml"
+    file.write_text(yaml.dump({"agent": agent, "sources": [source], "poll_seconds": 1}), "utf-8")
+    return file
+
+
+def _wait_for_all(settings: Settings, items: int) -> None:
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while len(_counted(settings)) < items:
+        if time.monotonic() > deadline:
+            raise RuntimeError("not every item has been heard")
+        time.sleep(1)
+
+
+def _counted(settings: Settings) -> Counted:
+    """Give what each counter said, in the order of the bus."""
+    found: dict[str, list[int]] = {}
+    topic = topic_of(CONTRACT)
+    with closing(wiring.bus(settings)) as bus:
+        ends = {part: end for part, (_, end) in bus.extents([topic])[topic].spans.items()}
+        with closing(bus.reader(topic, dict.fromkeys(ends, 0))) as reader:
+            positions = dict.fromkeys(ends, 0)
+            while any(positions[part] < end for part, end in ends.items()):
+                polled = reader.poll(1.0)
+                positions = dict(polled.positions)
+                for each in polled.records:
+                    rows = pa.ipc.open_stream(each.value).read_all()
+                    columns = rows.column("equipment_code"), rows.column("state")
+                    for name, value in zip(*(c.to_pylist() for c in columns), strict=True):
+                        found.setdefault(name, []).append(int(value))
+    return found
+
+
+def _runs(counted: Sequence[int]) -> list[list[int]]:
+    """Part what was counted where a server began anew."""
+    runs = [[counted[0]]]
+    for before, now in pairwise(counted):
+        if now < before:
+            runs.append([])
+        runs[-1].append(now)
+    return runs
+
+
+def _missing(counted: Sequence[int]) -> int:
+    """Tell how many numbers are left out while the server lived."""
+    return sum(run[-1] - run[0] + 1 - len(set(run)) for run in _runs(counted))
