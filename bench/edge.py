@@ -1,20 +1,18 @@
 """An agent as a factory has it, at rest: its memory, and what many quiet streams cost."""
 
-import os
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from adbc_driver_postgresql import dbapi
 
+from bench.agents import POLL_SECONDS, Running, agent_file, reading
 from bench.measures import Measure, Size
 from bench.platform import platform
-from bench.rows import AGENT, FACTORY, KEY
 from bench.tables import PRESET, database
 from bus.topics import topic_of
 from connectors.config import load_agent
@@ -33,28 +31,6 @@ _MOST_MIB, _MOST_PERCENT = 220, 3.0
 _STREAMS, _SOURCES = 200, 10
 _FEW_ROWS = 20
 _PATIENCE_SECONDS = 300.0
-# What an agent does of itself.
-_POLL_SECONDS = 30
-_TICKS = os.sysconf("SC_CLK_TCK")
-
-
-@dataclass(frozen=True, slots=True)
-class Running:
-    """An agent as a process."""
-
-    pid: int
-
-    @property
-    def cpu_seconds(self) -> float:
-        """Tell how long it has kept a core busy."""
-        told = Path(f"/proc/{self.pid}/stat").read_text("utf-8").rpartition(")")[2].split()
-        return (int(told[11]) + int(told[12])) / _TICKS
-
-    def mebibytes(self, name: str) -> int:
-        """Tell a figure of its memory."""
-        status = Path(f"/proc/{self.pid}/status").read_text("utf-8")
-        (line,) = (each for each in status.splitlines() if each.startswith(name))
-        return int(line.split()[1]) // 1024
 
 
 def idle(size: Size) -> Iterator[Measure]:
@@ -84,10 +60,10 @@ def many_streams(size: Size) -> Iterator[Measure]:
     with platform() as settings, database(1) as address:
         _fill(address, chosen)
         with _agent(settings, _preset(chosen), [address] * _SOURCES) as (running, first):
-            time.sleep(_POLL_SECONDS / 2)
+            time.sleep(POLL_SECONDS / 2)
             started, busy = time.perf_counter(), running.cpu_seconds
             # From between two rounds to between two rounds.
-            time.sleep(max(1, size.follow_seconds // _POLL_SECONDS) * _POLL_SECONDS)
+            time.sleep(max(1, size.follow_seconds // POLL_SECONDS) * POLL_SECONDS)
             spent = time.perf_counter() - started
             share = 100 * (running.cpu_seconds - busy) / spent
             held = running.mebibytes("VmRSS")
@@ -141,22 +117,7 @@ def _agent(
     """Run an agent from an installation of its own until all is sent; tell how its round went."""
     with tempfile.TemporaryDirectory(prefix="nplusx-edge-") as place:
         folder = Path(place)
-        for name in ("agent.key", "names.key"):
-            (folder / name).write_text(KEY.text, "utf-8")
-        (folder / "own.yaml").write_text(preset, "utf-8")
-        said = {
-            "agent": {
-                "id": AGENT, "enterprise": FACTORY, "key_file": "agent.key",
-                "pseudonym_key": "names.key", "outbox": "outbox.sqlite",
-            },
-            "sources": [
-                {"id": f"s{at}", "preset": "own.yaml", "url": each}
-                for at, each in enumerate(addresses)
-            ],
-            "poll_seconds": _POLL_SECONDS,
-        }  # fmt: skip
-        file = folder / "agent.yaml"
-        file.write_text(yaml.dump(said), "utf-8")
+        file = agent_file(folder, preset, [reading(folder, each) for each in addresses])
         contracts = {each.contract for each in read_preset(folder / "own.yaml").streams}
         with closing(wiring.bus(settings)) as bus:
             bus.ensure_topics([topic_of(each) for each in contracts])

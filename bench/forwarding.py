@@ -1,15 +1,15 @@
 """From an agent's outbox to the brokers after an outage: how quick, and that nothing is lost."""
 
-import base64
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 from bench import tasks
+from bench.agents import agent_file, reading
 from bench.measures import Measure, Size, rate
 from bench.platform import platform_with_broker
-from bench.rows import AGENT, CONTRACT, FACTORY, KEY
+from bench.rows import CONTRACT
 from bench.tables import PRESET, database
 from bus.envelope import read
 from bus.topics import topic_of
@@ -33,7 +33,8 @@ def catch_up(size: Size) -> Iterator[Measure]:
             bus.ensure_topics([topic_of(CONTRACT.id), _PEER_TOPIC])
         broker.stop()
         with database(rows) as address:
-            agent = _agent_file(Path(place), address)
+            folder = Path(place)
+            agent = str(agent_file(folder, PRESET, [reading(folder, address)]))
             if not tasks.run("store", agent=agent)["waiting"]:
                 raise RuntimeError("the agent stored nothing while the broker was away")
             broker.start()
@@ -54,20 +55,6 @@ def catch_up(size: Size) -> Iterator[Measure]:
         ratio=round(value / peer, 2),
         details={"ours": ours, "peer": theirs},
     )
-
-
-def _agent_file(folder: Path, address: str) -> str:
-    (folder / "own.yaml").write_text(PRESET, "utf-8")
-    (folder / "key").write_text(KEY.text, "utf-8")
-    (folder / "cover").write_text(base64.b64encode(b"\x01" * 32).decode(), "utf-8")
-    file = folder / "agent.yaml"
-    file.write_text(
-        f"agent: {{id: {AGENT}, enterprise: {FACTORY}, key_file: key, outbox: outbox.db,"
-        " pseudonym_key: cover}\n"
-        f"sources: [{{id: mes, preset: own.yaml, url: '{address}'}}]\n",
-        "utf-8",
-    )
-    return str(file)
 
 
 def _rows_on(settings: Settings) -> int:

@@ -12,12 +12,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from bench.edge import Running
+from bench.agents import Running, agent_file
 from bench.measures import Measure, Size
 from bench.platform import platform
-from bench.rows import AGENT, FACTORY, KEY
 from bus.topics import topic_of
-from kernel import yaml
 from pipeline import wiring
 from pipeline.settings import ROOT, Settings
 from tests.broker import free_port
@@ -58,7 +56,8 @@ def items(size: Size) -> Iterator[Measure]:
         said = {"port": port, "count": size.items, "hertz": 1}
         server = Program(python("opcua_server.py", json.dumps(said)), port, folder / "server.log")
         server.start()
-        command = [sys.executable, "-m", "pipeline.cli", "agent", "run", _agent_file(folder, port)]
+        file = agent_file(folder, PRESET, [_source(port)], poll_seconds=1)
+        command = [sys.executable, "-m", "pipeline.cli", "agent", "run", file]
         log = folder / "agent.log"
         with (
             log.open("wb") as out,
@@ -96,18 +95,9 @@ def items(size: Size) -> Iterator[Measure]:
     )  # fmt: skip
 
 
-def _agent_file(folder: Path, port: int) -> Path:
-    (folder / "own.yaml").write_text(PRESET, "utf-8")
-    (folder / "key").write_text(KEY.text, "utf-8")
+def _source(port: int) -> dict[str, object]:
     machine = {"code": "load", "node": f"nsu={URI};s=Load"}
-    source = {
-        "id": "line", "preset": "own.yaml", "url": f"opc.tcp://127.0.0.1:{port}",
-        "machines": [machine],
-    }  # fmt: skip
-    agent = {"id": AGENT, "enterprise": FACTORY, "key_file": "key", "outbox": "outbox.sqlite"}
-    file = folder / "agent.yaml"
-    file.write_text(yaml.dump({"agent": agent, "sources": [source], "poll_seconds": 1}), "utf-8")
-    return file
+    return {"url": f"opc.tcp://127.0.0.1:{port}", "machines": [machine]}
 
 
 def _wait_for_all(settings: Settings, items: int) -> None:

@@ -1,6 +1,5 @@
 """From a factory's PostgreSQL into an agent's outbox, against dlt and a Singer tap."""
 
-import base64
 import json
 import subprocess
 import tempfile
@@ -10,8 +9,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bench import peers, tasks
+from bench.agents import agent_file, reading
 from bench.measures import Measure, Size, rate
-from bench.rows import AGENT, FACTORY, KEY
 from bench.tables import PRESET, TABLE, database
 from tests.connectors.machines.singer_taps import program
 
@@ -69,16 +68,8 @@ def against_others(size: Size) -> Iterator[Measure]:
 def _ours(address: str, rows: int) -> dict[str, object]:
     with tempfile.TemporaryDirectory(prefix="nplusx-bench-") as place:
         folder = Path(place)
-        (folder / "own.yaml").write_text(PRESET, "utf-8")
-        (folder / "key").write_text(KEY.text, "utf-8")
-        (folder / "cover").write_text(base64.b64encode(b"\x01" * 32).decode(), "utf-8")
-        (folder / "agent.yaml").write_text(
-            f"agent: {{id: {AGENT}, enterprise: {FACTORY}, key_file: key, outbox: outbox.db,"
-            " pseudonym_key: cover}\n"
-            f"sources: [{{id: mes, preset: own.yaml, url: '{address}'}}]\n",
-            "utf-8",
-        )
-        told = tasks.run("read", agent=str(folder / "agent.yaml"))
+        file = agent_file(folder, PRESET, [reading(folder, address)])
+        told = tasks.run("read", agent=str(file))
     if told["rows"] != rows:
         raise RuntimeError(f"{told['rows']} of {rows} rows were read")
     return told
@@ -102,8 +93,8 @@ def _tap(address: str, rows: int) -> float:
         folder = Path(place)
         told = urlsplit(address)
         config = {
-            "host": told.hostname, "port": told.port, "user": told.username, "password": "unasked",
-            "database": told.path[1:], "filter_schemas": ["public"],
+            "host": told.hostname, "port": told.port, "database": told.path[1:],
+            "user": told.username, "password": told.password, "filter_schemas": ["public"],
         }  # fmt: skip
         (folder / "config.json").write_text(json.dumps(config), "utf-8")
         asked = [program("postgres"), "--config", folder / "config.json"]

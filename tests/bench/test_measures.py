@@ -48,7 +48,10 @@ def test_the_page_shows_what_was_kept() -> None:
 
 @pytest.mark.kafka
 @pytest.mark.real_system
-@pytest.mark.parametrize("name", ["small_commits", "follow_latency", "land_arrow_vs_bound"])
+@pytest.mark.parametrize(
+    "name",
+    ["small_commits", "follow_latency", "land_arrow_vs_bound", "opcua_items", "outbox_to_kafka"],
+)
 def test_a_bench_measures(name: str) -> None:
     told = run("make", "--no-print-directory", "bench", f"ONLY={name}", "SIZE=trial", seconds=300)
     assert f"{name}: " in told
