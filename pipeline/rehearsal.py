@@ -27,6 +27,8 @@ _MEMORY = Path("/proc/self/statm")
 _LOOK_SECONDS = 0.2
 # Of fewer nobody could tell a slope.
 _LEAST_PAGES = 12
+# Before anything is measured; a slow source is not waited for longer than so many soaks.
+_WARM_PASSES, _WARM_TIMES = 3, 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,19 +138,35 @@ class Rehearsal:
             self._connector.rest(self._plan)
 
     def _soak(self) -> Iterator[Step]:
-        """Read again and again, and keep nothing."""
-        deadline = clock.monotonic() + self._order.soak_seconds
+        """Read again and again, and keep nothing; what is loaded by the first passes is no leak."""
+        began, passes, pages, until = clock.monotonic(), 0, 0, 0.0
+        for is_end in self._endless():
+            passes += is_end
+            now, seconds = clock.monotonic(), self._order.soak_seconds
+            if passes < _WARM_PASSES and now - began < _WARM_TIMES * seconds:
+                continue
+            until = until or now + seconds
+            pages += 1
+            yield self._step("kept")
+            if pages >= _LEAST_PAGES and now >= until:
+                return
+
+    def _endless(self) -> Iterator[bool]:
+        """Read pages of one pass after the other; tell where each ends."""
         cursor: str | None = None
-        while clock.monotonic() < deadline or self._pages < _LEAST_PAGES:
+        rows = 0
+        while True:
             if cursor is None:
                 self._connector.leave(self._plan)
+                rows = self._rows
             page, bodies = self._read(cursor)
-            yield self._step("kept")
             cursor = page.cursor
-            if not page.more:
+            is_end = not page.more or self._rows - rows >= self._order.most_rows
+            if is_end:
                 self._connector.rest(self._plan)
                 cursor = cursor if self._connector.passing else None
                 clock.sleep(0 if bodies else _LOOK_SECONDS)
+            yield is_end
 
 
 def memory_bytes() -> int:

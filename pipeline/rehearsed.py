@@ -21,7 +21,7 @@ _END_SECONDS = 30
 _PROCESSES: ForkServerContext | SpawnContext = (
     get_context("forkserver") if "forkserver" in get_all_start_methods() else get_context("spawn")
 )
-_PROCESSES.set_forkserver_preload(["pipeline.rehearsal"])
+_PROCESSES.set_forkserver_preload(["pipeline.preloaded"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 _MB = 1 << 20
 _HOUR = 3600.0
-# The first part of a soak fills caches.
+# The first part still fills caches.
 _WARM = 0.25
 _LEAST = 8
 

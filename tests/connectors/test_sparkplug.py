@@ -32,9 +32,13 @@ def plan(*metrics: str) -> StreamPlan[SparkplugStream]:
     return StreamPlan(STATE, "1.2.0", "select * from rows", SparkplugStream(metrics or ("*",)))
 
 
-def connector(broker: Program, **more: object) -> SparkplugConnector:
+def source(broker: Program, **more: object) -> Source[SparkplugSource]:
     way = SparkplugSource(f"mqtt://127.0.0.1:{broker.port}", "county", ("+",), timeout_seconds=5)
-    return SparkplugConnector(Source(SourceId("gw"), "sparkplug_device", replace(way, **more)))
+    return Source(SourceId("gw"), "sparkplug_device", replace(way, **more))
+
+
+def connector(broker: Program, **more: object) -> SparkplugConnector:
+    return SparkplugConnector(source(broker, **more))
 
 
 class Reader:
@@ -302,17 +306,23 @@ class TestBroker:
         assert (offer.name, offer.how) == ("temp", {"metrics": ["temp"]})
         node.kill()
 
-    def test_who_tries_a_source_leaves_the_agent_that_reads_it_alone(self, broker: Program) -> None:
+    @pytest.mark.parametrize("how", [{}, {"is_trial": True}, {"guest": "certify"}], ids=str)
+    def test_who_tries_a_source_leaves_the_agent_that_reads_it_alone(
+        self, broker: Program, how: dict[str, object]
+    ) -> None:
         node = EdgeNode(broker)
         with closing(connector(broker)) as made, closing(Ear(broker)) as ear:
             reader = Reader(made)
             reader.more()
             node.tell("birth", "press1", ("temp", "Double", 20.5))
             reader.until(lambda: bool(reader.values("press1/temp")))
-            with closing(connector(broker, timeout_seconds=2)) as trial:
+            tried = replace(source(broker, timeout_seconds=2), **how)
+            with closing(SparkplugConnector(tried)) as trial:
 
                 def is_tried() -> bool:
                     node.tell("data", "press1", ("temp", "Double", 21.0))
+                    if how:
+                        return trial.read(plan(), None).rows is not None
                     return trial.sample(plan()).rows is not None
 
                 until(is_tried, "a sample")
