@@ -131,11 +131,12 @@ class Outbox:
         self._db.execute("begin immediate")
         try:
             yield
+            self._db.execute("commit")
         except BaseException:
+            # A commit that finds no room on the disk leaves its transaction open.
             if self._db.in_transaction:
                 self._db.execute("rollback")
             raise
-        self._db.execute("commit")
 
     @property
     def used_bytes(self) -> int:

@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from threading import Event
@@ -32,6 +33,8 @@ from pipeline.sources import connect, contract_rows
 # Records of one stream that are taken from the outbox at a time; each may hold 4 MiB.
 _PORTION = 4
 _TICK_SECONDS = 0.2
+# What stays wrong is said again as often.
+_TELL_SECONDS = 3600.0
 _LONGEST_WAIT = 300.0
 _DOUBLINGS = 6
 # What libraries raise on values, files and wires that no kind foresaw.
@@ -108,7 +111,11 @@ class Agent:
             # The next round tries with a new connection.
             self._hang_up()
         report = self._report(started_at, read, self._unsent | errors)
-        write_status(self._config, report)
+        try:
+            write_status(self._config, report)
+        except DependencyUnavailableError as full:
+            # The log tells it, and the rows go on as far as they can.
+            report = replace(report, error=" ".join(filter(None, (report.error, str(full)))))
         return report
 
     def _streams(self) -> Iterator[tuple[Source[object], StreamPlan[object]]]:
@@ -173,25 +180,31 @@ class Agent:
 
     def _drain(self) -> None:
         """Send what waits, of every stream that has not failed in this round already."""
-        while not self._silent:
-            waiting = [
-                each for each in self._outbox.pending(_PORTION) if each.stream not in self._unsent
-            ]
-            if not waiting:
-                break
-            self._is_laden = True
+        is_more = not self._silent
+        while is_more:
             try:
-                outcomes = self._open_bus().send([each.record for each in waiting])
+                is_more = self._send_some()
             except NplusxError as wrong:
-                self._silent = str(wrong)
-                break
-            crash_here(self._crash, "publish.after_send")
-            pairs = list(zip(waiting, outcomes, strict=True))
-            self._outbox.mark_sent([each.id for each, error in pairs if not error])
-            crash_here(self._crash, "publish.after_mark")
-            for each, error in pairs:
-                if error:
-                    self._unsent.setdefault(each.stream, f"Kafka did not take a record: {error}")
+                # Of the bus, or of the outbox: its disk is full, and nothing can be ticked off.
+                self._silent, is_more = str(wrong), False
+
+    def _send_some(self) -> bool:
+        """Send the oldest records of each stream; tell whether there were any."""
+        waiting = [
+            each for each in self._outbox.pending(_PORTION) if each.stream not in self._unsent
+        ]
+        if not waiting:
+            return False
+        self._is_laden = True
+        outcomes = self._open_bus().send([each.record for each in waiting])
+        crash_here(self._crash, "publish.after_send")
+        pairs = list(zip(waiting, outcomes, strict=True))
+        self._outbox.mark_sent([each.id for each, error in pairs if not error])
+        crash_here(self._crash, "publish.after_mark")
+        for each, error in pairs:
+            if error:
+                self._unsent.setdefault(each.stream, f"Kafka did not take a record: {error}")
+        return True
 
     def _open_bus(self) -> Sender:
         if self._sender is None:
@@ -235,6 +248,8 @@ class Agent:
             finished_at=clock.now(),
             streams=tuple(streams),
             error=self._silent,
+            outbox_bytes=self._outbox.used_bytes,
+            outbox_limit=self._config.outbox_bytes,
         )
 
 
@@ -278,13 +293,18 @@ def run_agent(path: Path, stop: Event, bus: WayOut | None = None) -> None:
     agent = Agent(config, bus or way_out(config, settings), settings)
     log = logger("agent")
     troubles = 0
+    told: list[str] = []
+    told_at = clock.monotonic()
     try:
         while not stop.is_set():
             config.nudge_file.unlink(missing_ok=True)
             report = agent.round(stop)
             troubles = 0 if report.is_clean else troubles + 1
-            for text in complaints(report) if troubles == 1 else ():
-                log.warning("in trouble, will try again", agent=config.id, why=text)
+            wrong = complaints(report)
+            if wrong != told or (wrong and clock.monotonic() - told_at > _TELL_SECONDS):
+                told, told_at = wrong, clock.monotonic()
+                for text in told:
+                    log.warning("in trouble, will try again", agent=config.id, why=text)
             for stream in report.streams:
                 for hole in stream.holes:
                     log.warning("data are missing", agent=config.id, stream=stream.stream, why=hole)

@@ -40,6 +40,9 @@ class RoundReport:
     finished_at: datetime
     streams: tuple[StreamReport, ...]
     error: str = ""
+    # What waits, and the disk space that it may take.
+    outbox_bytes: int = 0
+    outbox_limit: int = 0
 
     @property
     def is_clean(self) -> bool:

@@ -55,6 +55,9 @@ def status(file: Annotated[Path | None, _FILE] = None) -> None:
     rows = [row for each in configs for row in lines(each.id, read_status(each))]
     heads = ("agent", "contract", "read last", "read ever", "waiting", "round ended")
     table("采集代理 agents", heads, rows)
+    for told in filter(None, map(read_status, configs)):
+        used, most = (each / 2**20 for each in (told.outbox_bytes, told.outbox_limit))
+        say(f"{told.agent}: outbox 待发 {used:.1f} of {most:.1f} MiB")
     if troubles:
         raise ChecksFailedError(
             " ".join(sorted(set(troubles))), cure="mend what is named; the agent goes on by itself."
