@@ -45,15 +45,18 @@ class Place(Protocol):
         ...
 
 
+def fits(name: str, pattern: str, archive: str) -> bool:
+    """Tell whether a file is of a pattern, not put away and not still being written."""
+    return (
+        fnmatchcase(name, pattern)
+        and not (archive and name.startswith(f"{archive}/"))
+        and not any(fnmatchcase(name.rpartition("/")[2], odd) for odd in _UNFINISHED)
+    )
+
+
 def matching(place: Place, pattern: str, archive: str) -> list[Listed]:
     """List the files of a pattern that nobody is still writing, the oldest first."""
-    found = [
-        each
-        for each in place.files()
-        if fnmatchcase(each.name, pattern)
-        and not (archive and each.name.startswith(f"{archive}/"))
-        and not any(fnmatchcase(each.name.rpartition("/")[2], odd) for odd in _UNFINISHED)
-    ]
+    found = [each for each in place.files() if fits(each.name, pattern, archive)]
     return sorted(found, key=lambda each: (each.modified, each.name))
 
 

@@ -15,7 +15,7 @@ from connectors.cursor import readable
 from connectors.extras import extra
 from connectors.fields import Fields
 from connectors.files.forms import Form, Login, UnopenedError, UnreadableError
-from connectors.files.places import Folder, Listed, Place, matching
+from connectors.files.places import Folder, Listed, Place, fits, matching
 from connectors.passes import Passes
 from kernel import clock
 from kernel.errors import ConfigurationError
@@ -142,13 +142,15 @@ class FilesConnector(Connector[FilesStream]):
         self._place: Place = Sftp(way.sftp) if way.sftp else Folder(Path(way.folder))
         self._where = f"source {source.id}, {way.sftp.shown if way.sftp else way.folder}"
         self._passes = Passes()
+        # Of each stream that was asked for: its files, and where its safe cursor stood.
+        self._asked: dict[str, tuple[str, _Cursor]] = {}
 
     @override
     def read(self, plan: _Plan, cursor: str | None) -> Page:
         return self._passes.read(plan.contract, cursor, lambda at: self._pages(plan, _loads(at)))
 
     def _pages(self, plan: _Plan, at: _Cursor) -> Generator[Page]:
-        self._put_away(at)
+        self._put_away(plan, at)
         listed = matching(self._place, plan.how.pattern, self._way.archive)
         at = at.forgetting({_mark(each) for each in listed})
         # What was begun goes first, or its rows would be read again from the beginning.
@@ -187,14 +189,24 @@ class FilesConnector(Connector[FilesStream]):
             )
         yield Page(None, _dumps(at), more=False)
 
-    def _put_away(self, at: _Cursor) -> None:
-        """Move what was read and is safe, if it is still there as it was."""
-        if not self._way.archive:
+    def _put_away(self, plan: _Plan, at: _Cursor) -> None:
+        """Move what is as it was when all streams that read it had it safe."""
+        # When a stream is asked for again, each other of this source was asked for, too.
+        is_first = plan.contract not in self._asked
+        self._asked[plan.contract] = plan.how.pattern, at
+        if is_first or not self._way.archive:
             return
-        there = set(map(_mark, self._place.files()))
-        for mark in there & at.done.keys():
-            name = mark[0]
-            self._place.move(name, f"{self._way.archive}/{at.done[mark][:8]}-{Path(name).name}")
+        done = {mark: told for _, at in self._asked.values() for mark, told in at.done.items()}
+        for mark in done.keys() & set(map(_mark, self._place.files())):
+            if all(mark in at.done for at in self._readers(mark[0])):
+                away = f"{self._way.archive}/{done[mark][:8]}-{Path(mark[0]).name}"
+                self._place.move(mark[0], away)
+
+    def _readers(self, name: str) -> Iterator[_Cursor]:
+        """Give the cursors of the streams that read a file."""
+        for pattern, at in self._asked.values():
+            if fits(name, pattern, self._way.archive):
+                yield at
 
     def _digest(self, listed: Listed) -> str:
         told = hashlib.blake2b(digest_size=16)

@@ -150,6 +150,23 @@ def test_what_was_read_is_moved_when_it_is_safe_and_not_before(drop: Drop) -> No
     connector.close()
 
 
+def test_what_two_streams_read_is_moved_when_both_have_it(drop: Drop) -> None:
+    other = replace(PLAN, contract=ContractId("test.other.v1"))
+    drop.put("a.csv", f"{HEAD}1,甲\n")
+    connector = drop.connector(archive="done")
+    _, cursor = read_all(connector, PLAN)
+    behind = connector.read(other, None)
+    # The other's page is not safe yet.
+    _, cursor = read_all(connector, PLAN, cursor)
+    assert (drop.folder / "a.csv").exists()
+    _, safe = read_all(connector, other, behind.cursor)
+    read_all(connector, PLAN, cursor)
+    assert (drop.folder / "a.csv").exists()
+    read_all(connector, other, safe)
+    assert not (drop.folder / "a.csv").exists()
+    connector.close()
+
+
 def test_a_large_file_goes_on_where_it_was_left(drop: Drop) -> None:
     lines = "".join(f"{n},名{n}\n" for n in range(25))
     drop.put("a.csv", HEAD + lines)
