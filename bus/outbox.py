@@ -17,6 +17,7 @@ from kernel.ids import Stream, StreamId
 DEFAULT_LIMIT = 5 << 30
 _FORMAT = 1
 _LOCK_SECONDS = 2.0
+_KEY = "ce_keyid"
 _SCHEMA = """
 create table outbox (epoch text not null);
 create table stream (
@@ -237,6 +238,13 @@ class Outbox:
                     self._db.executescript("pragma incremental_vacuum")
             finally:
                 self._db.execute("pragma synchronous = full")
+
+    def signers(self) -> tuple[str, ...]:
+        """Name the keys that signed what waits: none of them may end before it is sent."""
+        with self._named():
+            rows = self._db.execute("select headers from batch").fetchall()
+        found = {value.decode() for row in rows for name, value in _headers(row[0]) if name == _KEY}
+        return tuple(sorted(found))
 
     def states(self) -> dict[StreamId, StreamState]:
         """Tell, per stream, how much was ever kept and how much waits."""

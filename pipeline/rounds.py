@@ -43,6 +43,8 @@ class RoundReport:
     # What waits, and the disk space that it may take.
     outbox_bytes: int = 0
     outbox_limit: int = 0
+    # The keys that signed what waits.
+    waiting_keys: tuple[str, ...] = ()
 
     @property
     def is_clean(self) -> bool:

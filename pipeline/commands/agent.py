@@ -57,7 +57,9 @@ def status(file: Annotated[Path | None, _FILE] = None) -> None:
     table("采集代理 agents", heads, rows)
     for told in filter(None, map(read_status, configs)):
         used, most = (each / 2**20 for each in (told.outbox_bytes, told.outbox_limit))
-        say(f"{told.agent}: outbox 待发 {used:.1f} of {most:.1f} MiB")
+        say(f"{told.agent}: outbox 待发 {used:.1f} of {most:.1f} MiB, signed with {told.key_id}")
+        for old in (each for each in told.waiting_keys if each != told.key_id):
+            say(f"{told.agent}: 旧密钥 {old} signed what still waits: it must not end yet")
     if troubles:
         raise ChecksFailedError(
             " ".join(sorted(set(troubles))), cure="mend what is named; the agent goes on by itself."
