@@ -234,9 +234,9 @@ def test_who_and_where_are_told_when_they_are_wrong(service: Service, tmp_path: 
     made.close()
 
 
-def test_a_service_that_goes_and_comes_back(service: Service, tmp_path: Path, version: int) -> None:
+def test_a_service_that_goes_and_comes_back(service: Service, tmp_path: Path) -> None:
     put(service, 0, 300)
-    made = connector(service, tmp_path, version, page_rows=50)
+    made = connector(service, tmp_path, page_rows=50)
     page = made.read(PLAN, None)
     assert page.rows is not None
     service.stop()

@@ -64,6 +64,8 @@ class Reader:
         self.connector = stand.open()
         self.cursor: str | None = None
         self.rows: list[Row] = []
+        # The newest rows, as the source has them.
+        self.raw: pa.Table | None = None
 
     def page(self) -> bool:
         """Read a page; tell whether more wait."""
@@ -74,6 +76,7 @@ class Reader:
             page = self.connector.read(self.stand.plan, self.cursor)
         self.cursor = page.cursor
         self.rows += rows_of(self.stand, page.rows)
+        self.raw = self.raw if page.rows is None else page.rows
         # Who passes over what is known is let come to what is not.
         if self._reopens and page.rows is not None:
             self._begin_anew()

@@ -3,11 +3,14 @@
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from connectors import kinds
+from connectors.mapping import map_rows
 from kernel.registry import modules_in
 from tests.broker import free_port
 from tests.connectors.acceptance.machines import ModbusStand, OpcuaStand, RestStand, SparkplugStand
@@ -115,6 +118,18 @@ def test_each_row_comes_once_then_what_changed_and_what_is_gone(stand: Stand) ->
             ((key, _, done),) = reader.news()
             assert (key, done) == (stand.keys[1], "delete")
         assert reader.news(some=False) == []
+        if stand.has_long_texts:
+            stand.put(stand.keys[5], "2024-03-05 08:00:00")
+            reader.news()
+            assert instants(reader)[-1] == datetime(2024, 3, 5, 11, 30, tzinfo=UTC)
+
+
+def instants(reader: Reader) -> list[object]:
+    """Read notes as times of a source that is half an hour off the hour."""
+    plan, at = reader.stand.plan, "cast(cast(note as timestamp) as timestamptz) as at"
+    timed = replace(plan, mapping=f"from ({plan.mapping}) select {at}")
+    assert reader.raw is not None
+    return map_rows(reader.raw, timed, "America/St_Johns")["at"].to_pylist()
 
 
 def test_from_each_cursor_the_same_is_read_on_whoever_reads(stand: Stand) -> None:
