@@ -28,6 +28,7 @@ from pipeline.bodies import encode
 from pipeline.crashpoints import crash_here
 from pipeline.rounds import RoundReport, StreamReport, complaints, write_status
 from pipeline.settings import Settings, environment, read_settings
+from pipeline.skew import Clocks
 from pipeline.sources import connect, contract_rows
 
 # Records of one stream that are taken from the outbox at a time; each may hold 4 MiB.
@@ -74,6 +75,7 @@ class Agent:
         self._unsent: dict[str, str] = {}
         self._holes: dict[str, tuple[str, ...]] = {}
         self._is_laden = False
+        self._clocks = Clocks()
 
     def close(self) -> None:
         """Let go of outbox, sources and bus."""
@@ -251,6 +253,7 @@ class Agent:
             outbox_bytes=self._outbox.used_bytes,
             outbox_limit=self._config.outbox_bytes,
             waiting_keys=self._outbox.signers(),
+            clocks=self._clocks.compare(self._connectors),
         )
 
 

@@ -9,6 +9,7 @@ from connectors.config import AgentConfig, load_agent
 from kernel import canonical, clock
 from kernel.errors import DependencyUnavailableError
 from pipeline.settings import Settings, read_settings
+from pipeline.skew import Skew
 
 _TICK_SECONDS = 0.2
 
@@ -45,6 +46,8 @@ class RoundReport:
     outbox_limit: int = 0
     # The keys that signed what waits.
     waiting_keys: tuple[str, ...] = ()
+    # The clocks of its sources against its own.
+    clocks: tuple[Skew, ...] = ()
 
     @property
     def is_clean(self) -> bool:

@@ -37,6 +37,7 @@ def status(file: Annotated[Path | None, _FILE] = None) -> None:
     from connectors.config import load_agent
     from pipeline.rounds import RoundReport, read_status, resident_agents
     from pipeline.settings import read_settings
+    from pipeline.skew import MOST_SKEW_SECONDS
 
     configs = [load_agent(file)] if file else resident_agents(read_settings())
     troubles: list[str] = []
@@ -58,6 +59,9 @@ def status(file: Annotated[Path | None, _FILE] = None) -> None:
     for told in filter(None, map(read_status, configs)):
         used, most = (each / 2**20 for each in (told.outbox_bytes, told.outbox_limit))
         say(f"{told.agent}: outbox 待发 {used:.1f} of {most:.1f} MiB, signed with {told.key_id}")
+        for each in told.clocks:
+            far = f"，超过 {MOST_SKEW_SECONDS:.0f} s，请校时 let both keep the time by NTP"
+            say(f"{told.agent}: clock 时钟 {each.source}: {each.text}{far if each.is_far else ''}")
         for old in (each for each in told.waiting_keys if each != told.key_id):
             say(f"{told.agent}: 旧密钥 {old} signed what still waits: it must not end yet")
     if troubles:

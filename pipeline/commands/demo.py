@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from pydantic import TypeAdapter
 
-from county import truth
 from county import world as simulated
 from county.reach import OFFICES, Reach
 from kernel import clock
@@ -64,6 +63,7 @@ def demo(
 
 def _play(stack: "Stack", settings: Settings, report: Callable[[str], None]) -> None:
     """Tell the story: the factories' books first, then the claim."""
+    from county import truth
     from pipeline import story
     from pipeline.stack.layout import Layout
 
@@ -200,6 +200,7 @@ def _file_claims(settings: Settings, folder: Path, factories: Iterable[Reach]) -
 
 def _show(settings: Settings) -> None:
     """Print what happened, and fail when it is not what was planted."""
+    from county import truth
     from pipeline import story, wiring
     from pipeline.seal import pack_path
     from pipeline.verify import verify

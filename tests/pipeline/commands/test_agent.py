@@ -95,6 +95,11 @@ def test_the_status_says_never_before_the_first_round(site: Site, shell: Shell) 
     assert "never made a round" in told.err
 
 
+def test_the_status_tells_the_clocks_of_sources(site: Site, shell: Shell) -> None:
+    assert one_round(site.config, MemoryBus()).clocks
+    assert "clock 时钟 registry: The database is a file" in shell("agent", "status").out
+
+
 def test_a_backfill_reads_one_stream_again_and_needs_the_agent_at_rest(
     site: Site, shell: Shell
 ) -> None:

@@ -20,6 +20,7 @@ from tests.flow.bad_input.command import Shell
 from tests.pipeline.test_publish import USCC, Site
 
 _CONTRACT = "retrofit.invoice_line.v1"
+_AUTHORITY = ("--name", "某局", "--kind", "authority", "--region", "330523")
 
 
 def done(shell: Shell, *words: str) -> str:
@@ -55,15 +56,7 @@ def test_a_key_is_changed_while_rows_flow(
         monkeypatch.setenv("NPLUSX_KAFKA_BOOTSTRAP_SERVERS", broker.bootstrap)
         with closing(KafkaBus(broker.bootstrap, 1, 1, 15.0)) as bus:
             bus.ensure_topics([topic_of(each.contract) for each in find("nplusx_registry").streams])
-        words = (
-            "--name",
-            "某局",
-            "--kind",
-            "authority",
-            "--region",
-            "330523",
-        )
-        done(shell, "registry", "enterprise", USCC, *words)
+        done(shell, "registry", "enterprise", USCC, *_AUTHORITY)
         done(shell, "registry", "agent", "county", "--enterprise", USCC)
         old = new_key("old.key", "--from", "2020-01-01T00:00:00+00:00")
         site.file.write_text(site.file.read_text("utf-8").replace("agent.key", "old.key"), "utf-8")
