@@ -81,9 +81,10 @@ def save_key(registry: Registry, agent: AgentId, key: PublicKey, valid_from: dat
 
 
 def end_key(registry: Registry, key: KeyId, valid_to: datetime) -> None:
-    """Let a key end in good order, as when it is replaced."""
+    """Let a key end in good order, as when it is replaced; an earlier end stands."""
     with registry.writing() as session:
-        _named(session.get(AgentKeyRow, key), key).valid_to = valid_to
+        row = _named(session.get(AgentKeyRow, key), key)
+        row.valid_to = min(row.valid_to or valid_to, valid_to)
 
 
 def revoke_key(registry: Registry, key: KeyId, revoked_at: datetime) -> None:

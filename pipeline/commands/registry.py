@@ -99,7 +99,7 @@ def key(
 
 
 def end(key: Annotated[str, _KEY], at: Annotated[str, _AT] = "") -> None:
-    """Let a key end in good order, as when it is replaced."""
+    """Let a key end in good order, as when it is replaced; an earlier end stands."""
     from pipeline import wiring
     from registry import keys
 

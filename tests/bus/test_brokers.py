@@ -1,12 +1,15 @@
 """Brokers that want TLS and a user: both libraries get in, and an agent may write, not read."""
 
 import gc
+import socket
+import ssl
 import time
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -129,3 +132,25 @@ def test_brokers_that_nobody_vouches_for_are_not_believed(
         pytest.raises(DependencyUnavailableError, match="NPLUSX_KAFKA_CA_FILE"),
     ):
         bus.sender()
+
+
+def test_a_broker_s_certificate_that_expired_is_named(authority: Authority) -> None:
+    # Kafka itself refuses to start with such a one, so it stands alone here.
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(*authority.certify("old", days=-2))
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def greet() -> None:
+            with suppress(OSError):
+                while True:
+                    taken, _ = listening.accept()
+                    with suppress(OSError), context.wrap_socket(taken, server_side=True) as secure:
+                        secure.recv(1)
+
+        Thread(target=greet, daemon=True).start()
+        address = f"127.0.0.1:{listening.getsockname()[1]}"
+        with (
+            closing(KafkaBus(address, 1, 1, 5.0, login(authority, "agent-1"))) as bus,
+            pytest.raises(DependencyUnavailableError, match=r"expired.*renew"),
+        ):
+            bus.sender()

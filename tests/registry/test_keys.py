@@ -55,6 +55,12 @@ def test_an_earlier_revocation_stands(county: Registry) -> None:
     assert keys.keyring(county)[KEY.id].revoked_at == AT + SECOND
 
 
+def test_a_key_that_has_ended_does_not_come_back(county: Registry) -> None:
+    keys.end_key(county, KEY.id, AT + SECOND)
+    keys.end_key(county, KEY.id, AT + 9 * SECOND)
+    assert not keys.keyring(county)[KEY.id].accepts(AT + 5 * SECOND)
+
+
 def test_registering_again_does_not_bring_a_revoked_key_back(county: Registry) -> None:
     keys.revoke_key(county, KEY.id, AT + SECOND)
     keys.save_key(county, AGENT, KEY, AT + 9 * SECOND)
