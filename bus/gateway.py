@@ -3,15 +3,21 @@
 import http.client
 import ssl
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
-from bus.ports import Headers, Record
+from typing_extensions import override
+
+from bus.ports import Headers, Record, Sender
 from bus.topics import topic_of
 from kernel import clock
 from kernel.errors import ConfigurationError, DependencyUnavailableError
 from kernel.ids import ContractId
+from kernel.skew import Clock
 
 PATH = "/records"
 _TAKEN = 204
@@ -72,7 +78,7 @@ class Gateway:
         return GatewaySender(self.door)
 
 
-class GatewaySender:
+class GatewaySender(Sender):
     """Puts records on the county's bus, one after the other, each acknowledged."""
 
     def __init__(self, door: Door) -> None:
@@ -103,6 +109,7 @@ class GatewaySender:
                 cure="write https://host:port; http is for this machine alone.",
             )
 
+    @override
     def send(self, records: Sequence[Record]) -> tuple[str, ...]:
         """Deliver in order; give, per record, the error text, or nothing when acknowledged."""
         outcome: list[str] = []
@@ -131,10 +138,12 @@ class GatewaySender:
 
     def _post(self, record: Record) -> tuple[int, str, float]:
         """Send once; give the status, what was said, and how long to wait."""
+        asked = clock.now()
         headers = {**written(record.headers), "Authorization": f"Bearer {self._door.token}"}
         try:
             self._connection.request("POST", self._path, record.value, headers)
             answer = self._connection.getresponse()
+            self._look_at_clock(answer, asked)
             said = answer.read(_SAID_BYTES).decode("utf-8", "replace").strip()
             if answer.length:
                 self._connection.close()
@@ -144,6 +153,11 @@ class GatewaySender:
             self._connection.close()
             raise self._unreachable(failed) from failed
         return answer.status, said, min(float(pause) if pause.isdigit() else 1.0, _LONGEST_PAUSE)
+
+    def _look_at_clock(self, answer: http.client.HTTPResponse, asked: datetime) -> None:
+        with suppress(ValueError):
+            told = parsedate_to_datetime(answer.getheader("Date", ""))
+            self.clock = Clock.between(asked, told, clock.now(), step_seconds=1)
 
     def _unreachable(self, why: object) -> DependencyUnavailableError:
         if isinstance(why, ssl.SSLCertVerificationError):
@@ -160,6 +174,7 @@ class GatewaySender:
             "whether its gateway runs; what waits is sent later.",
         )
 
+    @override
     def close(self) -> None:
         """Let go of the connection."""
         self._connection.close()

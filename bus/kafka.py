@@ -6,6 +6,7 @@ import ssl
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
@@ -27,13 +28,16 @@ from kafka.errors import (
     UnknownTopicOrPartitionError,
 )
 from kafka.protocol.consumer import IsolationLevel
+from typing_extensions import override
 
 from bus.ahead import Ahead
 from bus.brokers import NOBODY, RECORD_BYTES, Login, unreachable
 from bus.kafka_reader import KafkaReader
 from bus.ports import Extent, Reader, Record, Sender
 from bus.topics import PREFIX
+from kernel import clock
 from kernel.errors import ConfigurationError
+from kernel.skew import Clock
 
 if TYPE_CHECKING:
     pass
@@ -48,6 +52,7 @@ _TOPIC = {
 }
 # How long a record may wait for news of its topic: a missing one must not hold up the others.
 _TOPIC_SECONDS = 5.0
+_NO_TIME = -1
 _Answer = TypeVar("_Answer")
 
 
@@ -84,7 +89,7 @@ def _hush() -> None:
     logging.getLogger("kafka").setLevel(logging.CRITICAL)  # noqa: TID251 - the library's, not ours
 
 
-class KafkaSender:
+class KafkaSender(Sender):
     """Sends in order per key: a record leaves only when the one before it is acknowledged."""
 
     def __init__(self, bootstrap: str, timeout: float, login: Login = NOBODY) -> None:
@@ -111,6 +116,7 @@ class KafkaSender:
         except KafkaError as down:
             raise unreachable(bootstrap, _why(down, login)) from down
 
+    @override
     def send(self, records: Sequence[Record]) -> tuple[str, ...]:
         """Deliver in order; give, per record, the error text, or nothing when acknowledged."""
         outcome = ["an earlier record of its stream was not delivered"] * len(records)
@@ -128,9 +134,11 @@ class KafkaSender:
 
     def _start(self, record: Record) -> Callable[[], str]:
         """Hand one record to the producer; give what waits for its acknowledgement."""
+        asked = clock.now()
+        stamp = int(asked.timestamp() * 1000)
         try:
             future = self._producer.send(
-                record.topic, record.value, record.key, list(record.headers)
+                record.topic, record.value, record.key, list(record.headers), timestamp_ms=stamp
             )
         except (KafkaError, ValueError, AssertionError) as refused:
             text = f"{type(refused).__name__}: {refused}"
@@ -138,13 +146,18 @@ class KafkaSender:
 
         def finish() -> str:
             try:
-                future.get(self._timeout)
+                told = future.get(self._timeout).timestamp
             except KafkaError as failed:
                 return f"{type(failed).__name__}: {failed}"
+            # A topic whose producers choose the time gives ours back.
+            if told not in (stamp, _NO_TIME):
+                at = datetime.fromtimestamp(told / 1000, UTC)
+                self.clock = Clock.between(asked, at, clock.now(), step_seconds=0.001)
             return ""
 
         return finish
 
+    @override
     def close(self) -> None:
         """Let go of the connection."""
         self._producer.close(timeout=self._timeout)

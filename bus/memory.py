@@ -140,15 +140,17 @@ class MemoryBus:
         return _MemorySender(self)
 
 
-class _MemorySender:
+class _MemorySender(Sender):
     """Appends at once."""
 
     def __init__(self, bus: MemoryBus) -> None:
         self._bus = bus
 
+    @override
     def send(self, records: Sequence[Record]) -> tuple[str, ...]:
         return tuple(self._bus.append(record) for record in records)
 
+    @override
     def close(self) -> None:
         return
 

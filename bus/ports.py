@@ -7,6 +7,8 @@ from itertools import groupby
 from operator import attrgetter
 from typing import NamedTuple, Protocol, Self
 
+from kernel.skew import Clock
+
 Headers = tuple[tuple[str, bytes], ...]
 # Topic, partition and offset.
 Place = tuple[str, int, int]
@@ -153,6 +155,9 @@ class Extent:
 
 class Sender(Protocol):
     """Puts records on the bus."""
+
+    # The clock there, as far as what was sent last tells.
+    clock: Clock | None = None
 
     def send(self, records: Sequence[Record]) -> tuple[str, ...]:
         """Deliver in order; give, per record, the error text, or nothing when acknowledged."""

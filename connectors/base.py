@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
@@ -11,6 +10,7 @@ import pyarrow as pa
 from connectors.fields import Fields
 from kernel.errors import ConfigurationError
 from kernel.ids import ContractId, SourceId
+from kernel.skew import Clock
 
 ZONE = "Asia/Shanghai"
 # What only one kind of connector knows: how a stream is found, and how a source is reached.
@@ -90,26 +90,6 @@ class Offer:
     name: str
     columns: Mapping[str, str]
     how: Mapping[str, object]
-
-
-@dataclass(frozen=True, slots=True)
-class Clock:
-    """How far a source's clock is ahead of ours, no more than so much beside the truth."""
-
-    skew_seconds: float
-    bound_seconds: float
-
-    @classmethod
-    def between(
-        cls, asked: datetime, told: datetime, answered: datetime, step_seconds: float = 0
-    ) -> "Clock":
-        """Compare what a source told with when it was asked and when its answer was there.
-
-        A clock with steps shows how many of them are over.
-        """
-        half, step = (answered - asked) / 2, timedelta(seconds=step_seconds / 2)
-        ahead = told + step - (asked + half)
-        return cls(ahead.total_seconds(), (half + step).total_seconds())
 
 
 class NoCatalogueError(ConfigurationError):

@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 
-from connectors.base import Clock, NoCatalogueError
+from connectors.base import NoCatalogueError
 from contracts import loader as contracts
 from kernel.errors import NplusxError
+from kernel.skew import Clock
 from pipeline import hostile, rehearsed
 from pipeline.bodies import encode
 from pipeline.candidate import Candidate, Said, holes

@@ -198,7 +198,9 @@ class Agent:
         if not waiting:
             return False
         self._is_laden = True
-        outcomes = self._open_bus().send([each.record for each in waiting])
+        sender = self._open_bus()
+        outcomes = sender.send([each.record for each in waiting])
+        self._clocks.hear(sender.clock)
         crash_here(self._crash, "publish.after_send")
         pairs = list(zip(waiting, outcomes, strict=True))
         self._outbox.mark_sent([each.id for each, error in pairs if not error])

@@ -1,17 +1,20 @@
-"""How far the clocks of an agent's sources are from its own: asked for each hour, with a bound."""
+"""How far the clocks of an agent's sources and of the county are from its own, with a bound."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from connectors.base import Clock, Connector
+from connectors.base import Connector
 from kernel import clock
 from kernel.errors import NplusxError
 from kernel.ids import SourceId
 from kernel.log import logger
+from kernel.skew import Clock
 
 # Beyond it a person is told: changes are found by the source's clock.
 MOST_SKEW_SECONDS = 300.0
 _EACH_SECONDS = 3600.0
+# Whose clock it is that is no source's.
+COUNTY = "county"
 _ODD = (AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
 
 
@@ -39,14 +42,24 @@ class Skew:
 
 
 class Clocks:
-    """Compares the clocks of sources that are connected, now and then."""
+    """Compares the clocks of sources that are connected, now and then, and the county's."""
 
     def __init__(self) -> None:
         self._found: dict[SourceId, tuple[float, Skew]] = {}
+        self._county: Skew | None = None
 
     def compare(self, connectors: Mapping[SourceId, Connector[object]]) -> tuple[Skew, ...]:
         """Ask whom nobody asked for an hour; give what all said last."""
-        return tuple(self._compared(connectors))
+        return (*self._compared(connectors), *filter(None, [self._county]))
+
+    def hear(self, county: Clock | None) -> None:
+        """Take what the county's brokers or its gateway say when they take records."""
+        if county is None:
+            return
+        skew = Skew(COUNTY, county.skew_seconds, county.bound_seconds)
+        if skew.is_far and not (self._county and self._county.is_far):
+            logger("agent").warning("clocks are apart", source=COUNTY, why=skew.text)
+        self._county = skew
 
     def _compared(self, connectors: Mapping[SourceId, Connector[object]]) -> Iterator[Skew]:
         for source, connector in connectors.items():

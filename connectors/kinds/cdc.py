@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 from typing_extensions import override
 
-from connectors.base import Clock, Connector, Offer, Page, Sample, Source, StreamPlan
+from connectors.base import Connector, Offer, Page, Sample, Source, StreamPlan
 from connectors.cdc.log import CdcStream, Door, Log, LostError, Spot, dumps, loads
 from connectors.cdc.pages import Cut, Cutter
 from connectors.extras import extra
@@ -21,6 +21,7 @@ from connectors.sql.complaints import plain
 from connectors.sql.streams import Database, parsed, shown
 from kernel import clock
 from kernel.errors import ConfigurationError
+from kernel.skew import Clock
 
 PAGE_ROWS = 20_000
 SLOT = PUBLICATION = "nplusx"

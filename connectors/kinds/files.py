@@ -10,7 +10,7 @@ import pyarrow as pa
 from pydantic import TypeAdapter
 from typing_extensions import override
 
-from connectors.base import Clock, Connector, Offer, Page, Sample, Source, StreamPlan
+from connectors.base import Connector, Offer, Page, Sample, Source, StreamPlan
 from connectors.cursor import readable
 from connectors.extras import extra
 from connectors.fields import Fields
@@ -20,6 +20,7 @@ from connectors.passes import Passes
 from kernel import clock
 from kernel.errors import ConfigurationError
 from kernel.log import logger
+from kernel.skew import Clock
 
 PAGE_ROWS = 20_000
 SETTLE_SECONDS = 10

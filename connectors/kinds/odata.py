@@ -10,7 +10,7 @@ import pyarrow as pa
 from typing_extensions import override
 
 from connectors import comparing
-from connectors.base import Clock, Connector, Offer, Page, Sample, Source, StreamPlan
+from connectors.base import Connector, Offer, Page, Sample, Source, StreamPlan
 from connectors.extras import extra
 from connectors.fields import Fields
 from connectors.memory import Memory
@@ -36,6 +36,7 @@ from connectors.web.way import Way
 from connectors.web.way import way_of as server_of
 from kernel import clock
 from kernel.errors import ConfigurationError
+from kernel.skew import Clock
 
 PAGE_ROWS = 1000
 LOOKBACK_SECONDS = 300

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
-from connectors.base import Clock, Connector, Offer, Page, Sample, Source, StreamPlan
+from connectors.base import Connector, Offer, Page, Sample, Source, StreamPlan
 from connectors.certificates import Identity
 from connectors.extras import extra
 from connectors.fields import Fields
@@ -14,6 +14,7 @@ from connectors.inbox import Inbox
 from connectors.opcua_plan import COLUMNS, Machine, OpcuaSource, OpcuaStream, Pace, Server
 from kernel import clock
 from kernel.errors import ConfigurationError, DependencyUnavailableError
+from kernel.skew import Clock
 
 if TYPE_CHECKING:
     from connectors.wires.opcua_feed import Feed

@@ -11,16 +11,7 @@ from pydantic import TypeAdapter
 from typing_extensions import override
 
 from connectors import comparing
-from connectors.base import (
-    Clock,
-    Connector,
-    NoCatalogueError,
-    Offer,
-    Page,
-    Sample,
-    Source,
-    StreamPlan,
-)
+from connectors.base import Connector, NoCatalogueError, Offer, Page, Sample, Source, StreamPlan
 from connectors.cursor import REMEMBERED, readable
 from connectors.extras import extra
 from connectors.fields import Fields
@@ -36,6 +27,7 @@ from connectors.web.way import Way
 from connectors.web.way import way_of as server_of
 from kernel import clock
 from kernel.errors import ConfigurationError, DependencyUnavailableError
+from kernel.skew import Clock
 
 LOOKBACK_SECONDS = 300
 PLACES = {"since", "until", "page", "offset", "cursor", "limit", "columns", "column_names"}

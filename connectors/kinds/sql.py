@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SQLAlchemyError
 from typing_extensions import override
 
 from connectors import comparing
-from connectors.base import Clock, Connector, Offer, Page, Sample, Source, StreamPlan
+from connectors.base import Connector, Offer, Page, Sample, Source, StreamPlan
 from connectors.cursor import Cursor, Moment, Passed, Window, before, dumps, loads, moment
 from connectors.fields import Fields
 from connectors.look_back import Digests, news
@@ -27,6 +27,7 @@ from connectors.sql.streams import NATIVE_ERRORS, Database, parsed, shown
 from connectors.tables import together
 from kernel import clock
 from kernel.errors import ConfigurationError
+from kernel.skew import Clock
 
 PAGE_ROWS = 20_000
 LOOKBACK_SECONDS = 300

@@ -9,11 +9,12 @@ import pyarrow as pa
 import sqlalchemy as sa
 from typing_extensions import override
 
-from connectors.base import Clock, Offer
+from connectors.base import Offer
 from connectors.sql.offers import offer
 from connectors.sql.query import Query
 from connectors.sql.streams import Database
 from connectors.tables import require_apart
+from kernel.skew import Clock
 
 # Its language is that of PostgreSQL, as far as our questions go.
 _DIALECT: sa.Dialect = sa.make_url("postgresql+psycopg://").get_dialect()()

@@ -15,13 +15,14 @@ import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError
 
-from connectors.base import Clock, Offer
+from connectors.base import Offer
 from connectors.sql.native import Asker
 from connectors.sql.offers import offer
 from connectors.sql.query import Query
 from connectors.tables import require_apart
 from kernel import clock
 from kernel.errors import ConfigurationError
+from kernel.skew import Clock
 
 NATIVE_ERRORS: tuple[type[Exception], ...] = (adbc.Error, duckdb.Error)
 _CONNECT_SECONDS = 10

@@ -9,7 +9,6 @@ from urllib.parse import quote, quote_plus
 
 import httpx
 
-from connectors.base import Clock
 from connectors.web import complaints
 from connectors.web.login import Login, Request, Ticket, asking, given_ticket, ticket_of
 from connectors.web.replies import Reply, complaint, date_of, parse
@@ -17,6 +16,7 @@ from connectors.web.way import Way
 from kernel import clock
 from kernel.errors import ConfigurationError, DependencyUnavailableError, NplusxError
 from kernel.log import hush
+from kernel.skew import Clock
 
 _CONNECT_SECONDS = 10
 # Products lock an account after a few wrong passwords.

@@ -14,13 +14,13 @@ from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.object_ids import ObjectIds
 from asyncua.ua.uaerrors import UaError, UaStatusCodeError
 
-from connectors.base import Clock
 from connectors.certificates import Identity, read_identity
 from connectors.opcua_plan import Pace, Server
 from connectors.wires.opcua_errors import plain
 from connectors.wires.opcua_values import Sampled, sampled
 from kernel import clock
 from kernel.errors import ConfigurationError
+from kernel.skew import Clock
 
 _CHUNK = 1000
 _HISTORY_VALUES = 10_000

@@ -6,13 +6,13 @@ from contextlib import suppress
 from fnmatch import fnmatchcase
 from threading import Thread
 
-from connectors.base import Clock
 from connectors.opcua_plan import Machine, OpcuaSource, OpcuaStream
 from connectors.wires.opcua import Session, Variable
 from connectors.wires.opcua_errors import plain
 from connectors.wires.opcua_feed import Feed, Subscription
 from kernel import clock
 from kernel.errors import ConfigurationError, DependencyUnavailableError, NplusxError
+from kernel.skew import Clock
 
 _SHORTEST_WAIT = 0.5
 _LONGEST_WAIT = 30.0

@@ -93,6 +93,9 @@ def admin(broker: Broker, authority: Authority) -> Iterator[KafkaBus]:
 def test_who_logs_in_over_tls_sends_and_reads(admin: KafkaBus) -> None:
     with closing(admin.sender()) as sender:
         assert sender.send([RECORD]) == ("",)
+        # The broker writes down when it took a record: that tells its clock.
+        assert sender.clock is not None
+        assert abs(sender.clock.skew_seconds) <= sender.clock.bound_seconds
     with closing(admin.reader(TOPIC, {0: 0})) as reader:
         deadline = time.monotonic() + 30
         found = reader.poll(1.0).records

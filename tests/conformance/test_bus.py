@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 from kafka import KafkaAdminClient, KafkaProducer
@@ -139,6 +140,10 @@ def test_topics_whose_times_producers_choose_are_named(bus: Bus, topic: str) -> 
     let_producers_choose(bus, others)
     assert bus.timed_by_producers([topic, others, "nplusx.never.made.v1"]) == [others]
     assert bus.timed_by_producers([]) == []
+    with closing(bus.sender()) as sender:
+        assert sender.send([record(others, "k", b"")]) == ("",)
+        # Such a topic gives back what we said ourselves: no clock of another's.
+        assert sender.clock is None
 
 
 def let_producers_choose(bus: Bus, topic: str) -> None:

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from connectors.base import Clock, Connector, Source
+from connectors.base import Connector, Source
 from connectors.kinds.cdc import CdcConnector, CdcSource
 from connectors.kinds.files import FilesConnector, FilesSource
 from connectors.kinds.sql import SqlConnector, SqlSource
 from kernel import clock
 from kernel.errors import DependencyUnavailableError
 from kernel.ids import SourceId
+from kernel.skew import Clock
 from tests.connectors.machines import opcua_reading as opcua
 from tests.connectors.machines.processes import until
 from tests.connectors.web.server import Answer, Asked, serving

@@ -3,10 +3,11 @@
 import pytest
 from typing_extensions import override
 
-from connectors.base import Clock, Connector
+from connectors.base import Connector
 from kernel import clock
 from kernel.errors import DependencyUnavailableError
 from kernel.ids import SourceId
+from kernel.skew import Clock
 from pipeline.skew import Clocks
 
 
@@ -53,3 +54,12 @@ def test_a_clock_is_asked_once_an_hour(monkeypatch: pytest.MonkeyPatch) -> None:
         now[0] = at
         assert len(clocks.compare({SourceId("plc"): device})) == 1
     assert device.asked == 2
+
+
+def test_the_county_s_clock_is_told_and_warned_of_once(capfd: pytest.CaptureFixture[str]) -> None:
+    clocks = Clocks()
+    for each in (None, Clock(1.0, 0.1), Clock(900.0, 0.1), Clock(901.0, 0.1), None):
+        clocks.hear(each)
+    (found,) = clocks.compare({})
+    assert (found.source, found.text) == ("county", "+901.000 s against ours, ± 0.100 s")
+    assert "".join(capfd.readouterr()).count("clocks are apart") == 1

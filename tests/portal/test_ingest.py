@@ -102,6 +102,8 @@ def test_what_came_over_the_web_lands_and_a_repeat_is_dropped(world, serve, auth
         assert sender.send(sent) == ("", "")
         # The answer to the last was lost: an agent sends it again.
         assert sender.send(sent[1:]) == ("",)
+        assert sender.clock is not None
+        assert abs(sender.clock.skew_seconds) <= sender.clock.bound_seconds
     assert landed(world) == [f"PAY{n}" for n in range(6)]
 
 
