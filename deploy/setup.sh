@@ -36,7 +36,7 @@ has_postgres() {
 }
 has_mariadb() { command -v mariadbd >/dev/null || [ -x /usr/sbin/mariadbd ]; }
 # The tests' ODBC driver, and what manages drivers.
-has_odbc() { grep -qs 'MariaDB Unicode' /etc/odbcinst.ini && "$PYTHON" -c 'import ctypes; ctypes.CDLL("libodbc.so.2")' 2>/dev/null; }
+has_odbc() { [ -n "$(odbcinst -q -d -n 'MariaDB Unicode' 2>/dev/null)" ]; }
 # The browser tests' driver is linked to it, and a small system does not have it.
 has_atomic() { "$PYTHON" -c 'import ctypes; ctypes.CDLL("libatomic.so.1")' 2>/dev/null; }
 has_mosquitto() { command -v mosquitto >/dev/null || [ -x /usr/sbin/mosquitto ]; }

@@ -47,6 +47,7 @@ _CODE = (
     ("policy", "*.py"),
     ("policy", "*.yaml"),
     ("registry", "keys.py"),
+    ("registry", "kinds.py"),
     ("warehouse", "landing.py"),
     ("warehouse", "tables.py"),
     ("warehouse/engines", "duck.py"),

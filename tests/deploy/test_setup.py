@@ -55,6 +55,7 @@ def checkout(tmp_path: Path) -> Path:
     for name in ("chromium", "mosquitto", "node", "npm"):
         stub(tmp_path, name, "exit 0")
     stub(tmp_path, "fc-list", "echo 'Noto Sans CJK SC'")
+    stub(tmp_path, "odbcinst", "echo '[MariaDB Unicode]'")
     return tmp_path
 
 

@@ -45,8 +45,8 @@ def test_up_is_idempotent_survives_a_kill_and_down_leaves_nothing(state, stack_a
     # What has not lived for a while yet still counts as starting.
     until(lambda: set(running(stack)) == set(LIGHT))
     before = running(stack)
-    (reach,) = json.loads(Layout(state).county_sources.read_bytes())
-    assert reach["source"]["preset"] == "yonyou_u8"
+    reach = json.loads(Layout(state).county_sources.read_bytes())
+    assert "yonyou_u8" in {each["source"]["preset"] for each in reach}
     stack.up(LIGHT)
     assert running(stack) == before, "a second up must not restart anything"
 
