@@ -51,7 +51,7 @@ create table scale_listing (enterprise_uscc text, list_year int, name text, regi
 """
 
 
-class FileBus:
+class FileBus(Sender):
     """A bus that outlives a killed process: each record is a line of a file."""
 
     def __init__(self, path: Path) -> None:
