@@ -40,7 +40,7 @@ streams:
 _MOST_PERCENT = 25.0
 _PATIENCE_SECONDS = 120.0
 # Long enough that values are missed, short enough that nobody waits.
-_AWAY_SECONDS, _AFTER_SECONDS = 5.0, 15.0
+_AWAY_SECONDS, _AFTER_SECONDS = 5.0, 5.0
 Counted = Mapping[str, Sequence[int]]
 
 
@@ -63,7 +63,7 @@ def items(size: Size) -> Iterator[Measure]:
             log.open("wb") as out,
             subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=out) as process,
         ):
-            _wait_for_all(settings, size.items)
+            _wait(settings, size.items, 1)
             running = Running(process.pid)
             started, busy = time.perf_counter(), running.cpu_seconds
             time.sleep(size.follow_seconds)
@@ -72,6 +72,7 @@ def items(size: Size) -> Iterator[Measure]:
             server.kill()
             time.sleep(_AWAY_SECONDS)
             server.start()
+            _wait(settings, size.items, 2)
             time.sleep(_AFTER_SECONDS)
             process.terminate()
         server.kill()
@@ -100,9 +101,13 @@ def _source(port: int) -> dict[str, object]:
     return {"url": f"opc.tcp://127.0.0.1:{port}", "machines": [machine]}
 
 
-def _wait_for_all(settings: Settings, items: int) -> None:
+def _wait(settings: Settings, items: int, lives: int) -> None:
+    """Wait until every counter was heard in so many lives of its server."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
-    while len(_counted(settings)) < items:
+    while True:
+        heard = _counted(settings).values()
+        if sum(len(_runs(each)) >= lives for each in heard) == items:
+            return
         if time.monotonic() > deadline:
             raise RuntimeError("not every item has been heard")
         time.sleep(1)
