@@ -41,7 +41,8 @@ _MOST_PERCENT = 25.0
 _PATIENCE_SECONDS = 120.0
 # Long enough that values are missed, short enough that nobody waits.
 _AWAY_SECONDS, _AFTER_SECONDS = 5.0, 5.0
-Counted = Mapping[str, Sequence[int]]
+# When it was, and what was counted.
+Counted = Mapping[str, Sequence[tuple[float, int]]]
 
 
 def items(size: Size) -> Iterator[Measure]:
@@ -115,7 +116,7 @@ def _wait(settings: Settings, items: int, lives: int) -> None:
 
 def _counted(settings: Settings) -> Counted:
     """Give what each counter said, in the order of the bus."""
-    found: dict[str, list[int]] = {}
+    found: dict[str, list[tuple[float, int]]] = {}
     topic = topic_of(CONTRACT)
     with closing(wiring.bus(settings)) as bus:
         ends = {part: end for part, (_, end) in bus.extents([topic])[topic].spans.items()}
@@ -126,22 +127,22 @@ def _counted(settings: Settings) -> Counted:
                 positions = dict(polled.positions)
                 for each in polled.records:
                     rows = pa.ipc.open_stream(each.value).read_all()
-                    columns = rows.column("equipment_code"), rows.column("state")
-                    for name, value in zip(*(c.to_pylist() for c in columns), strict=True):
-                        found.setdefault(name, []).append(int(value))
+                    for row in rows.select(["equipment_code", "started_at", "state"]).to_pylist():
+                        told = row["started_at"].timestamp(), int(row["state"])
+                        found.setdefault(row["equipment_code"], []).append(told)
     return found
 
 
-def _runs(counted: Sequence[int]) -> list[list[int]]:
-    """Part what was counted where a server began anew."""
-    runs = [[counted[0]]]
-    for before, now in pairwise(counted):
-        if now < before:
+def _runs(counted: Sequence[tuple[float, int]]) -> list[list[int]]:
+    """Part what was counted where a server was away: it counts once a second."""
+    runs = [[counted[0][1]]]
+    for (before, _), (at, value) in pairwise(counted):
+        if at - before > _AWAY_SECONDS / 2:
             runs.append([])
-        runs[-1].append(now)
+        runs[-1].append(value)
     return runs
 
 
-def _missing(counted: Sequence[int]) -> int:
+def _missing(counted: Sequence[tuple[float, int]]) -> int:
     """Tell how many numbers are left out while the server lived."""
     return sum(run[-1] - run[0] + 1 - len(set(run)) for run in _runs(counted))
