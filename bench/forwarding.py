@@ -8,7 +8,7 @@ from pathlib import Path
 from bench import tasks
 from bench.agents import agent_file, reading
 from bench.measures import Measure, Size, rate
-from bench.platform import platform_with_broker
+from bench.platform import platform_with_broker, records
 from bench.rows import CONTRACT
 from bench.tables import PRESET, database
 from bus.envelope import read
@@ -59,18 +59,10 @@ def catch_up(size: Size) -> Iterator[Measure]:
 
 def _rows_on(settings: Settings) -> int:
     """Count a topic's rows by its records' headers; each number of the stream is there once."""
-    topic = topic_of(CONTRACT.id)
     rows, numbers = 0, []
-    with closing(wiring.bus(settings)) as bus:
-        ends = {part: end for part, (_, end) in bus.extents([topic])[topic].spans.items()}
-        with closing(bus.reader(topic, dict.fromkeys(ends, 0))) as reader:
-            positions = dict.fromkeys(ends, 0)
-            while positions != ends:
-                polled = reader.poll(1.0)
-                positions = dict(polled.positions)
-                for each in map(read, polled.records):
-                    rows += each.row_count or 0
-                    numbers.append(each.sequence)
+    for each in map(read, records(settings, topic_of(CONTRACT.id))):
+        rows += each.row_count or 0
+        numbers.append(each.sequence)
     if numbers != list(range(1, len(numbers) + 1)):
         raise RuntimeError("records are missing, doubled or out of order")
     return rows

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from bench.agents import Running, agent_file
 from bench.measures import Measure, Size
-from bench.platform import platform
+from bench.platform import platform, records
 from bus.topics import topic_of
 from pipeline import wiring
 from pipeline.settings import ROOT, Settings
@@ -117,19 +117,11 @@ def _wait(settings: Settings, items: int, lives: int) -> None:
 def _counted(settings: Settings) -> Counted:
     """Give what each counter said, in the order of the bus."""
     found: dict[str, list[tuple[float, int]]] = {}
-    topic = topic_of(CONTRACT)
-    with closing(wiring.bus(settings)) as bus:
-        ends = {part: end for part, (_, end) in bus.extents([topic])[topic].spans.items()}
-        with closing(bus.reader(topic, dict.fromkeys(ends, 0))) as reader:
-            positions = dict.fromkeys(ends, 0)
-            while any(positions[part] < end for part, end in ends.items()):
-                polled = reader.poll(1.0)
-                positions = dict(polled.positions)
-                for each in polled.records:
-                    rows = pa.ipc.open_stream(each.value).read_all()
-                    for row in rows.select(["equipment_code", "started_at", "state"]).to_pylist():
-                        told = row["started_at"].timestamp(), int(row["state"])
-                        found.setdefault(row["equipment_code"], []).append(told)
+    for each in records(settings, topic_of(CONTRACT)):
+        rows = pa.ipc.open_stream(each.value).read_all()
+        for row in rows.select(["equipment_code", "started_at", "state"]).to_pylist():
+            told = row["started_at"].timestamp(), int(row["state"])
+            found.setdefault(row["equipment_code"], []).append(told)
     return found
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from confluent_kafka import Producer
 
 from bench.rows import AGENT, FACTORY, KEY
-from bus.ports import Record
+from bus.ports import Received, Record
 from pipeline import wiring
 from pipeline.settings import Settings, read_settings
 from registry.keys import save_agent, save_key
@@ -70,3 +70,15 @@ def send(settings: Settings, records: Iterable[Record]) -> None:
                     producer.poll(0.1)
     if producer.flush(120) or refused:
         raise RuntimeError(f"the broker refused records: {refused[:1]}")
+
+
+def records(settings: Settings, topic: str) -> Iterator[Received]:
+    """Give all that a topic holds now."""
+    with closing(wiring.bus(settings)) as bus:
+        ends = {part: end for part, (_, end) in bus.extents([topic])[topic].spans.items()}
+        positions = dict.fromkeys(ends, 0)
+        with closing(bus.reader(topic, positions)) as reader:
+            while any(positions[part] < end for part, end in ends.items()):
+                polled = reader.poll(1.0)
+                positions = dict(polled.positions)
+                yield from polled.records

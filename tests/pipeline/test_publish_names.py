@@ -10,7 +10,6 @@ from bus.memory import MemoryBus
 from bus.topics import topic_of
 from connectors.base import Page, StreamPlan
 from connectors.kinds.sql import SqlConnector, SqlStream
-from connectors.pseudonyms import Key
 from kernel.errors import ConfigurationError
 from kernel.ids import ContractId
 from pipeline.publish import Agent
@@ -19,28 +18,25 @@ from pipeline.sources import contract_rows
 from tests.pipeline.test_publish import CONTRACTS, KEY, Site
 
 
-def test_names_of_persons_leave_covered_or_not_at_all(tmp_path: Path) -> None:
-    (source,) = Site(tmp_path).config.sources
+def test_names_of_persons_leave_covered_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = Site(tmp_path)
+    (source,) = site.config.sources
     mapping = "select worker as worker_code, _op from rows"
     plan = StreamPlan(ContractId("mes.operation_report.v1"), "1.1.0", mapping, None)
     rows = pa.table({"worker": ["张三"]})
     with pytest.raises(ConfigurationError, match="worker_code names persons"):
         contract_rows(rows, source, plan, None)
-    (name,) = contract_rows(rows, source, plan, Key(b"1" * 32))["worker_code"].to_pylist()
-    assert str(name).startswith("hmac:")
-    assert "张三" not in str(name)
-
-
-def test_the_key_that_an_agent_s_file_names_covers(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
     monkeypatch.setenv("NPLUSX_STATE_DIR", str(tmp_path))
-    site, bus = Site(tmp_path), MemoryBus()
     (site.file.parent / "names.key").write_text(KEY.text)
     told = site.file.read_text("utf-8")
     site.file.write_text(told.replace("agent:\n", "agent:\n  pseudonym_key: names.key\n"), "utf-8")
-    with closing(Agent(site.config, bus, read_settings())) as covering:
-        assert covering._pseudonyms is not None
+    with closing(Agent(site.config, MemoryBus(), read_settings())) as covering:
+        covered = contract_rows(rows, source, plan, covering._pseudonyms)
+    (name,) = covered["worker_code"].to_pylist()
+    assert str(name).startswith("hmac:")
+    assert "张三" not in str(name)
 
 
 def test_what_nobody_foresaw_in_one_stream_is_told_and_the_others_go_on(
