@@ -19,8 +19,11 @@ _DAYS = {8: "%Y%m%d", 10: "%Y-%m-%d"}
 
 Moment = datetime | date | Decimal | int | str
 """A value of the column that says when a row last changed."""
-Place = tuple[Moment | str, ...]
-"""Of a row: when it changed, then its keys as texts; the first part alone: that moment on."""
+Place = tuple[Moment | None, ...]
+"""Of a row: when it changed, then its keys as texts, or nothing: behind all of that moment.
+
+The first part alone: that moment on.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,13 +205,13 @@ def loads(text: str | None) -> Cursor:
     with readable("it then reads the source from the beginning"):
         loaded = _fields(canonical.loads(text))
         return Cursor(
-            tuple(_known(each) for each in _items(loaded["place"])),
+            tuple(_untag(each) for each in _items(loaded["place"])),
             fresh=bool(loaded["fresh"]),
             newest=_untag(loaded["newest"]),
             # An older agent remembered rows without a moment here too.
             seen={str(name): _known(at) for name, at in _fields(loaded["seen"]).items() if at},
             crowded=_untag(loaded.get("crowded")),
-            present=tuple(_known(each) for each in _items(loaded.get("present", []))),
+            present=tuple(_untag(each) for each in _items(loaded.get("present", []))),
             known=tuple(map(str, _items(loaded.get("known", [])))),
             now=tuple(map(str, _items(loaded.get("now", [])))),
             swept=_untag(loaded.get("swept")),

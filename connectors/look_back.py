@@ -5,6 +5,7 @@ import pyarrow.compute as pc
 
 from connectors.comparing import digests
 from connectors.cursor import REMEMBERED, Cursor, Moment, Window, before, moment
+from connectors.sql.pages import Piece
 
 # More than so many bytes are not worth keeping for each of many streams.
 _FEW_BYTES = 64 << 10
@@ -27,16 +28,20 @@ class Digests:
 
 
 def news(
-    page: pa.Table, updated: str, at: Cursor, window: Window, told_before: Digests
+    piece: Piece, updated: str, at: Cursor, window: Window, told_before: Digests
 ) -> tuple[pa.Table, dict[str, Moment]]:
     """Leave out what was seen in the pass before; name by digest what is to be remembered.
 
-    The rows are in the order of their change. Only rows near the edge are looked at one by one.
+    The rows are in the order of their change. Only rows near the edge are looked at one by one: of
+    a page behind which others are known to come, often none.
     """
+    page = piece.rows
     if not page.num_rows:
         return page, {}
-    moments = page.column(updated)
-    asked = pc.indices_nonzero(_near_the_edge(moments, at, window))
+    newest = (piece.rest if piece.more else page).column(updated)[-1].as_py()
+    asked = pc.indices_nonzero(_near_the_edge(page.column(updated), newest, at, window))
+    if not len(asked):
+        return page, {}
     seen: dict[str, Moment] = {}
     known: set[int] = set()
     near = page.take(asked)
@@ -52,10 +57,12 @@ def news(
     return page.filter(pa.array([place not in known for place in range(page.num_rows)])), seen
 
 
-def _near_the_edge(moments: pa.ChunkedArray, at: Cursor, window: Window) -> pa.ChunkedArray:
+def _near_the_edge(
+    moments: pa.ChunkedArray, last: object, at: Cursor, window: Window
+) -> pa.ChunkedArray:
     """Tell which rows were perhaps seen before, or will be met again."""
     asked = pc.is_null(moments)
-    newest = moment(moments[-1].as_py(), "a moment")
+    newest = moment(last, "a moment")
     try:
         if at.seen and at.newest is not None:
             met = pc.less_equal(moments, pa.scalar(at.newest, moments.type))
@@ -66,9 +73,8 @@ def _near_the_edge(moments: pa.ChunkedArray, at: Cursor, window: Window) -> pa.C
             start = window.now_as(newest)
         near = pc.greater_equal(moments, pa.scalar(start, moments.type))
         # More than are remembered need not be told apart: one too many tells that.
-        behind = len(moments) - REMEMBERED - 1
-        late = pa.array(range(len(moments)), pa.int64())
-        near = pc.and_(near, pc.greater_equal(late, behind))
+        behind = max(0, len(moments) - REMEMBERED - 1)
+        near = pa.chunked_array([pa.nulls(behind, near.type), *near.slice(behind).chunks])
         asked = pc.or_(asked, pc.fill_null(near, fill_value=False))
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
         # The column changed its type on the way: what cannot be compared is looked at.

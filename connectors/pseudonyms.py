@@ -5,6 +5,7 @@ import hashlib
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from unicodedata import normalize
 
@@ -31,10 +32,13 @@ class Key:
     def cover(self, names: Sequence[str | None]) -> list[str | None]:
         """Give each person's pseudonym; who is nobody stays so."""
         start = f"hmac:{self.id}:"
-        return [name and start + self._digits(name) for name in names]
+        return [name and start + _digits(self.raw, name) for name in names]
 
-    def _digits(self, name: str) -> str:
-        return hmac.digest(self.raw, name.encode(), hashlib.sha256).hex()[:_DIGITS]
+
+# A factory has so many persons that are named again and again.
+@lru_cache(4096)
+def _digits(key: bytes, name: str) -> str:
+    return hmac.digest(key, name.encode(), hashlib.sha256).hex()[:_DIGITS]
 
 
 def read_key(path: Path) -> Key:

@@ -22,7 +22,8 @@ from connectors.passes import Passes
 from connectors.sql import query as queries
 from connectors.sql.complaints import plain
 from connectors.sql.duck import DuckDatabase
-from connectors.sql.reading import Asked, Reader, place_of, require_columns
+from connectors.sql.pages import Piece
+from connectors.sql.reading import Asked, Reader, place_of, require_columns, without_keys
 from connectors.sql.streams import NATIVE_ERRORS, Database, parsed, shown
 from connectors.tables import together
 from kernel import clock
@@ -134,9 +135,10 @@ class SqlConnector(Connector[SqlStream]):
                 # The same all through a pass, and perhaps large.
                 read = partial(self._by_content, memory.recall(at.known))
             with closing(self._reader.behind(_asked(plan), at.place)) as pages:
-                for table, more in pages:
-                    rows, at = read(plan, at, table, more=more)
-                    yield Page(_together(rows), dumps(at), more, _holes(plan, at, more=more))
+                for piece in pages:
+                    rows, at = read(plan, at, piece)
+                    holes = _holes(plan, at, more=piece.more)
+                    yield Page(_together(rows), dumps(at), piece.more, holes)
 
     def _undated(self, plan: _Plan, at: Cursor) -> Generator[Page, None, Cursor]:
         """Read all rows that have no time of change; tell those that are not as they were."""
@@ -144,36 +146,36 @@ class SqlConnector(Connector[SqlStream]):
         known = self._memory(plan).recall(inner.known)
         asked = replace(_asked(plan), is_undated=True)
         with closing(self._reader.behind(asked, inner.place)) as pages:
-            for table, more in pages:
-                rows, inner = self._compared(known, plan, inner, table, more=more)
+            for piece in pages:
+                rows, inner = self._compared(known, plan, inner, piece)
                 is_kept = bool(inner.known or inner.now)
                 at = replace(at, undated=inner if is_kept else None)
-                if more or any(each.num_rows for each in rows):
+                if piece.more or any(each.num_rows for each in rows):
                     yield Page(_together(rows), dumps(at), more=True)
         return at
 
     def _memory(self, plan: _Plan) -> Memory:
         return Memory(self._source.memory / plan.contract)
 
-    def _by_change(
-        self, plan: _Plan, at: Cursor, table: pa.Table, *, more: bool
-    ) -> tuple[list[pa.Table], Cursor]:
+    def _by_change(self, plan: _Plan, at: Cursor, piece: Piece) -> tuple[list[pa.Table], Cursor]:
         """Leave out what was seen in the pass before, and note what the next one will see."""
         how, now = plan.how, clock.now()
         window = Window(self._way.lookback_seconds, now.astimezone(self._zone))
         rows: list[pa.Table] = []
         told_before = self._digests.setdefault(plan.contract, Digests())
-        told, seen = news(table, how.updated, at, window, told_before)
+        plain = replace(piece, rows=without_keys(piece.rows, how.keys))
+        told, seen = news(plain, how.updated, at, window, told_before)
         if told.num_rows:
-            rows.append(told.drop_columns(queries.key_names(how.keys)))
-        after = at.advance(_passed(table, plan, window), seen, more=more, window=window)
+            rows.append(told)
+        passed = _passed(piece.rows, plan, window)
+        after = at.advance(passed, seen, more=piece.more, window=window)
         after = replace(after, known=at.known, swept=at.swept, undated=at.undated)
         if not how.deletes:
             return rows, after
         memory = self._memory(plan)
         kept = [memory.keep(comparing.view_of(each, how.keys)) for each in rows]
         after = replace(after, known=(*after.known, *kept))
-        if more or not _is_due(at.swept, now, self._way.sweep_seconds):
+        if piece.more or not _is_due(at.swept, now, self._way.sweep_seconds):
             return rows, after
         return self._swept(plan, rows, replace(after, swept=now))
 
@@ -191,29 +193,29 @@ class SqlConnector(Connector[SqlStream]):
         return [*rows, *deletes], replace(at, known=(memory.keep(present),))
 
     def _by_content(
-        self, known: pa.Table | None, plan: _Plan, at: Cursor, table: pa.Table, *, more: bool
+        self, known: pa.Table | None, plan: _Plan, at: Cursor, piece: Piece
     ) -> tuple[list[pa.Table], Cursor]:
         """Tell what is not as it was when the table was last read, and what is gone."""
-        rows, after = self._compared(known, plan, at, table, more=more)
-        if more:
+        rows, after = self._compared(known, plan, at, piece)
+        if piece.more:
             return rows, after
         present = self._memory(plan).recall(after.known)
         deletes = self._gone(plan, known, pa.table({}) if present is None else present)
         return [*rows, *deletes], after
 
     def _compared(
-        self, known: pa.Table | None, plan: _Plan, at: Cursor, table: pa.Table, *, more: bool
+        self, known: pa.Table | None, plan: _Plan, at: Cursor, piece: Piece
     ) -> tuple[list[pa.Table], Cursor]:
         """Leave out what is as it was when the rows were last read."""
         keys, memory = plan.how.keys, self._memory(plan)
         now, rows = at.now, []
-        place = place_of(table, keys, "") or at.place
-        if table.num_rows:
-            told = table.drop_columns(queries.key_names(keys))
+        place = place_of(piece.rows, keys, "") or at.place
+        if piece.rows.num_rows:
+            told = without_keys(piece.rows, keys)
             view = comparing.view_of(told, keys)
             rows = [comparing.changed(told, view, known)]
             now = (*now, memory.keep(view))
-        if more:
+        if piece.more:
             return rows, Cursor(place, fresh=False, known=at.known, now=now)
         return rows, Cursor(known=now)
 
@@ -236,7 +238,7 @@ class SqlConnector(Connector[SqlStream]):
                 require_columns(_asked(plan), rows)
             if how.updated:
                 undated = self._few(queries.select_undated(how.query, how.updated, how.keys, ()))
-        table = rows and rows.drop_columns(queries.key_names(how.keys))
+        table = rows and without_keys(rows, how.keys)
         if not undated:
             return Sample(table)
         return Sample(
@@ -292,7 +294,7 @@ def _passed(table: pa.Table, plan: _Plan, window: Window) -> Passed:
     """Give the places of the last row, and of the last that is not from the future."""
     keys, updated = plan.how.keys, plan.how.updated
     place = place_of(table, keys, updated)
-    if not place or not before(window.now_as(moment(place[0], updated)), place[0]):
+    if not place or not before(window.now_as(last := moment(place[0], updated)), last):
         return Passed(place, place)
     moments = [moment(each, updated) for each in table.column(updated).to_pylist()]
     until = bisect_right(moments, window.now_as(moments[-1]))

@@ -1,6 +1,7 @@
 """Cuts an answer into pages that end between two places, so that the next can begin behind one."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -10,17 +11,44 @@ from connectors.tables import together
 _FEW = 8
 
 
-def cut(
-    asked: Iterator[pa.Table], ordered: Sequence[str], size: int
-) -> Iterator[tuple[pa.Table, bool]]:
-    """Cut an answer into pages, with whether more come; all but the last end between two places."""
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A page of an answer, and what is known already of the rows that come behind it."""
+
+    rows: pa.Table
+    rest: pa.Table
+
+    @property
+    def more(self) -> bool:
+        """Tell whether any come."""
+        return bool(self.rest.num_rows)
+
+
+Pages = Generator[Piece]
+
+
+class CrowdedError(Exception):
+    """More rows share one place than a page holds."""
+
+
+def cut(asked: Iterator[pa.Table], ordered: Sequence[str], size: int, *, strict: bool) -> Pages:
+    """Cut an answer into pages; all but the last end between two places.
+
+    A page is as large as it must be for that; a strict one is not.
+    """
     held = pa.table({})
     for table in asked:
         held = together([held, table])
-        while held.num_rows > size and (end := end_of(held, ordered, size)):
-            yield held.slice(0, end), True
-            held = held.slice(end)
-    yield held, False
+        while held.num_rows > size:
+            end = end_of(held, ordered, size)
+            if not end:
+                if strict:
+                    raise CrowdedError
+                break
+            rest = held.slice(end)
+            yield Piece(held.slice(0, end), rest)
+            held = rest
+    yield Piece(held, held.slice(held.num_rows))
 
 
 def end_of(table: pa.Table, ordered: Sequence[str], size: int) -> int:

@@ -67,6 +67,15 @@ def select_behind(query: str, updated: str, keys: Sequence[str], place: Place) -
     return select.where(_behind(order, place)) if place else select
 
 
+def select_by_moment(query: str, updated: str, place: Place) -> Query:
+    """Select what is behind a place in the order of change alone: an index gives it unsorted."""
+    at: sa.ColumnElement[object] = sa.column(updated)
+    select = select_all(query, ()).where(at.is_not(None)).order_by(at)
+    if not place:
+        return select
+    return select.where(at >= place[0] if len(place) == 1 else at > place[0])
+
+
 def select_undated(query: str, updated: str, keys: Sequence[str], place: Place) -> Query:
     """Select rows behind a place that have no time of change: the gate must see them too."""
     order = [_Exact(text) for text in key_texts(keys)]
@@ -89,6 +98,8 @@ def _behind(order: "Sequence[_Ordered]", place: Place) -> "sa.ColumnElement[bool
     """Compare places column by column: not every database compares tuples."""
     if len(place) < len(order):
         return order[0] >= place[0]
+    if None in place:
+        return order[0] > place[0]
     choices = []
     for at, (column, value) in enumerate(zip(order, place, strict=True)):
         same = [order[before] == place[before] for before in range(at)]

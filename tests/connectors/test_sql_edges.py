@@ -147,3 +147,22 @@ def test_a_source_is_asked_no_faster_than_allowed(
     assert waited == [0.5] * 4
     assert read_all(connector, PLAN, cursor)[0] == []
     connector.close()
+
+
+def test_an_agent_that_starts_anew_after_each_page_reads_every_row_once(
+    database: Database,
+) -> None:
+    # A few in each moment, then many more than a page holds, then a few again.
+    moments = [*range(7), *[7] * 30, *[8] * 3, *range(9, 14)]
+    for n, at in enumerate(moments):
+        database.put(f"{n:03}", "x", EARLY + timedelta(hours=at))
+    found: list[object] = []
+    cursor, more = None, True
+    while more:
+        connector = database.connector(page_rows=4)
+        page = connector.read(PLAN, cursor)
+        connector.close()
+        cursor, more = page.cursor, page.more
+        if page.rows is not None:
+            found += page.rows.column("id").to_pylist()
+    assert sorted(map(str, found)) == [f"{n:03}" for n in range(len(moments))]

@@ -4,7 +4,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects import mssql, oracle
 
-from connectors.sql.query import select_behind, select_undated
+from connectors.sql.query import select_behind, select_by_moment, select_undated
 
 QUERY = 'select "TC001", changed from "COPTC"'
 
@@ -28,3 +28,21 @@ def test_sql_server_tells_keys_apart_that_differ_by_case() -> None:
         key = "(coalesce(CAST([TC001] AS NVARCHAR(255)), '')) collate Latin1_General_BIN2"
         assert f"{key} > 'a'" in text
         assert f"ORDER BY {key}" in text
+
+
+def test_behind_a_moment_nothing_of_it_comes_again() -> None:
+    for place, said in (
+        ((), "changed IS NOT NULL ORDER BY changed"),
+        (("20240301",), "changed >= '20240301' ORDER BY changed"),
+        (("20240301", None), "changed > '20240301' ORDER BY changed"),
+    ):
+        select = select_by_moment(QUERY, "changed", place)
+        text = str(select.compile(dialect=oracle.dialect(), compile_kwargs={"literal_binds": True}))
+        assert " ".join(text.split()).endswith(said)
+        assert "nplusx_key" not in text
+
+
+def test_by_keys_too_what_is_behind_a_moment_is_behind_all_of_it() -> None:
+    select = select_behind(QUERY, "changed", ["TC001"], ("20240301", None))
+    text = str(select.compile(dialect=oracle.dialect(), compile_kwargs={"literal_binds": True}))
+    assert "changed > '20240301' ORDER BY" in " ".join(text.split())
