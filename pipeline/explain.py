@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import pyarrow as pa
 
@@ -13,6 +14,7 @@ from pipeline.assess import decisions
 from pipeline.dossier import Place
 from pipeline.seal import Row, landing_of, pack_path
 from pipeline.settings import Settings, read_settings
+from registry.certificates import ConnectorCertificate
 from warehouse import attempts, ledger
 from warehouse.landing import RECORD_SCHEMA
 from warehouse.store import TableStore
@@ -21,7 +23,8 @@ _NAMED = pa.schema(
     [
         RECORD_SCHEMA.field(name)
         for name in (
-            "topic", "partition", "offset", "stream", "epoch", "sequence", "digest", "key_id",
+            "topic", "partition", "offset", "broker_at", "stream", "epoch", "sequence", "digest",
+            "key_id",
         )
     ]
 )  # fmt: skip
@@ -58,7 +61,8 @@ def explain(claim: str, settings: Settings | None = None) -> Step:
     decision = canonical.loads(_bytes(row["decision"]))
     if not isinstance(decision, dict):
         raise ChecksFailedError("The decision is not readable.", where=claim)
-    trail = _Trail(store, landing_of(row), _origins(decision))
+    certificates = wiring.certificates(settings)
+    trail = _Trail(store, landing_of(row), _origins(decision), certificates)
     return Step(
         f"{claim}: {decision['outcome']}, {decision['amount_cny']} yuan, decided on"
         f" {decision['decided_on']}",
@@ -130,10 +134,15 @@ class _Trail:
     """Follows a row's origin to its table version, commit, offsets, signed batch and agent."""
 
     def __init__(
-        self, store: TableStore, versions: Mapping[str, int], origins: Iterable[str]
+        self,
+        store: TableStore,
+        versions: Mapping[str, int],
+        origins: Iterable[str],
+        certificates: tuple[ConnectorCertificate, ...],
     ) -> None:
         self._store = store
         self._versions = versions
+        self._certificates = certificates
         names = {each.table: each.id for each in all_contracts().values()}
         places: dict[str, list[tuple[str, int, int]]] = {}
         for place in map(Place.of, origins):
@@ -155,7 +164,7 @@ class _Trail:
         commit = landed_by(*place.record, place.row)
         if commit is None:
             raise ChecksFailedError("No commit landed a row of the decision.", where=origin)
-        agent = str(record["stream"]).split("/")[1]
+        _, agent, source, _ = str(record["stream"]).split("/")
         signed = (
             f"signed by agent {agent} with key {record['key_id']}"
             if record["key_id"]
@@ -171,5 +180,25 @@ class _Trail:
                     f"batch {str(record['digest'])[:16]}, sequence {record['sequence']} of epoch"
                     f" {record['epoch']}, {signed}"
                 ),
+                Step(self._certified((agent, source, contract.id), record["broker_at"])),
             ),
+        )
+
+    def _certified(self, stream: tuple[str, str, str], sent_at: datetime) -> str:
+        """Name the certificate under which a source was read, or flag that there is none."""
+        found = [each for each in self._certificates if each.covers(*stream)]
+        if not found:
+            agent, source, contract = stream
+            return (
+                f"NOT CERTIFIED: the county has no certificate of source {source} of agent"
+                f" {agent} for {contract}"
+            )
+        # The last one before the row was sent; else the first one that came after.
+        last = next((each for each in reversed(found) if each.certified_at <= sent_at), None)
+        shown = last or found[0]
+        return (
+            f"source {shown.source} read by preset {shown.preset} under certificate"
+            f" {shown.digest[:16]} of {shown.certified_at:%Y-%m-%d}"
+            + ("" if last else ", AFTER this record was sent")
+            + (f", without {'; '.join(shown.skipped)}" if shown.skipped else "")
         )

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bus.kafka import KafkaBus
     from bus.ports import Bus
     from pipeline.admission import Known
+    from registry.certificates import ConnectorCertificate
     from registry.database import Registry
     from registry.keys import RegisteredKey
     from registry.people import Enterprise, User
@@ -108,6 +109,13 @@ def agents(settings: Settings) -> Mapping[AgentId, EnterpriseId]:
     from registry import keys as registered
 
     return registered.agents(registry(settings))
+
+
+def certificates(settings: Settings) -> "tuple[ConnectorCertificate, ...]":
+    """Give the certificates of connectors, the oldest first."""
+    from registry import certificates as registered
+
+    return registered.certificates(registry(settings))
 
 
 def enterprises(settings: Settings) -> "Mapping[str, Enterprise]":

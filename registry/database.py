@@ -1,5 +1,6 @@
 """Opens the registry's database and moves it forward, never back."""
 
+import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -8,15 +9,17 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, create_engine, event, exc, inspect, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from kernel import clock
 from kernel.errors import ConfigurationError, DependencyUnavailableError
 from registry.models import Base
 
 _SCRIPTS = Path(__file__).parent / "migrations"
 _BUSY_MILLISECONDS = 15_000
+_MOMENT = 0.02
 # Any number, so long as every process that migrates asks for the same one.
 _MIGRATION_LOCK = 523_240_530
 
@@ -143,13 +146,24 @@ def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) ->
     """Let several processes share the file; leave transactions to `_begin_sqlite`."""
     connection.isolation_level = None
     cursor = connection.cursor()
-    for pragma in (
-        f"busy_timeout = {_BUSY_MILLISECONDS}",
-        "journal_mode = WAL",
-        "foreign_keys = ON",
-    ):
-        cursor.execute(f"pragma {pragma}")
+    cursor.execute(f"pragma busy_timeout = {_BUSY_MILLISECONDS}")
+    _write_ahead(cursor)
+    cursor.execute("pragma foreign_keys = ON")
     cursor.close()
+
+
+def _write_ahead(cursor: DBAPICursor) -> None:
+    """Let readers and a writer go together; of this change alone SQLite waits for nobody."""
+    deadline = clock.monotonic() + _BUSY_MILLISECONDS / 1000
+    while True:
+        try:
+            cursor.execute("pragma journal_mode = WAL")
+        except sqlite3.OperationalError:
+            if clock.monotonic() > deadline:
+                raise
+            clock.sleep(_MOMENT)
+        else:
+            return
 
 
 def _begin_sqlite(connection: Connection) -> None:

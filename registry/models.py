@@ -3,7 +3,17 @@
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
-from sqlalchemy import Date, DateTime, Dialect, ForeignKey, Numeric, String, TypeDecorator
+from sqlalchemy import (
+    Date,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    LargeBinary,
+    Numeric,
+    String,
+    Text,
+    TypeDecorator,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeEngine
 from typing_extensions import override
@@ -103,6 +113,22 @@ class AgentKeyRow(Base):
     valid_from: Mapped[datetime] = mapped_column(Instant)
     valid_to: Mapped[datetime | None] = mapped_column(Instant)
     revoked_at: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class ConnectorCertificateRow(Base):
+    """What an agent's reading of a source passed, as it was signed."""
+
+    __tablename__ = "connector_certificate"
+
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    agent_id: Mapped[str] = mapped_column(ForeignKey("agent.id"))
+    source: Mapped[str] = mapped_column(String(ID))
+    preset: Mapped[str] = mapped_column(String(NAME))
+    contracts: Mapped[str] = mapped_column(Text)
+    skipped: Mapped[str] = mapped_column(Text)
+    certified_at: Mapped[datetime] = mapped_column(Instant)
+    registered_at: Mapped[datetime] = mapped_column(Instant)
+    statement: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class UserRow(Base):

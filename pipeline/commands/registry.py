@@ -118,6 +118,16 @@ def revoke(key: Annotated[str, _KEY], at: Annotated[str, _AT] = "") -> None:
     _tell(known, KeyId(key))
 
 
+def certificate(
+    file: Annotated[Path, typer.Argument(help="What `nplusx connector certify --out` wrote.")],
+) -> None:
+    """Register a connector's certificate; `explain` names it beside every row read under it."""
+    from pipeline.certified import take
+
+    found = take(file, read_settings())
+    say(f"{found.source} of {found.agent} is certified for {', '.join(found.contracts)}.")
+
+
 def enter(
     file: Annotated[Path, typer.Argument(help="YAML of listings, projects, claims, acceptances.")],
 ) -> None:
@@ -134,18 +144,20 @@ def enter(
 def show(
     json: Annotated[bool, typer.Option("--json", help="Print all of it as JSON.")] = False,
 ) -> None:
-    """List enterprises, agents and keys."""
+    """List enterprises, agents, keys and certificates."""
     from pipeline import wiring
-    from registry import keys, people
+    from registry import certificates, keys, people
 
     registry = wiring.registry(read_settings())
     parties = people.enterprises(registry).values()
     owners, ring = keys.agents(registry), keys.keyring(registry).values()
+    certified = certificates.certificates(registry)
     if json:
         everything = {
             "enterprises": [*parties],
             "agents": owners,
             "keys": [_facts(k) for k in ring],
+            "certificates": [*certified],
         }
         say(canonical.dumps(everything).decode())
         return
@@ -161,6 +173,14 @@ def show(
     rows.sort(key=lambda row: (row["agent"], row.get("valid_from", "")))
     cells = [[row.get(name, "") for name in columns] for row in rows]
     table("代理与密钥 agents and keys", columns, cells)
+    table(
+        "接入验收证书 connector certificates",
+        ("agent", "source", "preset", "contracts", "certified_at", "digest"),
+        [
+            (c.agent, c.source, c.preset, " ".join(c.contracts), str(c.certified_at), c.digest)
+            for c in certified
+        ],
+    )
 
 
 def register(app: typer.Typer) -> None:
@@ -169,7 +189,7 @@ def register(app: typer.Typer) -> None:
         help="登记库：单位、代理、密钥、申报。 The registry: enterprises, agents, keys, claims.",
         no_args_is_help=True,
     )
-    for each in (enterprise, agent, token, allow, key, end, revoke):
+    for each in (enterprise, agent, token, allow, key, end, revoke, certificate):
         group.command()(each)
     group.command("import")(enter)
     group.command("list")(show)
