@@ -42,3 +42,22 @@ def require_apart(names: Sequence[str]) -> None:
 def quoted(name: str) -> str:
     """Write a column's name as SQL does, whatever it is."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def column_of(values: Sequence[object]) -> pa.Array:
+    """Make an Arrow column; a column of mixed kinds becomes text, for the gate to judge."""
+    try:
+        made = _large([bytes(v) if isinstance(v, memoryview) else v for v in values])
+        if pa.types.is_decimal256(made.type):
+            # More digits than a mapping reckons with.
+            made = pa.array([None if v is None else format(v, "f") for v in values], pa.string())
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
+        return pa.array([None if value is None else str(value) for value in values], pa.string())
+    return made
+
+
+def _large(values: Sequence[object]) -> pa.Array:
+    try:
+        return pa.array(values)
+    except OverflowError:
+        return pa.array(values, pa.uint64())

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import pyarrow as pa
 from pymysqlreplication.column import Column
 from pymysqlreplication.constants import FIELD_TYPE, NONE_SOURCE
 from pymysqlreplication.row_event import RowsEvent
 
 from connectors.cdc.log import LostError, Row
+from connectors.sql.wire import DIGITS
 from kernel import canonical, clock
 
 Convert = Callable[[object], object]
@@ -114,6 +116,13 @@ def _missing(column: Column) -> str:
 def _type(column: Column) -> str:
     parts = ("unsigned", "max_length", "precision", "decimals", "fsp", "size", "length_size")
     return ",".join(map(str, (column.type, *(getattr(column, part, "") for part in parts))))
+
+
+def as_declared(column: pa.Array, kind: str) -> pa.Array:
+    """Give decimals the precision and scale of their column, as an answer has them."""
+    of, _, _, precision, decimals, *_ = kind.split(",")
+    is_so = of == str(FIELD_TYPE.NEWDECIMAL) and int(precision) <= DIGITS
+    return column.cast(pa.decimal128(int(precision), int(decimals))) if is_so else column
 
 
 def _padded(value: object, size: int) -> object:

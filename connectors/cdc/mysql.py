@@ -16,7 +16,7 @@ from pymysqlreplication.row_event import DeleteRowsEvent, RowsEvent, UpdateRowsE
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from connectors.base import Offer, Sample
-from connectors.cdc.binlog import Columns, statement
+from connectors.cdc.binlog import Columns, as_declared, statement
 from connectors.cdc.log import (
     CdcStream,
     Change,
@@ -30,8 +30,10 @@ from connectors.cdc.log import (
     Spot,
     require,
 )  # fmt: skip
-from connectors.cdc.variables import Connection, find, offers
-from connectors.sql.streams import Database, column_of
+from connectors.cdc.variables import find, offers
+from connectors.sql.streams import Database
+from connectors.sql.wire import Wire
+from connectors.tables import column_of, together
 from kernel import clock
 
 _FEW = 3
@@ -63,10 +65,10 @@ class MysqlLog:
         with closing(self._asked()) as asked:
             yield MysqlDoor(self, asked, stream)
 
-    def _asked(self) -> Connection:
+    def _asked(self) -> Wire:
         """Open a session for one pass: what the table is read in ends with it."""
         borrowed = self.database.engine.raw_connection()
-        connection: Connection | None = borrowed.driver_connection
+        connection: Wire | None = borrowed.driver_connection
         if connection is None:
             raise pymysql.OperationalError(2013, "Lost connection to server during query")
         borrowed.detach()
@@ -93,7 +95,7 @@ class MysqlLog:
 class MysqlDoor:
     """One pass over a table."""
 
-    def __init__(self, log: MysqlLog, asked: Connection, stream: CdcStream) -> None:
+    def __init__(self, log: MysqlLog, asked: Wire, stream: CdcStream) -> None:
         self._log, self._asked, self._keys = log, asked, stream.keys
         self._table = find(asked, stream, log.database.url.database or "")
         require(self._table.wrong, f"table {stream.table}")
@@ -128,14 +130,13 @@ class MysqlDoor:
         while found >= size:
             text, values = self._select(place)
             with self._asked.cursor() as cursor:
-                cursor.execute(f"{text} limit {size}", values)
-                rows = cursor.fetchall()
-                names = [each[0] for each in cursor.description or ()]
-            found = len(rows)
-            if rows:
-                place = tuple(_part(rows[-1][names.index(key)]) for key in self._keys)
-                columns = map(column_of, zip(*rows, strict=True))
-                yield pa.table(dict(zip(names, columns, strict=True))), place
+                asked = cursor.mogrify(f"{text} limit {size}", values)
+            table = together([pa.table({}), *self._asked.ask(asked)])
+            found = table.num_rows
+            if found:
+                (last,) = table.slice(found - 1).to_pylist()
+                place = tuple(_part(last[key]) for key in self._keys)
+                yield table, place
 
     def _select(self, place: Sequence[Part]) -> tuple[str, list[object]]:
         # Doubled, or the driver takes it for a parameter.
@@ -231,7 +232,9 @@ class MysqlDoor:
     def table(self, columns: dict[str, str], rows: Sequence[Row]) -> pa.Table:
         """Give rows of the log in the types of the table."""
         made = map(column_of, zip(*rows, strict=True))
-        return pa.table(dict(zip(columns, made, strict=True)))
+        return pa.table(
+            [as_declared(*each) for each in zip(made, columns.values(), strict=True)], [*columns]
+        )
 
 
 def _require_same(known: str, found: str) -> None:

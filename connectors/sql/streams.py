@@ -1,9 +1,10 @@
 """Answers of a database as a stream of Arrow tables: natively where there is a driver for that."""
 
 import sqlite3
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from datetime import UTC
+from importlib import import_module
 from pathlib import Path
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
@@ -19,7 +20,7 @@ from connectors.base import Offer
 from connectors.sql.native import Asker
 from connectors.sql.offers import offer
 from connectors.sql.query import Query
-from connectors.tables import require_apart
+from connectors.tables import column_of, require_apart
 from kernel import clock
 from kernel.errors import ConfigurationError
 from kernel.skew import Clock
@@ -81,12 +82,24 @@ class Database:
 
     def stream(self, select: Query, size: int) -> Generator[pa.Table]:
         """Ask; give the answer in tables of about so many rows."""
-        return self._natively(select) if self.is_native else self._by_rows(select, size)
+        if self.is_native:
+            return self._native.ask(self._text(select))
+        has_wire = self.engine.driver == "pymysql"
+        return self._by_columns(select) if has_wire else self._by_rows(select, size)
 
-    def _natively(self, select: Query) -> Generator[pa.Table]:
+    def _text(self, select: Query) -> str:
         text = select.compile(self.engine, compile_kwargs={"literal_binds": True})
-        # Doubled for the other driver's sake, which takes it for a parameter.
-        return self._native.ask(str(text).replace("%%", "%"))
+        # Doubled for the driver's sake, which would take it for a parameter.
+        return str(text).replace("%%", "%")
+
+    def _by_columns(self, select: Query) -> Generator[pa.Table]:
+        with self.engine.connect() as connection:
+            try:
+                yield from connection.connection.ask(self._text(select))
+            except BaseException:
+                # What is still to come would be taken for the next question's answer.
+                connection.invalidate()
+                raise
 
     def _by_rows(self, select: Query, size: int) -> Generator[pa.Table]:
         with self.engine.connect() as connection:
@@ -154,6 +167,10 @@ def _engine(url: sa.URL, zone: str) -> sa.Engine:
     if dialect == "postgresql":
         return sa.create_engine(with_session(url, zone), pool_pre_ping=True, pool_size=1)
     engine = sa.create_engine(url, pool_pre_ping=True, pool_size=1)
+    if engine.driver == "pymysql":
+        # It comes with an extra.
+        wire = import_module("connectors.sql.wire")
+        sa.event.listen(engine, "do_connect", lambda _, __, args, how: wire.Wire(*args, **how))
     if engine.driver == "pyodbc":
         sa.event.listen(engine, "connect", _settle_odbc)
     if dialect in _MYSQL:
@@ -192,15 +209,3 @@ def with_session(url: sa.URL, zone: str, more: str = "") -> sa.URL:
         f"-c statement_timeout={_STATEMENT_SECONDS * 1000}{more}"
     )
     return url.update_query_dict({"options": options, "connect_timeout": str(_CONNECT_SECONDS)})
-
-
-def column_of(values: Sequence[object]) -> pa.Array:
-    """Make an Arrow column; a column of mixed kinds becomes text, for the gate to judge."""
-    try:
-        made = pa.array([bytes(v) if isinstance(v, memoryview) else v for v in values])
-        if pa.types.is_decimal256(made.type):
-            # More digits than a mapping reckons with.
-            made = pa.array([None if v is None else format(v, "f") for v in values], pa.string())
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
-        return pa.array([None if value is None else str(value) for value in values], pa.string())
-    return made

@@ -69,6 +69,23 @@ def test_values_have_the_types_and_the_content_that_kind_sql_reads(
     sql.close()
 
 
+@pytest.mark.parametrize(
+    ("kind", "first"), [("decimal(65)", 10**59), ("bigint unsigned", 2**64 - 10)]
+)
+def test_keys_of_many_digits_are_told_apart_between_pages(
+    table: Logged, kind: str, first: int
+) -> None:
+    table.run(
+        f"create table long_ (id {kind} primary key)",
+        *(f"insert into long_ values ({first + n})" for n in range(5)),
+    )
+    plan = replace(PLAN, how=replace(PLAN.how, table="long_"), mapping="select * from rows")
+    connector = table.connector(page_rows=2)
+    rows, _ = read_all(connector, plan)
+    assert [int(str(row["id"])) for row in rows] == [first + n for n in range(5)]
+    connector.close()
+
+
 def test_what_python_cannot_hold_is_as_kind_sql_has_it(table: Logged) -> None:
     table.run("create table odd (id int primary key, day date, at datetime, many set('a'))")
     plan = replace(PLAN, how=replace(PLAN.how, table="odd"), mapping="select * from rows")

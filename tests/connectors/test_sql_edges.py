@@ -89,6 +89,33 @@ def test_keys_that_differ_by_case_alone_are_two_rows(database: Database) -> None
     connector.close()
 
 
+def test_keys_may_hold_what_sql_and_drivers_read_as_signs(database: Database) -> None:
+    signs = {
+        "%",
+        "%%",
+        "%s",
+        "%(a)s",
+        "\\",
+        "\\\\",
+        "\\'",
+        "'",
+        "''",
+        '"',
+        ":a",
+        "?",
+        "{}",
+        "--",
+        "`",
+    }
+    for n, each in enumerate(signs):
+        database.put(each, each, EARLY + timedelta(hours=n // 4))
+    connector = database.connector(page_rows=1)
+    rows, cursor = read_all(connector, PLAN)
+    assert sorted(map(str, keys(rows))) == sorted(signs)
+    assert read_all(connector, PLAN, cursor)[0] == []
+    connector.close()
+
+
 def test_a_number_is_the_same_whatever_else_stands_in_its_page(tmp_path: Path) -> None:
     path = tmp_path / "source.sqlite"
     with sqlite3.connect(path) as db:
