@@ -178,7 +178,8 @@ def _column(cells: pa.Array, field: _Field, how: tuple[str | None, _Convert]) ->
     """Read the cells of a column; what Arrow cannot read of them is read as the driver does."""
     encoding, convert = how
     if encoding is None and convert is None:
-        return cells
+        # Nothing at all may be of any kind, as far as the server tells.
+        return cells if cells.null_count < len(cells) else pa.nulls(len(cells))
     kind = _kind(field) if convert else pa.string()
     if kind is not None and encoding in _READ:
         with suppress(pa.ArrowInvalid):

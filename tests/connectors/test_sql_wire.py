@@ -129,6 +129,12 @@ def test_every_type_is_read_as_the_driver_reads_it(
         assert (kind, table.column(n).to_pylist()) == (kind, told[n])
 
 
+def test_nothing_is_of_no_kind_yet(mine: Database) -> None:
+    table = read(mine, "select null as a, 1 as b union all select null, null")
+    assert table.schema.types == [pa.null(), pa.int64()]
+    assert table.to_pylist() == [{"a": None, "b": 1}, {"a": None, "b": None}]
+
+
 @pytest.mark.parametrize("charset", ["gbk", "latin1"])
 def test_an_address_with_another_alphabet_is_read_in_it(mariadb: MariaServer, charset: str) -> None:
     url = sa.make_url(mariadb.fresh()).update_query_dict({"charset": charset})
