@@ -103,6 +103,25 @@ def test_a_long_backlog_of_one_stream_does_not_hide_another(path: Path) -> None:
     box.close()
 
 
+def test_the_keys_that_signed_what_waits_are_named_until_it_is_sent(path: Path) -> None:
+    box = Outbox(path, KEY)
+    assert box.signers() == ()
+    box.put(STREAM, [encoded(b"a"), encoded(b"b")], "one")
+    box.close()
+    other = SigningKey.from_text("B" * 42 + "A=", "test")
+    box = Outbox(path, other)
+    box.put(STREAM, [encoded(b"c")], "two")
+    assert box.signers() == tuple(sorted({KEY.public.id, other.public.id}))
+    box.mark_sent([each.id for each in box.pending(2)])
+    assert box.signers() == (other.public.id,)
+    box.close()
+    box = Outbox(path, None)
+    box.mark_sent([each.id for each in box.pending(9)])
+    box.put(STREAM, [encoded(b"d")], "three")
+    assert box.signers() == ()
+    box.close()
+
+
 def test_a_full_outbox_refuses_rows_and_keeps_the_cursor(path: Path) -> None:
     box = Outbox(path, None, limit_bytes=1 << 20)
     box.put(STREAM, [encoded(bytes(800_000))], "one")
