@@ -5,6 +5,7 @@ import csv
 import io
 import re
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 from itertools import islice
@@ -29,6 +30,10 @@ _CHUNK = 1 << 20
 _EXACT = 1e15
 # A document is held as a whole, and so is a workbook, unfolded.
 _LARGEST, _LARGEST_UNFOLDED = 64 << 20, 512 << 20
+# A sheet is held as a rectangle up to its last cell, even if nearly all of it is empty.
+_MOST_CELLS = 1 << 24
+_PLACE = re.compile(rb"""\sr=["']([A-Z]{0,3})([0-9]{1,7})["']""")
+_PLACE_BYTES = 20
 _DECLARED = re.compile(rb"""\s*<\?xml[^>]*encoding=(["'])([\w-]+)\1[^>]*\?>""")
 # What stands in quotes parts no columns.
 _QUOTED = re.compile(r'"[^"]*"')
@@ -74,9 +79,7 @@ class _Lent(io.BufferedIOBase):
 def _csv(file: BinaryIO, form: Form) -> tuple[list[str], Rows]:
     csv.field_size_limit(_LONGEST)
     text = io.TextIOWrapper(_Lent(file), encoding=encoding_of(file), errors="strict", newline="")
-    for _ in range(form.skip):
-        text.readline()
-    head = _head(text)
+    head = _head(text, form.skip)
     delimiter = max(_DELIMITERS, key=_QUOTED.sub("", head).count)
     names = next(csv.reader(io.StringIO(head, newline=""), delimiter=delimiter), [])
 
@@ -96,10 +99,12 @@ def _csv(file: BinaryIO, form: Form) -> tuple[list[str], Rows]:
     return [name.strip() for name in names], rows()
 
 
-def _head(text: io.TextIOBase) -> str:
+def _head(text: io.TextIOBase, skip: int) -> str:
     """Read the line of the names; one in quotes may go on behind its end."""
     head = ""
     try:
+        for _ in range(skip):
+            text.readline()
         while line := text.readline(_LONGEST):
             head += line
             if head.count('"') % 2 == 0 or len(head) > _LONGEST:
@@ -130,12 +135,43 @@ def encoding_of(file: BinaryIO) -> str:
     raise UnreadableError("it is neither UTF-8 nor GB 18030")
 
 
+def _require_small(book: zipfile.ZipFile) -> None:
+    """Refuse what unfolds, and a stray cell far away: the engine would take all memory for it."""
+    unfolded = sum(each.file_size for each in book.infolist())
+    if unfolded > _LARGEST_UNFOLDED:
+        raise UnreadableError(f"it unfolds to more than {_LARGEST_UNFOLDED >> 20} MiB")
+    sheets = (each for each in book.namelist() if each.startswith("xl/worksheets/"))
+    for name in sheets:
+        rows, letters = 1, {b""}
+        with book.open(name) as sheet:
+            before = b""
+            while chunk := sheet.read(_CHUNK):
+                found = _PLACE.findall(before + chunk)
+                rows = max([rows, *map(int, {row for _, row in found})])
+                letters |= {column for column, _ in found}
+                before = chunk[-_PLACE_BYTES:]
+        columns = max(map(_column_number, letters))
+        if rows * columns > _MOST_CELLS:
+            raise UnreadableError(
+                f"{name} goes as far as row {rows} and column {columns}: clear what stands there,"
+                " and save it again"
+            )
+
+
+def _column_number(letters: bytes) -> int:
+    number = 0
+    for letter in letters:
+        number = number * 26 + letter - ord("A") + 1
+    return number
+
+
 def _excel(file: BinaryIO, form: Form) -> tuple[list[str], Rows]:
     if zipfile.is_zipfile(file):
-        with zipfile.ZipFile(file) as parts:
-            unfolded = sum(each.file_size for each in parts.infolist())
-        if unfolded > _LARGEST_UNFOLDED:
-            raise UnreadableError(f"it unfolds to more than {_LARGEST_UNFOLDED >> 20} MiB")
+        try:
+            with zipfile.ZipFile(file) as parts:
+                _require_small(parts)
+        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as odd:
+            raise UnreadableError(f"it is no whole workbook: {odd}") from odd
     file.seek(0)
     try:
         book = CalamineWorkbook.from_filelike(file)

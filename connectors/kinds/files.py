@@ -16,9 +16,10 @@ from connectors.extras import extra
 from connectors.fields import Fields
 from connectors.files.forms import Form, Login, UnopenedError, UnreadableError
 from connectors.files.places import Folder, Listed, Place, fits, matching
+from connectors.mapping import map_rows
 from connectors.passes import Passes
 from kernel import clock
-from kernel.errors import ConfigurationError
+from kernel.errors import ConfigurationError, DependencyUnavailableError
 from kernel.log import logger
 from kernel.skew import Clock
 
@@ -58,6 +59,7 @@ _Plan = StreamPlan[FilesStream]
 # Name, size and time of change: with these a file is not opened again.
 _Mark = tuple[str, int, int]
 _Saved = tuple[str, int, int, str]
+# An older agent kept here too which files are odd.
 _SAVED = TypeAdapter(tuple[list[_Saved], _Mark | None, int, list[_Saved]])
 
 
@@ -69,8 +71,6 @@ class _Cursor:
     done: dict[_Mark, str] = field(default_factory=dict)
     now: _Mark | None = None
     rows: int = 0
-    # Files that cannot be read as they are, and why.
-    odd: dict[_Mark, str] = field(default_factory=dict)
 
     def has_read(self, name: str, digest: str) -> bool:
         """Tell whether a content was read: a name that goes back to an old one says it anew."""
@@ -79,15 +79,14 @@ class _Cursor:
 
     def behind(self, mark: _Mark, digest: str) -> "_Cursor":
         """Go on behind a file."""
-        return _Cursor({**self.done, mark: digest}, odd=self.odd)
+        return _Cursor({**self.done, mark: digest})
 
     def forgetting(self, there: Container[_Mark]) -> "_Cursor":
-        """Forget the oldest of what is no longer there, and what was odd in it."""
+        """Forget the oldest of what is no longer there."""
         gone = [mark for mark in self.done if mark not in there]
         old = set(gone[: max(0, len(gone) - _REMEMBERED)])
         done = {mark: digest for mark, digest in self.done.items() if mark not in old}
-        odd = {mark: why for mark, why in self.odd.items() if mark in there}
-        return replace(self, done=done, odd=odd)
+        return replace(self, done=done)
 
 
 def stream_of(fields: Fields) -> FilesStream:
@@ -139,69 +138,98 @@ class FilesConnector(Connector[FilesStream]):
             from connectors.files.sftp import Sftp
 
         way = source.way
-        self._way, self._read_pages = way, pages
+        self._way, self._zone, self._read_pages = way, source.zone, pages
         self._place: Place = Sftp(way.sftp) if way.sftp else Folder(Path(way.folder))
         self._where = f"source {source.id}, {way.sftp.shown if way.sftp else way.folder}"
         self._passes = Passes()
         # Of each stream that was asked for: its files, and where its safe cursor stood.
         self._asked: dict[str, tuple[str, _Cursor]] = {}
+        # Of each stream: files that cannot be read as they are, and why. Who starts anew tries them
+        # again: the preset may be another.
+        self._odd: dict[str, dict[_Mark, str]] = {}
 
     @override
     def read(self, plan: _Plan, cursor: str | None) -> Page:
         return self._passes.read(plan.contract, cursor, lambda at: self._pages(plan, _loads(at)))
 
     def _pages(self, plan: _Plan, at: _Cursor) -> Generator[Page]:
-        self._put_away(plan, at)
+        stuck = self._put_away(plan, at)
         listed = matching(self._place, plan.how.pattern, self._way.archive)
-        at = at.forgetting({_mark(each) for each in listed})
+        marks = {_mark(each) for each in listed}
+        at = at.forgetting(marks)
+        told = self._odd.get(plan.contract, {})
+        odd = self._odd[plan.contract] = {mark: told[mark] for mark in told.keys() & marks}
         # What was begun goes first, or its rows would be read again from the beginning.
         listed.sort(key=lambda each: _mark(each) != at.now)
         latest = clock.now().timestamp() - self._way.settle_seconds
         passing: list[str] = []
         for each in listed:
             mark = _mark(each)
-            if mark in at.done or mark in at.odd or each.modified > latest:
+            if mark in at.done or mark in odd or each.modified > latest:
                 continue
             try:
-                digest = self._digest(each)
-                if at.has_read(each.name, digest):
-                    # Dropped again, or under another name: its rows are there.
-                    logger("files").info("read before", file=each.name)
-                    at = at.behind(mark, digest)
-                    continue
-                start = at.rows if mark == at.now else 0
-                with closing(self._rows(plan, each, start)) as tables:
-                    for table, count in tables:
-                        yield Page(table, _dumps(replace(at, now=mark, rows=count)), more=True)
-                at = at.behind(mark, digest)
+                at = yield from self._file(plan, at, each)
             except UnreadableError as wrong:
-                at = replace(at, odd={**at.odd, mark: str(wrong)}, now=None, rows=0)
-            except UnopenedError as wrong:
+                odd[mark], at = str(wrong), replace(at, now=None, rows=0)
+            except (UnopenedError, OSError) as wrong:
                 # It may be another program's for a moment.
                 passing.append(f"{each.name}: {wrong}")
-                continue
-            yield Page(None, _dumps(at), more=True)
-        odd = [*(f"{mark[0]}: {why}" for mark, why in at.odd.items()), *passing]
-        if odd:
+        if why := [*(f"{mark[0]}: {odd[mark]}" for mark in sorted(odd)), *passing]:
             raise ConfigurationError(
-                f"{len(odd)} files cannot be read: {'; '.join(odd[:3])}.",
+                f"{len(why)} files cannot be read: {'; '.join(why[:3])}.",
                 where=f"{self._where}, stream {plan.contract}",
-                cure="mend them or take them away; the others were read.",
+                cure="mend them or take them away; the others were read. If the preset was wrong,"
+                " mend it and start the agent again.",
             )
+        if stuck:
+            raise stuck
         yield Page(None, _dumps(at), more=False)
 
-    def _put_away(self, plan: _Plan, at: _Cursor) -> None:
-        """Move what is as it was when all streams that read it had it safe."""
+    def _file(self, plan: _Plan, at: _Cursor, listed: Listed) -> Generator[Page, None, _Cursor]:
+        """Read a file from where it was left, unless its content was read before."""
+        mark, digest = _mark(listed), self._digest(listed)
+        if at.has_read(listed.name, digest):
+            # Dropped again, or under another name: its rows are there.
+            logger("files").info("read before", file=listed.name)
+            return at.behind(mark, digest)
+        start = at.rows if mark == at.now else 0
+        with closing(self._rows(plan, listed, start)) as tables:
+            for number, (table, count) in enumerate(tables):
+                if not number:
+                    self._require_fit(plan, table)
+                yield Page(table, _dumps(replace(at, now=mark, rows=count)), more=True)
+        at = at.behind(mark, digest)
+        yield Page(None, _dumps(at), more=True)
+        return at
+
+    def _require_fit(self, plan: _Plan, table: pa.Table) -> None:
+        """Refuse a file with other columns by itself: else it would hold up all behind it."""
+        try:
+            map_rows(table.slice(0, 0), plan, self._zone)
+        except ConfigurationError as wrong:
+            raise UnreadableError(wrong.what) from wrong
+
+    def _put_away(self, plan: _Plan, at: _Cursor) -> DependencyUnavailableError | None:
+        """Move what is as it was when all streams that read it had it safe; tell what hinders."""
         # When a stream is asked for again, each other of this source was asked for, too.
         is_first = plan.contract not in self._asked
         self._asked[plan.contract] = plan.how.pattern, at
         if is_first or not self._way.archive:
-            return
+            return None
         done = {mark: told for _, at in self._asked.values() for mark, told in at.done.items()}
         for mark in done.keys() & set(map(_mark, self._place.files())):
             if all(mark in at.done for at in self._readers(mark[0])):
                 away = f"{self._way.archive}/{done[mark][:8]}-{Path(mark[0]).name}"
-                self._place.move(mark[0], away)
+                try:
+                    self._place.move(mark[0], away)
+                except DependencyUnavailableError as failed:
+                    return DependencyUnavailableError(
+                        f"What was read cannot be put away: {failed.what}",
+                        where=f"{self._where}, {away}",
+                        cure=f"let the agent's user write the folder {self._way.archive}, or leave"
+                        " `archive` out; new files are read all the same.",
+                    )
+        return None
 
     def _readers(self, name: str) -> Iterator[_Cursor]:
         """Give the cursors of the streams that read a file."""
@@ -239,7 +267,7 @@ class FilesConnector(Connector[FilesStream]):
         try:
             with closing(self._rows(plan, listed[-1], 0)) as tables:
                 table, _ = next(tables, (None, 0))
-        except UnreadableError as wrong:
+        except (UnreadableError, UnopenedError, OSError) as wrong:
             raise ConfigurationError(
                 f"{listed[-1].name} cannot be read: {wrong}.",
                 where=f"{self._where}, stream {plan.contract}",
@@ -254,7 +282,10 @@ class FilesConnector(Connector[FilesStream]):
             if kind in (None, "xml"):
                 continue
             columns: dict[str, str] = {}
-            with closing(self._place.open(each.name)) as file, suppress(UnreadableError):
+            with (
+                suppress(UnreadableError, UnopenedError, OSError),
+                closing(self._place.open(each.name)) as file,
+            ):
                 table = next(self._read_pages(file, Form(kind), 1), pa.table({}))
                 columns = dict.fromkeys(table.column_names, "text")
             yield Offer(each.name, columns, {"pattern": each.name, "form": kind})
@@ -274,16 +305,16 @@ def _mark(listed: Listed) -> _Mark:
 
 
 def _dumps(at: _Cursor) -> str:
-    done, odd = ([(*mark, text) for mark, text in each.items()] for each in (at.done, at.odd))
-    return _SAVED.dump_json((done, at.now, at.rows, odd)).decode()
+    done = [(*mark, text) for mark, text in at.done.items()]
+    return _SAVED.dump_json((done, at.now, at.rows, [])).decode()
 
 
 def _loads(text: str | None) -> _Cursor:
     if text is None:
         return _Cursor()
     with readable("it then reads all files again"):
-        done, now, rows, odd = _SAVED.validate_json(text)
-    return _Cursor(_by_mark(done), now, rows, _by_mark(odd))
+        done, now, rows, _ = _SAVED.validate_json(text)
+    return _Cursor(_by_mark(done), now, rows)
 
 
 def _by_mark(saved: list[_Saved]) -> dict[_Mark, str]:

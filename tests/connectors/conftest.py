@@ -1,6 +1,8 @@
-"""One real database server for the connector tests."""
+"""Real servers for the connector tests: databases, a service, folders behind SFTP."""
 
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from datetime import datetime
@@ -10,8 +12,14 @@ import duckdb
 import psycopg
 import pytest
 import sqlalchemy as sa
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from connectors.files.forms import Login
+from tests.broker import free_port, wait_until_owned
+from tests.connectors import sftp_server
 from tests.connectors.databases import Database
+from tests.connectors.dropped import Drop
 from tests.connectors.machines.odata_service import Service
 from tests.servers import MariaServer, PostgresServer, running
 
@@ -168,3 +176,44 @@ def orders(_running_orders: Service) -> Service:
     for table in ("salesorders", "salesorderlines", "purchaseinvoices"):
         _running_orders.run(f"truncate nplusx_factory_{table}")
     return _running_orders
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Drop:
+    (tmp_path / "in").mkdir()
+    return Drop(tmp_path / "in", None)
+
+
+@pytest.fixture
+def sftp(tmp_path: Path) -> Iterator[Drop]:
+    (tmp_path / "in").mkdir()
+    key = Ed25519PrivateKey.generate()
+    path = tmp_path / "host.key"
+    path.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.OpenSSH,
+            serialization.NoEncryption(),
+        )
+    )
+    shown = key.public_key().public_bytes(
+        serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
+    )
+    port, log = free_port(), tmp_path / "log"
+    given = (sys.executable, sftp_server.__file__, str(port), str(tmp_path / "in"), str(path))
+    with log.open("wb") as out:
+        server = subprocess.Popen(given, stdout=out, stderr=out)
+    try:
+        wait_until_owned(server, port, log)
+        user, password = sftp_server.USER, sftp_server.PASSWORD
+        login = Login("127.0.0.1", port, shown.decode(), user, password, "", "/")
+        yield Drop(tmp_path / "in", login)
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+@pytest.fixture(params=["folder", pytest.param("sftp", marks=pytest.mark.real_system)])
+def drop(request: pytest.FixtureRequest) -> Drop:
+    found: Drop = request.getfixturevalue(request.param)
+    return found

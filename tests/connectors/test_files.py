@@ -1,99 +1,21 @@
 """Files are read once, whatever they are called and however written; odd ones are named."""
 
-import os
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from connectors.base import ZONE, Source, StreamPlan
+from connectors.base import ZONE, StreamPlan
 from connectors.check import check
-from connectors.files.forms import Form, Login, UnopenedError
+from connectors.files.forms import Form, UnopenedError
 from connectors.files.places import Folder
-from connectors.kinds.files import FilesConnector, FilesSource, FilesStream
+from connectors.kinds.files import FilesStream
 from kernel.errors import ConfigurationError, DependencyUnavailableError
-from kernel.ids import ContractId, SourceId
-from tests.broker import free_port, wait_until_owned
-from tests.connectors import sftp_server
+from kernel.ids import ContractId
+from tests.broker import free_port
+from tests.connectors.dropped import HEAD, PLAN, Drop, keys, until_trouble
 from tests.connectors.reading import read_all
-
-MAPPING = "select 编号 as key, 名称 as name, file_name, row_number, _op from rows"
-PLAN = StreamPlan(ContractId("test.row.v1"), "1.0.0", MAPPING, FilesStream("*.csv", Form("csv")))
-HEAD = "编号,名称\n"
-LONG_AGO = 1_700_000_000
-
-
-class Drop:
-    """A folder into which files are dropped, and a connector that reads it."""
-
-    def __init__(self, folder: Path, login: Login | None) -> None:
-        self.folder, self.login = folder, login
-
-    def put(self, name: str, text: str | bytes, age: float = 3600) -> Path:
-        path = self.folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(text.encode() if isinstance(text, str) else text)
-        then = time.time() - age
-        os.utime(path, (then, then))
-        return path
-
-    def connector(self, **options: object) -> FilesConnector:
-        way = replace(FilesSource("", self.login, "", settle_seconds=10), **options)
-        if self.login is None:
-            way = replace(way, folder=str(self.folder))
-        return FilesConnector(Source(SourceId("s"), "none", way))
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Drop:
-    (tmp_path / "in").mkdir()
-    return Drop(tmp_path / "in", None)
-
-
-@pytest.fixture
-def sftp(tmp_path: Path) -> Iterator[Drop]:
-    (tmp_path / "in").mkdir()
-    key = Ed25519PrivateKey.generate()
-    path = tmp_path / "host.key"
-    path.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.OpenSSH,
-            serialization.NoEncryption(),
-        )
-    )
-    shown = key.public_key().public_bytes(
-        serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
-    )
-    port, log = free_port(), tmp_path / "log"
-    given = (sys.executable, sftp_server.__file__, str(port), str(tmp_path / "in"), str(path))
-    with log.open("wb") as out:
-        server = subprocess.Popen(given, stdout=out, stderr=out)
-    try:
-        wait_until_owned(server, port, log)
-        user, password = sftp_server.USER, sftp_server.PASSWORD
-        login = Login("127.0.0.1", port, shown.decode(), user, password, "", "/")
-        yield Drop(tmp_path / "in", login)
-    finally:
-        server.terminate()
-        server.wait(10)
-
-
-@pytest.fixture(params=["folder", pytest.param("sftp", marks=pytest.mark.real_system)])
-def drop(request: pytest.FixtureRequest) -> Drop:
-    found: Drop = request.getfixturevalue(request.param)
-    return found
-
-
-def keys(rows: list[dict[str, object]]) -> list[object]:
-    return [row["key"] for row in rows]
 
 
 def test_each_file_is_read_once_the_oldest_first(drop: Drop) -> None:
@@ -219,21 +141,6 @@ def test_odd_files_are_named_and_the_others_read(drop: Drop) -> None:
         (drop.folder / name).unlink()
     assert keys(read_all(connector, PLAN, cursor)[0]) == ["2"]
     connector.close()
-
-
-def until_trouble(
-    connector: FilesConnector, cursor: str | None
-) -> tuple[list[object], str | None, str]:
-    """Read until the connector complains; give keys, cursor and complaint."""
-    read: list[object] = []
-    while True:
-        try:
-            page = connector.read(PLAN, cursor)
-        except ConfigurationError as wrong:
-            return read, cursor, wrong.what
-        assert page.more
-        cursor = page.cursor
-        read += page.rows.column("编号").to_pylist() if page.rows is not None else []
 
 
 def test_an_old_content_under_its_old_name_is_news_again(drop: Drop) -> None:
