@@ -28,6 +28,15 @@ from kernel.skew import Clock
 NATIVE_ERRORS: tuple[type[Exception], ...] = (adbc.Error, duckdb.Error)
 _CONNECT_SECONDS = 10
 _STATEMENT_SECONDS = 120
+# A server that is asked too much says so by then; a wire that died says nothing.
+_SILENT_SECONDS = 150
+# PostgreSQL's own library waits for ever, and so asks now and then whether the other end is there.
+_ALIVE = {
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "6",
+    "tcp_user_timeout": "90000",
+}
 # How each is asked for its time, in UTC.
 _TIME = {
     "postgresql": "select clock_timestamp() at time zone 'UTC'",
@@ -166,7 +175,9 @@ def _engine(url: sa.URL, zone: str) -> sa.Engine:
         )
     if dialect == "postgresql":
         return sa.create_engine(with_session(url, zone), pool_pre_ping=True, pool_size=1)
-    engine = sa.create_engine(url, pool_pre_ping=True, pool_size=1)
+    patience = {"read_timeout": _SILENT_SECONDS, "write_timeout": _SILENT_SECONDS}
+    told = patience if url.get_driver_name() == "pymysql" else {}
+    engine = sa.create_engine(url, pool_pre_ping=True, pool_size=1, connect_args=told)
     if engine.driver == "pymysql":
         # It comes with an extra.
         wire = import_module("connectors.sql.wire")
@@ -208,4 +219,5 @@ def with_session(url: sa.URL, zone: str, more: str = "") -> sa.URL:
         f"-c default_transaction_read_only=on -c timezone={zone} "
         f"-c statement_timeout={_STATEMENT_SECONDS * 1000}{more}"
     )
-    return url.update_query_dict({"options": options, "connect_timeout": str(_CONNECT_SECONDS)})
+    told = {"options": options, "connect_timeout": str(_CONNECT_SECONDS), **_ALIVE}
+    return url.update_query_dict(told)
