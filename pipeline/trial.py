@@ -67,7 +67,7 @@ def draft(offer: Offer, contract: Contract) -> dict[str, object]:
 def _line(column: Property, found: str | None) -> str:
     kind = _DUCK.get(column.physical, column.physical)
     if found:
-        return f"  cast({quoted(found)} as {kind}) as {column.name},"
+        return f"  try_cast({quoted(found)} as {kind}) as {column.name},"
     need = "必填 required" if column.required else "可空 optional"
     return f"  cast(null as {kind}) as {column.name}, -- {column.title.zh} {need}"
 
