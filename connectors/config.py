@@ -12,7 +12,7 @@ from connectors.fields import Fields
 from connectors.registry import OWN, find, kind_of
 from kernel import yaml
 from kernel.errors import ConfigurationError
-from kernel.ids import AgentId, EnterpriseId, SourceId, enterprise_id
+from kernel.ids import AgentId, EnterpriseId, agent_id, enterprise_id, source_id
 
 _POLL_SECONDS = 30
 _OUTBOX_BYTES = 5 << 30
@@ -79,7 +79,7 @@ def load_agent(path: Path, variables: Mapping[str, str] | None = None) -> AgentC
     sources = tuple(_source(each, path, outbox) for each in top.sections("sources"))
     config = AgentConfig(
         path=path,
-        id=AgentId(agent.text("id")),
+        id=agent_id(agent.text("id"), f"{path}, agent.id"),
         enterprise=enterprise_id(agent.text("enterprise"), f"{path}, agent.enterprise"),
         key_file=folder / agent.text("key_file"),
         pseudonym_key=folder / covering if (covering := agent.text("pseudonym_key", "")) else None,
@@ -114,7 +114,7 @@ def _source(fields: Fields, path: Path, outbox: Path) -> Source[object]:
     if preset.endswith(OWN):
         preset = str(path.absolute().parent / preset)
     source = Source(
-        id=SourceId(name),
+        id=source_id(name, f"{path}, sources"),
         preset=preset,
         way=kind_of(find(preset)).way_of(fields),
         zone=_zone(fields.text("zone", ZONE), path),

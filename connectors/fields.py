@@ -49,6 +49,11 @@ class Fields:
             raise self._wrong(key, "text (in quotes, if it looks like a number)")
         return value
 
+    def file(self, key: str, default: str | None = None) -> str:
+        """Read the path of a file or a folder; a relative one begins where this file lies."""
+        told = self.text(key, default)
+        return str(self._path.absolute().parent / told) if told else told
+
     def address(self, key: str) -> str:
         """Read a URL without a user or a password, for addresses are shown."""
         value = self.text(key)

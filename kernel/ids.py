@@ -70,15 +70,26 @@ def enterprise_id(text: str, where: str = "") -> EnterpriseId:
     return EnterpriseId(text)
 
 
-def agent_id(text: str) -> AgentId:
+def is_name(text: str) -> bool:
+    """Tell whether an agent or a source may be called so."""
+    return _NAME.fullmatch(text) is not None
+
+
+def agent_id(text: str, where: str = "") -> AgentId:
     """Take a text as an agent's name, or say what is wrong with it."""
-    return AgentId(_name("agent", text))
+    return AgentId(_name("agent", text, where))
 
 
-def _name(kind: str, text: str) -> str:
-    if not _NAME.fullmatch(text):
+def source_id(text: str, where: str = "") -> SourceId:
+    """Take a text as a source's name, or say what is wrong with it."""
+    return SourceId(_name("source", text, where))
+
+
+def _name(kind: str, text: str, where: str = "") -> str:
+    if not is_name(text):
         raise ConfigurationError(
             f"{text!r} is not a name for {kind}.",
+            where=where,
             cure="use small letters, digits, - and _, at most 63 of them.",
         )
     return text

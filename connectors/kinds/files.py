@@ -104,15 +104,16 @@ def stream_of(fields: Fields) -> FilesStream:
 def way_of(fields: Fields) -> FilesSource:
     """Read what an agent's file says of a place."""
     login = None
-    folder = fields.text("folder")
-    if host := fields.text("host", ""):
+    host = fields.text("host", "")
+    folder = fields.text("folder") if host else fields.file("folder")
+    if host:
         login = Login(
             host,
             fields.whole("port", _PORT),
             fields.text("host_key"),
             fields.text("user"),
             fields.text("password", ""),
-            fields.text("key_file", ""),
+            fields.file("key_file", ""),
             folder,
         )
     return FilesSource(

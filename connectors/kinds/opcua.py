@@ -44,7 +44,7 @@ def stream_of(fields: Fields) -> OpcuaStream:
 
 def way_of(fields: Fields) -> OpcuaSource:
     """Read what an agent's file says of a server."""
-    files = [fields.text(f, "") for f in ("certificate", "private_key", "server_certificate")]
+    files = [fields.file(f, "") for f in ("certificate", "private_key", "server_certificate")]
     if any(files) and not all(files):
         raise ConfigurationError(
             "A secured connection needs three files.",

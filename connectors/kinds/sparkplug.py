@@ -74,7 +74,7 @@ def way_of(fields: Fields) -> SparkplugSource:
         groups=fields.texts("groups", ("+",)),
         user=fields.text("user", ""),
         password=fields.text("password", ""),
-        ca_file=fields.text("ca_file", ""),
+        ca_file=fields.file("ca_file", ""),
         timeout_seconds=fields.whole("timeout_seconds", TIMEOUT_SECONDS),
         buffer_rows=fields.whole("buffer_rows", BUFFER_ROWS),
     )

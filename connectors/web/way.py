@@ -27,7 +27,7 @@ def way_of(fields: Fields) -> Way:
     return Way(
         fields.address("address"),
         fields.names("login"),
-        fields.text("ca_file", ""),
+        fields.file("ca_file", ""),
         fields.whole("timeout_seconds", TIMEOUT_SECONDS),
         fields.whole("requests_per_second", REQUESTS_PER_SECOND),
         fields.whole("answer_bytes", ANSWER_BYTES),

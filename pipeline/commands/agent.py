@@ -93,20 +93,21 @@ def init(
     """Set up an agent: its file to be completed, its keys, and what to do next."""
     from connectors.registry import OWN, find, kind_of
     from kernel import yaml
-    from kernel.ids import enterprise_id
+    from kernel.ids import agent_id, enterprise_id, is_name
 
     found = find(preset)
     own = Path(preset) if preset.endswith(OWN) else None
     named = own.name if own else preset
+    source = first if is_name(first := found.id.partition("_")[0]) else found.kind
     told = {
         "agent": {
-            "id": agent,
+            "id": str(agent_id(agent, "--id")),
             "enterprise": str(enterprise_id(enterprise, "--enterprise")),
             "key_file": "agent.key",
             "pseudonym_key": "names.key",
             "outbox": "outbox.sqlite",
         },
-        "sources": [{"id": found.id.partition("_")[0], "preset": named, **kind_of(found).EXAMPLE}],
+        "sources": [{"id": source, "preset": named, **kind_of(found).EXAMPLE}],
         "poll_seconds": 30,
     }
     try:

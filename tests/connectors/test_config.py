@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from connectors.config import expand, load_agent
+from connectors.kinds.files import FilesSource
 from connectors.kinds.sql import SqlSource
 from kernel.errors import ConfigurationError
 
@@ -46,6 +47,8 @@ def test_a_good_file_is_read_and_paths_are_beside_it(tmp_path: Path) -> None:
         ("poll_seconds: 5", "poll_seconds: 0", "from 1"),
         ("poll_seconds: 5", "poll_seconds: true", "whole number"),
         ("- id: u8", "- id: 8", "`sources[0].id` must be a text"),
+        ("- id: u8", "- id: U 8", "'U 8' is not a name for source"),
+        ("  id: a1", "  id: A/1", "'A/1' is not a name for agent"),
         ("- id: u8", "- id: u8\n  zone: Asia/Anji", "is not a time zone"),
         ("- id: u8", "- id: u8\n  zone: ../x", "is not a time zone"),
         ("- id: u8", "- id: u8\n  tables: [x]", "`sources[0].tables` is not a key"),
@@ -76,6 +79,17 @@ def test_secrets_are_put_in_place_where_the_source_is_opened(tmp_path: Path) -> 
     )
     found = load_agent(file, {"NPLUSX_U8_PASSWORD": "p:1"}).sources[0]
     assert found.way == SqlSource("postgresql://reader:p%3A1@127.0.0.1/ufdata")
+
+
+def test_paths_of_a_source_begin_where_the_agents_file_lies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = GOOD.replace("yonyou_u8\n", "einvoice_xml\n").replace("  url:", "  folder: drop #")
+    written = write(tmp_path, text)
+    monkeypatch.chdir("/")
+    assert load_agent(written).sources[0].way == FilesSource(str(tmp_path / "drop"), None, "")
+    text = text.replace("drop #", "/drop #")
+    assert load_agent(write(tmp_path, text)).sources[0].way == FilesSource("/drop", None, "")
 
 
 def test_variables_come_from_the_environment_that_is_given(tmp_path: Path) -> None:

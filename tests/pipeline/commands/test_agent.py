@@ -1,6 +1,7 @@
 """`nplusx agent` and `nplusx connector` as a person runs them."""
 
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -16,9 +17,10 @@ from bus.memory import MemoryBus
 from bus.topics import topic_of
 from connectors.config import load_agent
 from connectors.pseudonyms import read_key
-from connectors.registry import all_connectors, find
+from connectors.registry import FOLDER, all_connectors, find
 from kernel import clock
 from kernel.evidence import SigningKey
+from kernel.ids import ContractId, Stream
 from pipeline.publish import Agent
 from pipeline.rounds import read_status
 from pipeline.settings import ROOT, read_settings
@@ -68,6 +70,19 @@ def test_an_agent_that_is_set_up_is_a_file_to_be_completed(
     again = shell(*words, "--preset", preset)
     assert again.code == 2
     assert "does not exist yet" in again.err
+
+
+def test_what_is_set_up_for_a_preset_of_ones_own_can_run(tmp_path: Path, shell: Shell) -> None:
+    own = tmp_path / "涂装.yaml"
+    shutil.copy(FOLDER / "yonyou_u8.yaml", own)
+    words = ("--enterprise", USCC, "--preset", str(own))
+    refused = shell("agent", "init", str(tmp_path / "a"), "--id", "PC 1", *words)
+    assert refused.code == 2
+    assert "small letters" in refused.err
+    assert not (tmp_path / "a").exists()
+    assert shell("agent", "init", str(tmp_path / "a"), "--id", "pc-1", *words).code == 0
+    config = load_agent(tmp_path / "a" / "agent.yaml")
+    assert Stream(config.enterprise, config.id, config.sources[0].id, ContractId("a.b.v1"))
 
 
 def test_the_list_names_presets_and_contracts(shell: Shell) -> None:
