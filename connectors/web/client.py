@@ -29,7 +29,7 @@ _AWAY = frozenset({502, 503, 504})
 _MOVED = frozenset({301, 302, 303, 307, 308})
 _AS_IT_WAS = frozenset({307, 308})
 _FAILED = 400
-_UNKNOWN = 401
+_NOT_SO, _UNKNOWN = 400, 401
 _SECRET = re.compile(r"(?i)(password|passphrase|secret|token|key)$")
 
 hush("httpx")
@@ -125,6 +125,9 @@ class Client:
         if not login.renews:
             return given_ticket(login, self._way.login)
         reply = self._ask(asking(login, self._way.login), stream)
+        if reply.status == _NOT_SO and login.by == "oauth2":
+            # So OAuth 2.0 says that it does not know a client.
+            raise self._noted(complaints.of_status(reply, where, like=_UNKNOWN))
         self._require_well(reply, where, is_login=True)
         self._let_in = True
         answer = parse(reply, where) if login.takes or login.ok.path else None

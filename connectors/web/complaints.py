@@ -69,8 +69,8 @@ _BY_STATUS: dict[int, tuple[type[NplusxError], str, str]] = {
 }
 
 
-def of_status(reply: Reply, where: str) -> NplusxError:
-    """Say what a status means, and what the server said with it."""
+def of_status(reply: Reply, where: str, like: int = 0) -> NplusxError:
+    """Say what a status means, perhaps that of another one, and what the server said with it."""
     usual: tuple[type[NplusxError], str, str] = (
         RefusedError,
         "The source does not understand the request.",
@@ -82,7 +82,7 @@ def of_status(reply: Reply, where: str) -> NplusxError:
             "The source failed.",
             "look into the source's own log; reading goes on by itself when it is well.",
         )
-    kind, what, cure = _BY_STATUS.get(reply.status, usual)
+    kind, what, cure = _BY_STATUS.get(like or reply.status, usual)
     said = _words(reply.body) or reply.body[: 4 * _SAID].decode("utf-8", "replace")
     said = " ".join(said.split())[:_SAID]
     # A page for browsers tells nothing.

@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from pathlib import Path
 
 import pytest
 
+from connectors.fields import Fields
 from connectors.web.client import Client
-from connectors.web.login import Login, Request
+from connectors.web.login import Login, Request, login_of
 from connectors.web.replies import Check
 from connectors.web.way import Way
 from kernel import clock
@@ -291,6 +293,15 @@ def test_a_wrong_password_is_named_and_not_told() -> None:
     failed = failure(Office(), SESSION, {"user": "reader", "password": "Wr0ng&word"})
     assert "refuses the login" in failed.what
     assert "Wr0ng" not in str(failed)
+
+
+def test_an_oauth2_client_that_is_not_known_is_told_as_a_refused_login() -> None:
+    said = Answer({"error": "invalid_client"}, 400)
+    login = login_of(Fields({"by": "oauth2", "ask": {"path": "token"}}, Path("p.yaml")))
+    failed = failure(lambda _: said, login, {"client_id": "a", "client_secret": "b"})
+    assert "refuses the login. (HTTP 400" in failed.what
+    assert "invalid_client" in failed.what
+    assert "secrets" in failed.cure
 
 
 def test_a_token_in_what_a_server_says_is_covered(waits: list[float]) -> None:
