@@ -21,7 +21,8 @@ from connectors.web.login import Login, Request, check_of, login_of, request_of
 from connectors.web.moments import Moments, moments_of
 from connectors.web.paging import Paging, paging_of
 from connectors.web.replies import Check, Reply, complaint, require_list
-from connectors.web.rows import rows_of, table_of
+from connectors.web.replies import at as found_at
+from connectors.web.rows import require_names, rows_of, table_of
 from connectors.web.templates import Value, fill, fill_texts, require_known
 from connectors.web.way import Way
 from connectors.web.way import way_of as server_of
@@ -201,6 +202,17 @@ class RestConnector(Connector[RestStream]):
 
     def _page(self, plan: _Plan, at: _Cursor) -> tuple[_Rows, str, datetime | None]:
         """Ask for a page; tell its rows, where the next one begins, and the server's time."""
+        answer, reply, paging = self._answer(plan, at)
+        rows = self._rows(plan, answer)
+        return rows, paging.after(at.at, rows, answer, reply), reply.date
+
+    def _rows(self, plan: _Plan, answer: object) -> _Rows:
+        how, where = plan.how, self._at(plan)
+        found = require_list(answer, how.rows, where)
+        require_names(found, how.keys, where)
+        return rows_of(found, how.columns, where)
+
+    def _answer(self, plan: _Plan, at: _Cursor) -> tuple[object, Reply, Paging]:
         how, where = plan.how, self._at(plan)
         limit = min(how.paging.limit, self._way.page_rows or how.paging.limit)
         paging = replace(how.paging, limit=limit)
@@ -215,8 +227,7 @@ class RestConnector(Connector[RestStream]):
                 cure="do what it says; if it knows no such form or field, check that the preset"
                 " fits the product's version.",
             )
-        rows = rows_of(require_list(answer, how.rows, where), how.columns, where)
-        return rows, paging.after(at.at, rows, answer, reply), reply.date
+        return answer, reply, paging
 
     def _places(self, how: RestStream, paging: Paging, at: _Cursor) -> dict[str, Value]:
         zone = self._source.zone
@@ -232,9 +243,9 @@ class RestConnector(Connector[RestStream]):
     def _by_change(self, plan: _Plan, at: _Cursor, rows: _Rows) -> tuple[pa.Table, _Cursor]:
         """Leave out what was seen in the pass before, and note what the next one will see."""
         told, met, newest = [], dict(at.met), at.newest
-        for row in rows:
+        moments = self._moments(plan, rows, is_known=bool(at.newest or at.since))
+        for row, moment in zip(rows, moments, strict=True):
             digest = hashlib.blake2b(repr(row).encode(), digest_size=12).hexdigest()
-            moment = self._moment(plan, row)
             newest = max(filter(None, (newest, moment)), default=None)
             # A source may compare days only: what is older was not asked for.
             is_old = moment and at.since and moment < at.since
@@ -259,18 +270,25 @@ class RestConnector(Connector[RestStream]):
         start = min(newest, at.began) - timedelta(seconds=self._way.lookback_seconds)
         return start if at.since is None else max(start, at.since)
 
-    def _moment(self, plan: _Plan, row: Mapping[str, str | None]) -> datetime | None:
-        moments, zone = plan.how.moments, self._source.zone
-        said = [each for name in plan.how.updated if (each := row[name])]
-        try:
-            return max((moments.read(each, zone) for each in said), default=None)
-        except (ValueError, OverflowError) as odd:
+    def _moments(self, plan: _Plan, rows: _Rows, *, is_known: bool) -> list[datetime | None]:
+        """Tell when rows changed; an odd text among others is its row's trouble, for the gate."""
+        moments, zone, odd = plan.how.moments, self._source.zone, ""
+        found: list[datetime | None] = []
+        for row in rows:
+            said = [each for name in plan.how.updated if (each := row[name])]
+            try:
+                found.append(max((moments.read(each, zone) for each in said), default=None))
+            except (ValueError, OverflowError):
+                odd = odd or f"{', '.join(said):.60}"
+                found.append(None)
+        if odd and not (is_known or any(found)):
             raise ConfigurationError(
-                f"{', '.join(said):.60} is not a moment.",
+                f"{odd} is not a moment.",
                 where=self._at(plan),
                 cure="say how the product writes moments as the stream's `moment`, such as"
                 " '%Y-%m-%d %H:%M:%S'.",
-            ) from odd
+            )
+        return found
 
     def _by_content(
         self, plan: _Plan, at: _Cursor, rows: _Rows, known: pa.Table | None, memory: Memory
@@ -302,8 +320,16 @@ class RestConnector(Connector[RestStream]):
 
     @override
     def sample(self, plan: _Plan) -> Sample:
-        rows, _, _ = self._page(plan, _Cursor(until=clock.now()))
+        answer, _, _ = self._answer(plan, _Cursor(until=clock.now()))
+        rows = self._rows(plan, answer)
         how, table = plan.how, table_of(rows, plan.how.columns)
+        if how.rows and found_at(answer, how.rows) is None:
+            there = ", ".join(map(str, answer)) if isinstance(answer, dict) else "a list"
+            return Sample(
+                table,
+                f"The answer has nothing at {how.rows}, but {there or 'nothing at all':.80}.",
+                "correct the stream's `rows`, unless the source leaves it out while it has none.",
+            )
         needed = dict.fromkeys((*how.keys, *how.updated))
         # One of several moments may be empty in all of a few rows.
         silent = [name for name in needed if rows and not table[name].drop_null()]
@@ -348,7 +374,8 @@ def _require_new(met: set[bytes], rows: _Rows, after: str, where: str) -> None:
         raise ConfigurationError(
             "The source gives the same page again and again.",
             where=where,
-            cure="correct the stream's `paging`: the request must ask for the page that it wants.",
+            cure="correct the stream's `paging`: the request must ask for the page that it wants;"
+            " if the source repeats its last page, say `short_is_last: true`.",
         )
     met.add(told)
 

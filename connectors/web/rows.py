@@ -36,6 +36,19 @@ def rows_of(
     return rows
 
 
+def require_names(found: Sequence[object], names: Sequence[str], where: str) -> None:
+    """Complain of a name that no row bears: without its key each row would look new, or gone."""
+    rows = [row for row in found if isinstance(row, dict)]
+    for name in names if rows else ():
+        first = name.partition(".")[0]
+        if not any({name, first, f"{first}."} & row.keys() for row in rows):
+            raise ConfigurationError(
+                f"No row of a page has {name}, which tells rows apart.",
+                where=where,
+                cure="check that the product still calls it so, and correct `columns` and `keys`.",
+            )
+
+
 def _value(row: Mapping[str, object], name: str) -> object:
     # A name may hold a dot and be one name all the same.
     return row[name] if name in row else at(row, name)

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from threading import Event
@@ -119,6 +120,50 @@ def test_a_sample_tells_what_the_rows_lack(server: Server, shelf: Shelf, tmp_pat
     assert "No row of the first page has changed" in renamed.problem
     with pytest.raises(ConfigurationError, match="no catalogue"):
         connector.discover()
+    connector.close()
+
+
+def test_a_row_with_an_odd_moment_stops_no_other(
+    server: Server, shelf: Shelf, tmp_path: Path
+) -> None:
+    shelf.fill(4)
+    shelf.things[2]["changed"] = "昨天"
+    connector = open_at(server, tmp_path)
+    rows, cursor = read_all(connector, plan_of("key"))
+    assert [(row["key"], row["at"]) for row in rows][1] == ("2", "昨天")
+    assert keys(rows) == ["1", "2", "3", "4"]
+    # Alone in its page, too, and once.
+    shelf.put(9, "new", "明天")
+    rows, cursor = read_all(connector, plan_of("key"), cursor)
+    assert keys(rows) == ["9"]
+    assert read_all(connector, plan_of("key"), cursor)[0] == []
+    connector.close()
+
+
+@pytest.mark.parametrize("updated", [(), ("changed",)])
+def test_a_key_that_is_called_otherwise_deletes_nothing(
+    server: Server, shelf: Shelf, tmp_path: Path, updated: tuple[str, ...]
+) -> None:
+    shelf.fill(4)
+    plan = plan_of("offset")
+    plan = replace(plan, how=replace(plan.how, updated=updated))
+    shelf.by = "offset"
+    connector = open_at(server, tmp_path)
+    _, cursor = read_all(connector, plan)
+    shelf.put(5, "new", (NOW + timedelta(hours=1)).strftime(FORM))
+    shelf.renamed = "id"
+    with pytest.raises(ConfigurationError, match="No row of a page has id"):
+        connector.read(plan, cursor)
+    shelf.renamed = ""
+    rows, _ = read_all(connector, plan, cursor)
+    assert [(row["key"], row["_op"]) for row in rows] == [("5", "upsert")]
+    connector.close()
+
+
+def test_a_path_to_nothing_is_told_by_a_check(server: Server, tmp_path: Path) -> None:
+    connector = open_at(server, tmp_path)
+    (lost,) = check(connector, [plan_of("key", rows="data.rows")], "UTC")
+    assert "nothing at data.rows, but code, data" in lost.problem
     connector.close()
 
 

@@ -73,9 +73,9 @@ class Shelf:
         elif self.by in ("key", "cursor", "link", "link_in_answer"):
             found, start = [each for each in found if int(str(each["id"])) > start], 0
         rows = found[start : start + limit]
-        rows = [{name: row[name] for name in row if name != self.renamed} for row in rows]
         more = start + limit < len(found)
         last = str(rows[-1]["id"]) if rows and more else None
+        rows = [{name: row[name] for name in row if name != self.renamed} for row in rows]
         onward = f"/things?since={since}&limit={limit}&at={last}" if last else None
         data = {"list": rows, "next": last, "link": onward}
         headers = {"Link": f'<{onward}>; rel="next"'} if onward and self.by == "link" else {}
