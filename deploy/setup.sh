@@ -183,13 +183,13 @@ for pair in sparkplug:county/servers/edge cap:county/servers/cap; do
             "configuration (\`npm config list\`), then run \`make setup\` again."
 done
 
-# --- the tests' ERP ------------------------------------------------------------------------------------------------
+# --- the county's ERP -----------------------------------------------------------------------------------------------
 
 # As above: named by its lock, complete or absent; an environment of its own, for its pins are not ours.
-LIST=tests/connectors/tryton/requirements.lock
+LIST=county/servers/tryton/requirements.lock
 TRYTON=$VENV/share/nplusx/tryton-$(digest $LIST | cut -c1-12)
 if [ ! -e "$TRYTON/.complete" ]; then
-    say "Installing the tests' Tryton into an environment of its own."
+    say "Installing Tryton into an environment of its own."
     pass_pip_settings
     rm -rf "$TRYTON" &&
         "$VENV/bin/uv" venv -q --python "$VENV/bin/python" "$TRYTON" >&2 &&

@@ -4,17 +4,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import psycopg
-import pyarrow as pa
-import pyarrow.compute as pc
 import pytest
 
 from connectors.base import Preset, Source
 from connectors.kinds.sql import SqlSource
 from connectors.registry import find, open_source
 from contracts import loader
-from contracts.decode import decode_arrow
-from contracts.gate import judge
-from contracts.schema import batch_schema
 from county.books import Books
 from county.faults import Planted
 from county.load import into_database
@@ -22,14 +17,13 @@ from county.shape import as_arrow, tables
 from county.truth import demo_books, demo_factory, landed
 from kernel.errors import ConfigurationError, DependencyUnavailableError
 from kernel.ids import SourceId
-from pipeline.bodies import encode
 from tests.connectors.reading import mapped, read_all
 from tests.county import digiwin
+from tests.county.judging import judged, require_true
 
 pytestmark = pytest.mark.real_system
 BOOKS, PLANTED = demo_books()
 FACTORY = demo_factory()
-Refused = set[tuple[str, str, str]]
 
 
 def load(url: str) -> dict[str, int]:
@@ -40,52 +34,7 @@ def source(preset: Preset, url: str, **options: int) -> Source[object]:
     return Source(SourceId("s"), preset.id, SqlSource(url, **options))
 
 
-def judged(preset: Preset, url: str, memory: Path) -> tuple[dict[str, pa.Table], Refused]:
-    """Read everything as an agent does; give what is accepted, and what is refused and why."""
-    connector = open_source(replace(source(preset, url, page_rows=700), memory=memory))
-    good: dict[str, pa.Table] = {}
-    refused: Refused = set()
-    for plan in preset.streams:
-        contract = loader.find(plan.contract)
-        kept: list[pa.Table] = []
-        cursor, more = None, True
-        while more:
-            page = connector.read(plan, cursor)
-            cursor, more = page.cursor, page.more
-            if (rows := mapped(page, plan)) is None:
-                continue
-            # The mapping gives the contract's own columns in its own types.
-            promised = {field.name: field.type for field in batch_schema(contract)}
-            given = {f.name: f.type for f in rows.schema if f.name != "_op"}
-            assert given.items() <= promised.items()
-            for body in encode(rows, plan.version):
-                decoded = decode_arrow(body.body, contract)
-                verdict = judge(decoded.rows, contract, decoded.faults)
-                kept.append(decoded.rows.take(verdict.accepted()).select(list(given)))
-                listed = decoded.rows.to_pylist()
-                for row, reasons in verdict.refused.items():
-                    key = "/".join(str(listed[row][name]) for name in contract.key)
-                    refused |= {(plan.contract, key, reason.code) for reason in reasons}
-        good[plan.contract] = pa.concat_tables(kept)
-    connector.close()
-    return good, refused
-
-
-def truth_of(books: Books, planted: tuple[Planted, ...], contract: str) -> pa.Table:
-    """Give the rows that must land."""
-    key = loader.find(contract).key
-    rows = as_arrow({contract: books[contract]})[contract]
-    bad = {each.key for each in planted if each.contract == contract and each.reason}
-    names = [
-        "/".join(map(str, row)) for row in zip(*(rows[k].to_pylist() for k in key), strict=True)
-    ]
-    keep = rows.filter(pa.array([name not in bad for name in names]))
-    return keep.sort_by([(name, "ascending") for name in key])
-
-
 SYSTEMS = {"yonyou_u8": "postgres", "kingdee_k3cloud_db": "mariadb", "digiwin_yifei": "postgres"}
-# When a row was read, not what it says.
-READ_AT = {"erp.inventory.v1": {"counted_on", "updated_at"}}
 
 
 def told_by(system: str) -> tuple[Books, list[Planted]]:
@@ -109,23 +58,13 @@ def test_what_is_read_is_the_truth_row_by_row(
     url = request.getfixturevalue(SYSTEMS[system]).fresh()
     into_database(url, tables(FACTORY, system, as_arrow(BOOKS)))
     preset = find(system)
-    good, refused = judged(preset, url, tmp_path)
+    good, refused = judged(replace(source(preset, url, page_rows=700), memory=tmp_path))
     served = {plan.contract for plan in preset.streams}
     books, planted = told_by(system)
     mine = [each for each in planted if each.reason and each.contract in served]
     assert refused == {(each.contract, each.key, each.reason) for each in mine}
     assert {name: rows.num_rows for name, rows in good.items()} == landed(books, mine, good)
-    for contract, rows in good.items():
-        key = [(name, "ascending") for name in loader.find(contract).key]
-        found, told = rows.sort_by(key), truth_of(books, tuple(planted), contract)
-        for name in set(rows.column_names) - READ_AT.get(contract, set()):
-            assert pc.all(same(found[name], told[name])).as_py() is not False, (contract, name)
-
-
-def same(left: pa.ChunkedArray, right: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Compare values; nothing is like nothing."""
-    both = pc.and_(pc.is_null(left), pc.is_null(right))
-    return pc.or_kleene(both, pc.fill_null(pc.equal(left, right), False))
+    require_true(good, books, planted)
 
 
 def test_loading_again_changes_nothing_for_the_reader(postgres) -> None:

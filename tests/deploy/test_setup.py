@@ -28,7 +28,7 @@ COMMANDS = (
 COPIED = ("deploy/setup.sh", "deploy/kafka/pom.xml", "requirements.lock", "pyproject.toml")
 NODES = {"sparkplug": "county/servers/edge", "cap": "county/servers/cap"}
 TAPS = "tests/connectors/machines/taps"
-TRYTON = "tests/connectors/tryton"
+TRYTON = "county/servers/tryton"
 LOCK = f"{TRYTON}/requirements.lock"
 
 

@@ -37,7 +37,7 @@ def tryton(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tryton]:
 
 
 def connector(tryton: Tryton, memory: Path, *, user: str = ADMIN, key: str = PASSWORD, **more: int):
-    way = Way(tryton.address, {"user": user, "password": key}, requests_per_second=1000)
+    way = Way(tryton.root, {"user": user, "password": key}, requests_per_second=1000)
     return RestConnector(Source(SourceId("erp"), "tryton", RestSource(way, **more), memory=memory))
 
 
@@ -48,7 +48,7 @@ def plan(name: str) -> StreamPlan[object]:
 def call(tryton: Tryton, method: str, *params: object) -> object:
     pair = base64.b64encode(f"{ADMIN}:{PASSWORD}".encode()).decode()
     asked = urllib.request.Request(
-        f"{tryton.address}rpc/",
+        f"{tryton.root}rpc/",
         json.dumps({"id": 1, "method": method, "params": [*params, {}]}).encode(),
         {"Content-Type": "application/json", "Authorization": f"Basic {pair}"},
     )
@@ -74,7 +74,7 @@ def test_the_whole_factory_lands(
 ) -> None:
     world = World(tmp_path / "county", monkeypatch)
     monkeypatch.setenv("NPLUSX_ERP_PASSWORD", PASSWORD)
-    source = f"- id: erp\n  preset: tryton\n  address: {tryton.address}\n  page_rows: 3\n"
+    source = f"- id: erp\n  preset: tryton\n  address: {tryton.root}\n  page_rows: 3\n"
     source += f"  login: {{user: {ADMIN}, password: '${{NPLUSX_ERP_PASSWORD}}'}}\n"
     source += "  requests_per_second: 1000\n"
     agent = agent_of(world, tmp_path, source, *(each.contract for each in STREAMS))
