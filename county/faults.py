@@ -18,7 +18,7 @@ BAD_USCC = "91330523MA9666666A"
 QUARANTINED, LANDS = "quarantined", "lands"
 LATE = "late_row"
 # A reader looks back for rows that come late; so much is within what each of ours does.
-_LATE = timedelta(minutes=2)
+LATE_BY = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +173,7 @@ def _late_row(ground: Ground, contract: str) -> Iterable[Planted]:
     """Let a row appear when others that were entered after it have been read."""
     moments = [each["updated_at"] for each in ground.books[contract]]
     row = ground.choose(contract)
-    row["updated_at"] = max(each for each in moments if isinstance(each, datetime)) - _LATE
+    row["updated_at"] = max(each for each in moments if isinstance(each, datetime)) - LATE_BY
     yield Planted(LATE, contract, key_of(contract, row), answer="lands late")
 
 

@@ -12,7 +12,18 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from county import claims, faults, government, invoices, later, shape, sheets, sources, truth
+from county import (
+    claims,
+    faults,
+    government,
+    invoices,
+    later,
+    shape,
+    sheets,
+    sources,
+    truth,
+    tryton,
+)
 from county.books import Books, make_books
 from county.catalogue import make_catalogue
 from county.claims import Filed
@@ -79,7 +90,9 @@ class County:
         sources.as_told(factory, books)
         feeds = government.make_feeds(factory, books, within, asked.seed)
         feeds["retrofit.retrofit_contract.v1"] = claims.contracts_of(filed)
-        planted = faults.plant(books, factory, wrong, asked.seed, sources.held(factory))
+        planted = faults.plant(books, factory, wrong, asked.seed, sources.plantable(factory))
+        if factory.system == sources.TRYTON:
+            planted = tryton.follow(books, planted)
         drifted = later.drifts(factory, wrong)
         return Held(books, (*planted, *drifted, *_in_claims(filed)), filed, feeds)
 

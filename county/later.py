@@ -91,10 +91,16 @@ def _act(factory: Factory, each: Planted) -> str:
     return f"alter table {quote}{table}{quote} {how.format(**names)}"
 
 
+def tables(folder: Path) -> Iterator[shape.Table]:
+    """Read the rows that come later, by table."""
+    for path in sorted(folder.glob("*.parquet")):
+        yield shape.Table(path.stem, "", pq.read_table(path))
+
+
 def into_database(url: str, folder: Path) -> None:
     """Do to a database what comes later."""
-    for path in sorted(folder.glob("*.parquet")):
-        load.append(url, path.stem, pq.read_table(path))
+    for each in tables(folder):
+        load.append(url, each.name, each.rows)
     if (folder / _ACTS).exists():
         acts = canonical.loads((folder / _ACTS).read_bytes())
         load.run(url, [str(each) for each in acts] if isinstance(acts, list) else [])
@@ -102,5 +108,5 @@ def into_database(url: str, folder: Path) -> None:
 
 def into_files(files: Path, folder: Path) -> None:
     """Drop what comes later beside the sheets that were there."""
-    for path in sorted(folder.glob("*.parquet")):
-        sheets.write_sheet(files, shape.Table(path.stem, "", pq.read_table(path)), "-补")
+    for each in tables(folder):
+        sheets.write_sheet(files, each, "-补")

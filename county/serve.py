@@ -4,6 +4,7 @@ import asyncio
 import signal
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -21,7 +22,7 @@ from county.generate import (
 )
 from county.machines import STATE, Said
 from county.reach import OFFICES, Reach
-from county.servers import cap
+from county.servers import cap, tryton
 from county.servers.cap import Cap
 from county.servers.database import READER, Database
 from county.servers.edge_node import EdgeNode
@@ -32,6 +33,7 @@ from county.servers.plc import Gateway
 from county.servers.postgres import Postgres
 from county.servers.programs import LOOPBACK
 from county.servers.sftp import Sftp
+from county.servers.tryton import Tryton
 from county.world import Factory, authority_uscc
 from kernel import canonical, clock
 from kernel.errors import DependencyUnavailableError, NplusxError
@@ -53,6 +55,9 @@ def serve(county: County, folder: Path, say: Callable[[str], None], after: int) 
 
     What comes late comes so many seconds after all else is up.
     """
+    if any(each.system == sources.TRYTON for each in county.factories):
+        # Told before anything is made, if it is not there.
+        tryton.home()
     if not is_written(county, folder):
         for _ in write(county, folder):
             pass
@@ -76,8 +81,12 @@ class _Systems:
         self._after = after
         self._databases: dict[str, Database] = {}
         # All that must not end before the county does.
-        self._running: dict[str, Database | Cap] = {}
+        self._running: dict[str, Database | Cap | Tryton] = {}
         self._sftp: Sftp | None = None
+        self._tryton: Tryton | None = None
+        # Its databases take their time, and are filled beside all else.
+        self._beside = ThreadPoolExecutor()
+        self._entering: list[Future[None]] = []
         self._mosquitto: Mosquitto | None = None
         self._tellers: list[Line | EdgeNode | Gateway] = []
         self._stop = asyncio.Event()
@@ -89,6 +98,10 @@ class _Systems:
             loop.add_signal_handler(asked, self._stop.set)
         with ExitStack() as running:
             reached = [*self._load(running), *self._feeds()]
+            for entering in self._entering:
+                entering.result()
+            if self._tryton is not None:
+                self._start("tryton", self._tryton, running)
             if self._sftp is not None:
                 await self._sftp.start()
             async with asyncio.TaskGroup() as tasks:
@@ -123,6 +136,8 @@ class _Systems:
                 continue
             if factory.system == sources.SHEETS:
                 later.into_files(files_of(self._folder, factory) / sources.SHEETS, folder)
+            elif factory.system == sources.TRYTON:
+                self._erp().append(name, later.tables(folder))
             else:
                 kind = _DATABASES[factory.system].__name__.lower()
                 later.into_database(self._databases[kind].database(name), folder)
@@ -187,9 +202,11 @@ class _Systems:
 
     def _fill(self, factory: Factory, running: ExitStack) -> dict[str, object]:
         """Load a factory's database, once; give how an agent reaches it."""
-        server = self._database(_DATABASES[factory.system], running)
         name = f"factory_{factory.number:03d}"
         mark = self._servers / f"{name}.loaded"
+        if factory.system == sources.TRYTON:
+            return self._enter(factory, name, mark)
+        server = self._database(_DATABASES[factory.system], running)
         if factory.system == sources.ODATA:
             return self._offer(factory, server.database(name), mark, running)
         if not mark.exists():
@@ -213,6 +230,26 @@ class _Systems:
         login = {"user": cap.READER, "password": word}
         return {"address": service.address(), "login": login}
 
+    def _enter(self, factory: Factory, name: str, mark: Path) -> dict[str, object]:
+        """Enter a factory's books into a Tryton, once; give how an agent reaches it."""
+        server = self._erp()
+        if not mark.exists():
+            self._entering.append(self._beside.submit(self._enter_now, factory, name, mark))
+        word = f"${{file:{server.password_file}}}"
+        return {
+            "address": server.address(name), "login": {"user": tryton.READER, "password": word},
+        }  # fmt: skip
+
+    def _enter_now(self, factory: Factory, name: str, mark: Path) -> None:
+        self._erp().load(name, tables_of(self._folder, factory))
+        mark.touch()
+
+    def _erp(self) -> Tryton:
+        """Give the server of all Trytons; it starts when their databases are there."""
+        if self._tryton is None:
+            self._tryton = Tryton(self._servers / "tryton")
+        return self._tryton
+
     def _database(self, kind: type[Database], running: ExitStack) -> Database:
         name = kind.__name__.lower()
         if name not in self._databases:
@@ -220,7 +257,7 @@ class _Systems:
             self._start(name, self._databases[name], running)
         return self._databases[name]
 
-    def _start(self, name: str, server: Database | Cap, running: ExitStack) -> None:
+    def _start(self, name: str, server: Database | Cap | Tryton, running: ExitStack) -> None:
         server.start()
         running.callback(server.stop)
         self._running[name] = server

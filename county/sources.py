@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 
-from county import invoices, shape
+from county import invoices, shape, tryton
 from county.books import Books
 from county.machines import ENERGY, STATE
 from county.world import Factory
 
-ODATA = "odata_factory"
+ODATA, TRYTON = "odata_factory", "tryton"
 # In which products factories keep their books, and how their machines talk, in turns.
-SYSTEMS = ("yonyou_u8", "kingdee_k3cloud_db", "office_sheets", "shopfloor_mes", ODATA)
+SYSTEMS = ("yonyou_u8", "kingdee_k3cloud_db", "office_sheets", "shopfloor_mes", ODATA, TRYTON)
 WIRES = ("", "opcua", "sparkplug", "modbus")
 # Books that are files anyway, and what those have whose product holds neither invoices nor ledger.
 SHEETS, FINANCE, EINVOICES = "office_sheets", "finance_sheets", "einvoice_xml"
@@ -44,6 +44,15 @@ def held(factory: Factory) -> frozenset[str]:
     return frozenset(found)
 
 
+def plantable(factory: Factory) -> frozenset[str]:
+    """Tell in which contracts faults can be planted.
+
+    A Tryton takes a line of less than nothing for a return, and always has a day for a line.
+    """
+    untouched = {"erp.sales_order_line.v1"} if factory.system == TRYTON else set()
+    return held(factory) - untouched
+
+
 def knows_red(factory: Factory) -> bool:
     """Tell whether a source says which invoice a red one takes back."""
     return _RED in shape.text_of(factory.system)
@@ -53,6 +62,8 @@ def as_told(factory: Factory, books: Books) -> None:
     """Name rows as the factory's systems name them, where these have no room for other names."""
     if EINVOICES in systems(factory):
         invoices.as_delivered(books[invoices.CONTRACT])
+    if factory.system == TRYTON:
+        tryton.as_told(books)
     if factory.system == ODATA:
         lines = books["erp.sales_order_line.v1"]
         names = {e["order_line_id"]: f"{e['order_id']}-{e['order_line_id']}" for e in lines}

@@ -197,6 +197,10 @@ if [ ! -e "$TRYTON/.complete" ]; then
         : >"$TRYTON/.complete" ||
         fail 4 "Tryton could not be installed; what failed stands above. Cure: check the network and pip's configuration" \
             "(\`pip config list\`), then run \`make setup\` again."
+    say "Making Tryton's empty database: half a minute that no demo and no test pays later."
+    "$VENV/bin/python" -c "from county.servers import tryton; tryton.template()" >&2 ||
+        fail 4 "Tryton's empty database could not be made; what failed stands above. Cure: mend what it names, then run" \
+            "\`make setup\` again."
 fi
 
 # --- the tests' Singer taps --------------------------------------------------------------------------------------

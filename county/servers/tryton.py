@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 
 from county.servers import programs
 from county.servers.programs import LOOPBACK, Child
@@ -17,6 +18,7 @@ from kernel.errors import DependencyUnavailableError
 FOLDER = Path(__file__).parent / "tryton"
 PREPARE, FILL = FOLDER / "prepare.py", FOLDER / "fill.py"
 READER = "reader"
+_MAKING = Lock()
 _MODULES = ("account_invoice_stock", "sale", "purchase", "production")
 
 
@@ -65,16 +67,21 @@ def drafted(kept: Path) -> Iterator[Path]:
 def template() -> Path:
     """Give a database that is ready for a factory; it takes half a minute once for each version."""
     kept = home() / f"ready-{digest(PREPARE)}.sqlite"
-    if not kept.exists():
-        with drafted(kept) as draft:
-            draft.touch()
-            word = draft.with_name("password")
-            programs.secret(word)
-            conf = configure(draft.parent, 1)
-            told = ("-c", conf, "-d", draft.stem, "--email", "owner@example.com", "-u", *_MODULES)
-            run("trytond-admin", *told, "--activate-dependencies", TRYTONPASSFILE=str(word))
-            run("python", PREPARE, conf, draft.stem)
+    with _MAKING:
+        if not kept.exists():
+            with drafted(kept) as draft:
+                _make(draft)
     return kept
+
+
+def _make(draft: Path) -> None:
+    draft.touch()
+    word = draft.with_name("password")
+    programs.secret(word)
+    conf = configure(draft.parent, 1)
+    told = ("-c", conf, "-d", draft.stem, "--email", "owner@example.com", "-u", *_MODULES)
+    run("trytond-admin", *told, "--activate-dependencies", TRYTONPASSFILE=str(word))
+    run("python", PREPARE, conf, draft.stem)
 
 
 class Tryton:
@@ -95,7 +102,7 @@ class Tryton:
 
     def load(self, database: str, tables: Iterable[Table]) -> None:
         """Make a database of a factory's books, or make it anew."""
-        fresh = self._folder / "new.sqlite"
+        fresh = self._folder / f"{database}_new.sqlite"
         shutil.copyfile(template(), fresh)
         self._fill(fresh.stem, tables, self.password_file)
         fresh.rename(self._folder / f"{database}.sqlite")
@@ -105,7 +112,7 @@ class Tryton:
         self._fill(database, tables)
 
     def _fill(self, database: str, tables: Iterable[Table], *more: Path) -> None:
-        file = self._folder / "tables.json"
+        file = self._folder / f"{database}.json"
         file.write_bytes(canonical.dumps({each.name: each.rows.to_pylist() for each in tables}))
         run("python", FILL, self._conf, database, file, *more)
         file.unlink()

@@ -24,7 +24,7 @@ from registry.claims import read_dossier
 from tests.county.test_books import as_sent
 
 FAULTS = dict.fromkeys(NAMES, 1) | {"missing_day": 2}
-ASKED = Asked(6, 3, SEED, FAULTS)
+ASKED = Asked(7, 3, SEED, FAULTS)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 def test_the_same_seed_gives_the_same_files_in_any_process(out: Path, tmp_path: Path) -> None:
-    words = f"--factories 6 --months 3 --seed {SEED} --out {tmp_path / 'two'} --faults".split()
+    words = f"--factories 7 --months 3 --seed {SEED} --out {tmp_path / 'two'} --faults".split()
     asked = ",".join(f"{name}={times}" for name, times in FAULTS.items())
     subprocess.run(
         [sys.executable, "-m", "pipeline.cli", "county", "generate", *words, asked],

@@ -20,7 +20,7 @@ from tests.flow.stage import Demo
 from warehouse import attempts, quarantine
 
 pytestmark = [pytest.mark.kafka, pytest.mark.airflow, pytest.mark.real_system]
-FACTORIES = 5
+FACTORIES = 6
 STATES, READINGS = "mes.equipment_state.v1", "mes.energy_reading.v1"
 
 
@@ -73,7 +73,7 @@ def names(rows: pa.Table, contract: str) -> list[str]:
 
 def test_every_kind_of_system_is_there(reached: tuple[Reach, ...]) -> None:
     kinds = {find(str(each.source["preset"])).kind for each in reached}
-    assert kinds == {"sql", "files", "opcua", "sparkplug", "modbus", "cdc", "odata"}
+    assert kinds == {"sql", "files", "opcua", "sparkplug", "modbus", "cdc", "odata", "rest"}
     assert len({each.uscc for each in reached if each.factory != OFFICES}) == FACTORIES
 
 
