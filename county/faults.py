@@ -122,6 +122,7 @@ def _material_invoice(ground: Ground, contract: str) -> str:
     return str(ground.choose(contract, fits)["invoice_no"])
 
 
+_SOLD = "erp.sales_invoice.v1"
 _INVOICED = ("erp.purchase_invoice.v1", "erp.payment.v1", "erp.ledger_entry.v1")
 
 
@@ -141,15 +142,24 @@ def _bad_uscc(ground: Ground, contract: str) -> Iterable[Planted]:
 
 
 def _short_number(ground: Ground, contract: str) -> Iterable[Planted]:
+    if contract == _SOLD:
+        row = ground.choose(contract)
+        _shorten(row, str(row["invoice_no"]))
+        yield Planted("short_number", contract, key_of(contract, row), "invoice_no.format")
+        return
     number = _material_invoice(ground, contract)
     for each, row in _of_invoice(ground, number, _INVOICED):
-        for column in ("invoice_no", "invoice_id"):
-            # Whoever has the invoice itself knows it by its number only.
-            if row.get(column) == number:
-                # One of the zeros in its middle: no two become alike.
-                row[column] = number[:6] + number[7:]
+        _shorten(row, number)
         key = key_of(each, ground.take(each, row))
         yield Planted("short_number", each, key, "invoice_no.pattern")
+
+
+def _shorten(row: Row, number: str) -> None:
+    for column in ("invoice_no", "invoice_id"):
+        # Whoever has the invoice itself knows it by its number only.
+        if row.get(column) == number:
+            # One of the zeros in its middle: no two become alike.
+            row[column] = number[:6] + number[7:]
 
 
 def _duplicate_payment(ground: Ground, contract: str) -> Iterable[Planted]:
@@ -222,5 +232,5 @@ FAULTS: Mapping[str, Fault] = {
     "negative_quantity": Fault(_negative_quantity, ("erp.sales_order_line.v1",)),
     "missing_day": Fault(_missing_day, ("erp.sales_order_line.v1",)),
     "bad_uscc": Fault(_bad_uscc, ("erp.purchase_invoice.v1",)),
-    "short_number": Fault(_short_number, ("erp.purchase_invoice.v1",)),
+    "short_number": Fault(_short_number, (_SOLD, "erp.purchase_invoice.v1")),
 }

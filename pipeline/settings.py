@@ -156,7 +156,7 @@ class DemoSettings(BaseModel):
     factories: int = Field(12, ge=1, le=999, description="Factories of the demo's county.")
     faults: str = Field(
         "negative_quantity,missing_day,bad_uscc,short_number,missing_number@3,wrong_unit@2,"
-        "second_hand@4,reused@2,unpaid@3,back_dated@4,related_party@5,split_claim@2,red_flushed@6",
+        "second_hand@4,reused@2,unpaid@3,back_dated@4,related_party@5,split_claim@2,red_flushed@7",
         description="What is planted, as `nplusx county generate --faults` takes it.",
     )
 
