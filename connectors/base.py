@@ -131,6 +131,10 @@ class Connector(Protocol[Asked]):
         """Compare the source's clock with ours, or say why nobody can."""
         return "This kind of source does not tell the time."
 
+    def product(self) -> str:
+        """Tell what the source says that it is, with its release; nothing: it does not say."""
+        return ""
+
     def close(self) -> None:
         """Let go of the source."""
         ...

@@ -7,6 +7,8 @@ from connectors.base import Connector, StreamPlan
 from connectors.mapping import map_rows
 from kernel.errors import NplusxError
 
+_LONGEST = 100
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -16,6 +18,8 @@ class Finding:
     columns: tuple[str, ...] = ()
     problem: str = ""
     cure: str = ""
+    # What the source says that it is.
+    product: str = ""
 
 
 def check(
@@ -30,4 +34,15 @@ def check(
             yield Finding(plan.contract, problem=wrong.what, cure=wrong.cure)
             continue
         columns = tuple(mapped.column_names) if mapped is not None else ()
-        yield Finding(plan.contract, columns, sample.problem, sample.cure)
+        said = product_of(connector)
+        yield Finding(plan.contract, columns, sample.problem, sample.cure, said)
+
+
+def product_of(connector: Connector[object]) -> str:
+    """Ask a source what it is; whatever it says is one line, and none if it will not say."""
+    try:
+        said = connector.product()
+    except NplusxError:
+        return ""
+    line = "".join(each if each.isprintable() else " " for each in said)
+    return " ".join(line.split())[:_LONGEST]

@@ -55,6 +55,8 @@ class Certificate:
     started_at: datetime
     finished_at: datetime
     parts: tuple[Part, ...]
+    # What the source said that it is; not every one says, and older certificates do not.
+    product: str = ""
 
     @property
     def failed(self) -> tuple[Part, ...]:

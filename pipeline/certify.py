@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from connectors.base import Source, StreamPlan
+from connectors.check import product_of
 from connectors.config import AgentConfig
 from connectors.registry import find, preset_file
 from kernel import canonical, clock
@@ -51,7 +52,7 @@ def certify(
     started_at = clock.now()
     preset = find(source.preset)
     plans = [plan_of(source, each) for each in wanted] or list(preset.streams)
-    found = [part for each in plans for part in _tried(config, source, each, wish)]
+    found = [_tried(config, source, each, wish) for each in plans]
     key = read_key(config.key_file).public
     return Certificate(
         nplusx=metadata.version("nplusx"),
@@ -66,19 +67,22 @@ def certify(
         streams=tuple(each.contract for each in plans),
         started_at=started_at,
         finished_at=clock.now(),
-        parts=tuple(found),
+        parts=tuple(part for tried, _ in found for part in tried),
+        product=next((said for _, said in found if said), ""),
     )
 
 
 def _tried(
     config: AgentConfig, source: Source[object], plan: StreamPlan[object], wish: Wish
-) -> list[Part]:
+) -> tuple[list[Part], str]:
+    """Try a stream; give what came of it, and what the source says that it is."""
     with TemporaryDirectory(prefix="nplusx-certify-") as name:
         folder = Path(name)
         looking = set_apart(config, folder)
         try:
             with closing(connect(looking, source.id, environment())) as connector:
-                return list(parts(Candidate(config, source, plan, folder, wish, connector)))
+                tried = list(parts(Candidate(config, source, plan, folder, wish, connector)))
+                return tried, product_of(connector)
         finally:
             guest = set_apart(config, folder, GUEST)
             with closing(connect(guest, source.id, environment())) as connector:

@@ -86,9 +86,8 @@ def _compared(finding: Finding) -> Finding:
     missing = sorted(required - set(finding.columns))
     if not missing:
         return finding
-    return Finding(
-        finding.subject,
-        finding.columns,
-        f"The mapping gives no {', '.join(missing)}.",
-        "add the columns to the preset's mapping.",
+    return replace(
+        finding,
+        problem=f"The mapping gives no {', '.join(missing)}.",
+        cure="add the columns to the preset's mapping.",
     )

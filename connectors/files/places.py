@@ -28,6 +28,11 @@ class Listed:
 class Place(Protocol):
     """Somewhere that files are dropped."""
 
+    @property
+    def product(self) -> str:
+        """Give what serves it, as far as that says so."""
+        ...
+
     def files(self) -> Iterator[Listed]:
         """List the files, those of folders inside too."""
         ...
@@ -62,6 +67,8 @@ def matching(place: Place, pattern: str, archive: str) -> list[Listed]:
 
 class Folder:
     """A folder of this machine; links out of it are not followed."""
+
+    product = ""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -51,6 +51,11 @@ class Sftp:
         self._transport: paramiko.Transport | None = None
         self._client: paramiko.SFTPClient | None = None
 
+    @property
+    def product(self) -> str:
+        """Give what the server called itself when it was last met."""
+        return "" if self._transport is None else str(self._transport.remote_version)
+
     def files(self) -> Iterator[Listed]:
         """List the files, those of folders inside too."""
         yield from self._ask(lambda client: list(self._walk(client, "", 0)))

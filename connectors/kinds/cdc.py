@@ -143,6 +143,11 @@ class CdcConnector(Connector[CdcStream]):
             return asked.clock()
 
     @override
+    def product(self) -> str:
+        with self._asking("its release"), closing(Database(self._url, self._source.zone)) as asked:
+            return asked.product()
+
+    @override
     def close(self) -> None:
         self._passes.close()
         self._log.close()

@@ -296,6 +296,10 @@ class FilesConnector(Connector[FilesStream]):
         return "Files tell when they were written, not what time it is where they lie."
 
     @override
+    def product(self) -> str:
+        return self._place.product
+
+    @override
     def close(self) -> None:
         self._passes.close()
         self._place.close()

@@ -82,6 +82,7 @@ class Asker(Protocol):
     """A client; its library is loaded when a source is opened."""
 
     clock: Clock | None
+    product: str
 
     def json(self, request: Request, stream: str) -> tuple[object, Reply]:
         """Ask for JSON."""
@@ -379,6 +380,10 @@ class OdataConnector(Connector[OdataStream]):
     def clock(self) -> Clock | str:
         heard = [each.clock for _, each in self._clients if each.clock]
         return heard[-1] if heard else "No answer of the server has borne a date yet."
+
+    @override
+    def product(self) -> str:
+        return next((each.product for _, each in self._clients if each.product), "")
 
     @override
     def close(self) -> None:

@@ -135,6 +135,10 @@ class OpcuaConnector(Connector[OpcuaStream]):
         told = self._keeper and self._keeper.clock()
         return told or "The server is not connected yet."
 
+    @override
+    def product(self) -> str:
+        return (self._keeper and self._keeper.product()) or ""
+
     @property
     @override
     def passing(self) -> str:

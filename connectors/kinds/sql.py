@@ -262,6 +262,11 @@ class SqlConnector(Connector[SqlStream]):
             return self._database.clock()
 
     @override
+    def product(self) -> str:
+        with self._asking("its release"):
+            return self._database.product()
+
+    @override
     def close(self) -> None:
         self._passes.close()
         self._database.close()

@@ -45,6 +45,13 @@ _TIME = {
     "mssql": "select sysutcdatetime()",
     "oracle": "select sys_extract_utc(systimestamp) from dual",
 }
+# How each is asked what it is.
+_PRODUCT = {
+    "postgresql": "select split_part(version(), ',', 1)",
+    "mysql": "select concat(@@version_comment, ' ', version())",
+    "mariadb": "select concat(@@version_comment, ' ', version())",
+    "mssql": "select @@version",
+}
 # Databases that keep what a long reader sees beside what others write meanwhile, and let a reader
 # go in the middle: MySQL's driver would first fetch all the rest.
 _APART = ("postgresql", "oracle")
@@ -150,6 +157,16 @@ class Database:
             told = connection.execute(sa.text(question)).scalar_one()
             answered = clock.now()
         return Clock.between(asked, told.replace(tzinfo=UTC), answered)
+
+    def product(self) -> str:
+        """Ask what it is; a file is nobody."""
+        question = _PRODUCT.get(self.url.get_backend_name())
+        if question is None:
+            return ""
+        with self.engine.connect() as connection:
+            # Nothing stays open at the source for this alone.
+            connection.detach()
+            return str(connection.execute(sa.text(question)).scalar_one())
 
     def close(self) -> None:
         """Let go of its connections."""

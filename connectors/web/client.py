@@ -51,6 +51,8 @@ class Client:
         self._is_away = False
         # As the last answer showed it.
         self.clock: Clock | None = None
+        # What the server says that it is.
+        self.product = ""
         self._http = httpx.Client(
             verify=_trust(way.ca_file, self._where),
             trust_env=False,
@@ -201,6 +203,7 @@ class Client:
         asked = clock.now()
         reply = self._http.send(request, stream=True)
         self._look_at_clock(reply.headers, asked)
+        self.product = reply.headers.get("server", self.product)
         try:
             body = bytearray()
             for chunk in reply.iter_bytes():

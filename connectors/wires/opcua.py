@@ -32,6 +32,7 @@ _DEPTH = 20
 _LEAST_SILENCE = 10.0
 _ASKED_AGAIN = 100
 _PROPERTY = ua.NodeId(ua.Int32(ObjectIds.HasProperty))
+_BUILD = ua.NodeId(ua.Int32(ObjectIds.Server_ServerStatus_BuildInfo))
 _TIME = ua.NodeId(ua.Int32(ObjectIds.Server_ServerStatus_CurrentTime))
 # Servers write it down now and then, not when they are asked.
 _TIME_STEP = 1.0
@@ -106,6 +107,15 @@ class Session:
                 told = await self._client.get_node(_TIME).read_value()
             told = told.replace(tzinfo=UTC)
             return Clock.between(asked, told, clock.now(), _TIME_STEP)
+        except _FAILURES as failed:
+            raise plain(failed, self._server.url) from failed
+
+    async def product(self) -> str:
+        """Ask the server what it is."""
+        try:
+            async with asyncio.timeout(self._server.timeout):
+                told = await self._client.get_node(_BUILD).read_value()
+                return f"{told.ProductName} {told.SoftwareVersion}"
         except _FAILURES as failed:
             raise plain(failed, self._server.url) from failed
 

@@ -52,6 +52,13 @@ class Keeper:
             return None
         return asyncio.run_coroutine_threadsafe(session.clock(), self._loop).result()
 
+    def product(self) -> str:
+        """Ask the server what it is, while there is a session."""
+        session = self._session
+        if session is None:
+            return ""
+        return asyncio.run_coroutine_threadsafe(session.product(), self._loop).result()
+
     def close(self) -> None:
         """Say goodbye to the server."""
         self._closing = True

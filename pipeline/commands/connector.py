@@ -40,8 +40,8 @@ def check(file: Annotated[Path, typer.Argument(help="The agent's YAML file.")]) 
     findings = check_source(load_agent(file))
     table(
         "数据源检查 source check",
-        ("stream", "result", "cure"),
-        [(each.subject, each.problem or "readable", each.cure) for each in findings],
+        ("stream", "source", "result", "cure"),
+        [(e.subject, e.product, e.problem or "readable", e.cure) for e in findings],
     )
     bad = [each for each in findings if each.problem]
     if bad:
@@ -158,7 +158,7 @@ def certify(
 
 def _show(found: "Certificate") -> None:
     """Show a certificate to a person."""
-    said = ("agent", "key_id", "source", "kind", "preset", "preset_digest", "nplusx")
+    said = ("agent", "key_id", "source", "product", "kind", "preset", "preset_digest", "nplusx")
     told = {name: str(getattr(found, name)) for name in said}
     told |= {"from": str(found.started_at), "to": str(found.finished_at)}
     facts("接入验收证书 connector certificate", told)

@@ -7,7 +7,7 @@ from typing import BinaryIO
 import pytest
 
 from connectors.base import ZONE, StreamPlan
-from connectors.check import check
+from connectors.check import check, product_of
 from connectors.files.forms import Form, UnopenedError
 from connectors.files.places import Folder
 from connectors.kinds.files import FilesStream
@@ -273,7 +273,14 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.real_system
 class TestSftp:
-    """What only a server can refuse."""
+    """What only a server can refuse, and say of itself."""
+
+    def test_a_server_is_known_by_its_greeting(self, sftp: Drop) -> None:
+        connector = sftp.connector()
+        assert product_of(connector) == ""
+        connector.sample(PLAN)
+        assert product_of(connector).startswith("SSH-2.0-AsyncSSH")
+        connector.close()
 
     def test_a_wrong_password_a_foreign_key_and_silence_are_told_apart(self, sftp: Drop) -> None:
         assert sftp.login is not None

@@ -71,7 +71,10 @@ def rest(_request: pytest.FixtureRequest, _folder: Path, stack: ExitStack) -> To
         start = (int(asked.query["page"]) - 1) * PAGE
         rows = ROWS[start : start + PAGE]
         told = [dict(zip(("code", "name", "changed"), row, strict=True)) for row in rows]
-        return Answer(told, headers={"Date": format_datetime(clock.now(), usegmt=True)})
+        return Answer(
+            told,
+            headers={"Date": format_datetime(clock.now(), usegmt=True), "Server": NAMES["rest"]},
+        )
 
     server = stack.enter_context(serving(says))
     how = {
@@ -96,6 +99,8 @@ def connector(*words: str) -> Result:
 
 # What does not apply to a kind, as it says itself.
 LEFT_OUT = {"files": {"clock skew"}, "rest": {"discover"}}
+# As what the source makes itself known.
+NAMES = {"sql": "PostgreSQL 1", "cdc": "PostgreSQL 1", "rest": "Acme/7", "opcua": "FreeOpcUa"}
 
 
 @pytest.mark.parametrize("start", [sql, cdc, files, rest, opcua], ids=lambda each: each.__name__)
@@ -120,6 +125,8 @@ def test_a_source_is_certified_and_nothing_of_it_is_left(
         words = ("--soak=1", "--contract", "erp.product.v1" if how else "mes.equipment_state.v1")
         before = set(tmp_path.iterdir())
         done = connector("certify", str(file), *words, "--out", str(out))
+        if kind == "sql":
+            assert f"erp.product.v1\t{NAMES[kind]}" in connector("check", str(file)).output
     rows = csv.reader(done.output.splitlines(), delimiter="\t")
     seen = {row[1]: (row[2], row[3]) for row in rows if len(row) == 5 and row[1] in PARTS}
     assert {each: row for each, row in seen.items() if row[0] == "failed"} == {}
@@ -127,6 +134,7 @@ def test_a_source_is_certified_and_nothing_of_it_is_left(
     assert set(seen) == set(PARTS)
     assert done.exit_code == 0
     assert PASSWORD not in done.output
+    assert f"\nproduct\t{NAMES.get(kind, chr(10))}" in done.output
     if how:
         assert "12 rows in" in seen["first read"][1]
         assert "5 times killed; 12 rows, none lost, none doubled" in seen["resume after kill"][1]
