@@ -30,6 +30,7 @@ from connectors.odata.wanted import Wanted
 from connectors.passes import Passes
 from connectors.web.complaints import RefusedError
 from connectors.web.login import Login, Request, login_of
+from connectors.web.paging import require_new
 from connectors.web.replies import Reply
 from connectors.web.rows import table_of
 from connectors.web.way import Way
@@ -98,6 +99,7 @@ class Asker(Protocol):
 
 
 _Plan = StreamPlan[OdataStream]
+_CURE = "update the service; until then raise the source's `page_rows` above the number of rows."
 _FORGOTTEN = "the source forgot its token of changes: all is read anew, deletes are not known"
 
 
@@ -159,7 +161,7 @@ class OdataConnector(Connector[OdataStream]):
         memory.forget_all_but((*at.known, *at.now))
         known = None if told.updated else memory.recall(at.known)
         holes: tuple[str, ...] = ()
-        more, resumed = True, True
+        more, resumed, met = True, True, set[bytes]()
         while more:
             if at.began is None:
                 at = replace(at, began=self._now(told), link=at.delta)
@@ -173,6 +175,9 @@ class OdataConnector(Connector[OdataStream]):
                 at = at.without_link()
                 continue
             resumed = False
+            if not (at.link or at.skip):
+                met.clear()
+            require_new(met, at.link or answer.rows or at.skip, self._at(plan), _CURE)
             left = (at.left if at.link else self._way.page_rows) - len(answer.rows)
             at = replace(at, left=left, tracked=at.tracked or tracks(applied))
             if at.delta or at.tracked:

@@ -19,7 +19,7 @@ from connectors.memory import Memory
 from connectors.passes import Passes
 from connectors.web.login import Login, Request, check_of, login_of, request_of
 from connectors.web.moments import Moments, moments_of
-from connectors.web.paging import Paging, paging_of
+from connectors.web.paging import Paging, paging_of, require_new
 from connectors.web.replies import Check, Reply, complaint, require_list
 from connectors.web.replies import at as found_at
 from connectors.web.rows import require_names, rows_of, table_of
@@ -32,6 +32,10 @@ from kernel.skew import Clock
 
 LOOKBACK_SECONDS = 300
 PLACES = {"since", "until", "page", "offset", "cursor", "limit", "columns", "column_names"}
+_CURE = (
+    "correct the stream's `paging`: the request must ask for the page that it wants; if the source"
+    " repeats its last page, say `short_is_last: true`."
+)
 EXAMPLE = {
     "address": "https://erp.example/api/",
     "login": {"user": "reader", "password": "${NPLUSX_ERP_PASSWORD}"},
@@ -176,7 +180,7 @@ class RestConnector(Connector[RestStream]):
         while more:
             rows, after, at = self._next(plan, at, resumed=not met)
             if after:
-                _require_new(met, rows, after, self._at(plan))
+                require_new(met, rows or after, self._at(plan), _CURE)
             more, at = bool(after), replace(at, at=after)
             if how.updated:
                 table, at = self._by_change(plan, at, rows)
@@ -370,19 +374,6 @@ def _filled(ask: Request, values: Mapping[str, Value]) -> Request:
     query, headers, form = (fill_texts(e, values) for e in (ask.query, ask.headers, ask.form))
     path, body = str(fill(ask.path, values)), fill(ask.body, values)
     return Request(path, ask.method, query, headers, body, form)
-
-
-def _require_new(met: set[bytes], rows: _Rows, after: str, where: str) -> None:
-    """Complain of a source that leads in a circle."""
-    told = hashlib.blake2b(repr(rows or after).encode(), digest_size=12).digest()
-    if told in met:
-        raise ConfigurationError(
-            "The source gives the same page again and again.",
-            where=where,
-            cure="correct the stream's `paging`: the request must ask for the page that it wants;"
-            " if the source repeats its last page, say `short_is_last: true`.",
-        )
-    met.add(told)
 
 
 def _dumps(at: _Cursor) -> str:

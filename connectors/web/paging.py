@@ -1,5 +1,6 @@
 """How one comes from a page to the next, and when there is none."""
 
+import hashlib
 from dataclasses import dataclass
 
 from connectors.fields import Fields
@@ -48,6 +49,16 @@ class Paging:
             return rows[-1][self.column] or ""
         step = 1 if self.by == "page" else len(rows)
         return str(int(at or self.first) + step)
+
+
+def require_new(met: set[bytes], told: object, where: str, cure: str) -> None:
+    """Complain of a source that leads in a circle."""
+    digest = hashlib.blake2b(repr(told).encode(), digest_size=12).digest()
+    if digest in met:
+        raise ConfigurationError(
+            "The source gives the same page again and again.", where=where, cure=cure
+        )
+    met.add(digest)
 
 
 def paging_of(fields: Fields | None) -> Paging:

@@ -205,6 +205,23 @@ def test_without_tokens_links_lead_on_and_the_whole_is_compared(book: Book, tmp_
     made.close()
 
 
+@pytest.mark.parametrize(("link", "pages"), [("Orders?$token=all!0", 2), ("", 1)])
+def test_a_service_that_leads_in_a_circle_is_named(
+    book: Book, tmp_path: Path, link: str, pages: int
+) -> None:
+    book.tracked = ""
+    rows = [{"ID": str(n)} for n in range(1000)]
+    page: dict[str, object] = {"value": rows, **({"@odata.nextLink": link} if link else {})}
+    book._page = lambda _asked: Answer(page)
+    made = connector(book, tmp_path)
+    cursor = None
+    for _ in range(pages):
+        cursor = made.read(PLAN, cursor).cursor
+    with pytest.raises(ConfigurationError, match="the same page again"):
+        made.read(PLAN, cursor)
+    made.close()
+
+
 def test_a_link_to_another_server_is_not_followed(book: Book, tmp_path: Path) -> None:
     book.tracked = ""
     link = {"value": [{"ID": "1"}], "@odata.nextLink": "http://127.0.0.2:1/Orders"}
