@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pydantic_core import PydanticUndefined
 
 from bus.topics import topic_of
+from connectors.registry import all_connectors
 from contracts.formats import FORMATS
 from contracts.loader import all_contracts
 from contracts.model import Contract, Property, Rule
@@ -21,6 +22,7 @@ def pages() -> Mapping[str, str]:
         "settings.md": _settings,
         "reasons.md": _reasons,
         "tables.md": _tables,
+        "presets.md": _presets,
     }
     found = {name: write() for name, write in made.items()}
     for contract in all_contracts().values():
@@ -61,6 +63,28 @@ def _grid(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [" | ".join(columns), " | ".join("---" for _ in columns)]
     lines += [" | ".join(cell.replace("|", "\\|") for cell in row) for row in rows]
     return "\n".join(f"| {line} |" for line in lines)
+
+
+def _presets() -> str:
+    rows = [
+        (
+            f"`{each.id}`",
+            f"{each.title_zh} {each.title_en}",
+            f"[{each.kind}](../connectors/{each.kind}.md)",
+            each.proof,
+            " ".join(f"[{plan.contract}](contracts/{plan.contract}.md)" for plan in each.streams),
+        )
+        for each in all_connectors().values()
+    ]
+    return _page(
+        "接入预设 · Presets",
+        "`connectors/presets`",
+        "`documented, not seen live`：按厂家公开的表结构或接口文档写成，"
+        "在照此搭建的数据库或服务上测试过，尚无客户在真实系统上确认 · written from the product's"
+        " documents, tested on a database or server built after them, and not yet confirmed by a"
+        " customer.",
+        _grid(("preset", "产品 product", "kind", "proof", "contracts"), rows),
+    )
 
 
 def _settings() -> str:
