@@ -1,11 +1,12 @@
 """Puts a county into real systems and keeps them up: databases, folders, machines, on loopback."""
 
 import asyncio
+import fcntl
 import signal
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -36,7 +37,7 @@ from county.servers.sftp import Sftp
 from county.servers.tryton import Tryton
 from county.world import Factory, authority_uscc
 from kernel import canonical, clock
-from kernel.errors import DependencyUnavailableError, NplusxError
+from kernel.errors import ConfigurationError, DependencyUnavailableError, NplusxError
 
 # What there is to read, once all of it is there.
 SOURCES = "sources.json"
@@ -55,22 +56,40 @@ def serve(county: County, folder: Path, say: Callable[[str], None], after: int) 
 
     What comes late comes so many seconds after all else is up.
     """
+    # Its servers work in folders of their own.
+    folder = folder.absolute()
     if any(each.system == sources.TRYTON for each in county.factories):
         # Told before anything is made, if it is not there.
         tryton.home()
     if not is_written(county, folder):
         for _ in write(county, folder):
             pass
-    (folder / SOURCES).unlink(missing_ok=True)
     servers = folder / "servers"
     servers.mkdir(exist_ok=True)
     for each in (folder, servers):
         # Some servers run as accounts of their own, which may pass but not look.
         each.chmod(0o711)
-    try:
-        asyncio.run(_Systems(county, folder, after).keep(say))
-    except* NplusxError as failed:
-        raise failed.exceptions[0] from None
+    with _alone(servers / "lock"):
+        (folder / SOURCES).unlink(missing_ok=True)
+        try:
+            asyncio.run(_Systems(county, folder, after).keep(say))
+        except* NplusxError as failed:
+            raise failed.exceptions[0] from None
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Refuse a second one: it would take away what the first one tells."""
+    with path.open("wb") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as taken:
+            raise ConfigurationError(
+                "This county is up already.",
+                where=str(path.parent.parent),
+                cure="end the other `nplusx county generate --load`, or give another `--out`.",
+            ) from taken
+        yield
 
 
 class _Systems:

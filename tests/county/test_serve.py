@@ -33,11 +33,16 @@ def folder() -> Iterator[Path]:
 
 def serve(folder: Path) -> int:
     """Start a county, wait until what is late has come, and end it as a supervisor does."""
-    argv = [sys.executable, "-m", "pipeline.cli", *WORDS.split(), "--out", str(folder)]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
+    argv = [Path(sys.executable).with_name("nplusx"), *WORDS.split(), "--out", folder.name]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, cwd=folder.parent) as process:
         assert process.stdout is not None
         # It says so when all is up, and nothing before.
         assert "1 factories are up" in process.stdout.readline()
+        second = subprocess.run(
+            argv, capture_output=True, text=True, cwd=folder.parent, check=False
+        )
+        assert (second.returncode, "is up already" in second.stderr) == (2, True)
+        assert (folder / "sources.json").exists()
         until((folder / "servers" / "factory_001.later").exists, "what is late")
         process.send_signal(signal.SIGTERM)
         return process.wait(60)
