@@ -9,6 +9,8 @@ import pyarrow.compute as pc
 from connectors.tables import together
 
 _FEW = 8
+# A page of long texts has fewer rows: a few copies of it are held on its way.
+PAGE_BYTES = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +41,8 @@ def cut(asked: Iterator[pa.Table], ordered: Sequence[str], size: int, *, strict:
     held = pa.table({})
     for table in asked:
         held = together([held, table])
-        while held.num_rows > size:
-            end = end_of(held, ordered, size)
+        while held.num_rows > (most := _fitting(held, size)):
+            end = end_of(held, ordered, most)
             if not end:
                 if strict:
                     raise CrowdedError
@@ -51,8 +53,16 @@ def cut(asked: Iterator[pa.Table], ordered: Sequence[str], size: int, *, strict:
     yield Piece(held, held.slice(held.num_rows))
 
 
+def _fitting(table: pa.Table, size: int) -> int:
+    """Tell how many rows make a page: so many, or fewer if they are long."""
+    held: int = table.nbytes
+    return size if held <= PAGE_BYTES else max(1, min(size, table.num_rows * PAGE_BYTES // held))
+
+
 def end_of(table: pa.Table, ordered: Sequence[str], size: int) -> int:
     """Find the last row, of so many, behind which another place begins; else the first one."""
+    if table.num_rows <= 1:
+        return 0
     # Nearly always the very last one, so a few rows are looked at first.
     for back in (_FEW, size):
         start = max(0, size - back)

@@ -9,7 +9,7 @@ import pyarrow as pa
 from connectors.cursor import Place, moment
 from connectors.sql import query as queries
 from connectors.sql.complaints import is_timeout
-from connectors.sql.pages import CrowdedError, Pages, Piece, cut, end_of
+from connectors.sql.pages import PAGE_BYTES, CrowdedError, Pages, Piece, cut, end_of
 from connectors.sql.streams import NATIVE_ERRORS, Database
 from connectors.tables import together
 from kernel import clock
@@ -112,19 +112,29 @@ class Reader:
                 return
 
     def _limited(self, asked: Asked, place: Place) -> Pages:
-        limit = self._size
+        limit, most = self._size, PAGE_BYTES
         while True:
-            table = self.all(asked.behind(place).limit(limit + 1))
-            if table.num_rows <= limit:
+            table, is_whole = self._begun(asked.behind(place).limit(limit + 1), most)
+            if is_whole and table.num_rows <= limit:
                 yield Piece(table, table.slice(table.num_rows))
                 return
-            if end := end_of(table, asked.ordered, limit):
-                page, limit = table.slice(0, end), self._size
+            if end := end_of(table, asked.ordered, min(limit, table.num_rows - 1)):
+                page, limit, most = table.slice(0, end), self._size, PAGE_BYTES
                 yield Piece(page, table.slice(end))
                 place = asked.place(page)
             else:
                 # More rows share one place than a page holds: nulls in the keys.
-                limit *= _WIDER
+                limit, most = limit * _WIDER, most * _WIDER
+
+    def _begun(self, select: queries.Query, most: int) -> tuple[pa.Table, bool]:
+        """Read an answer until it holds so many bytes; tell whether that is all."""
+        read: list[pa.Table] = [pa.table({})]
+        with closing(self._database.stream(select, self._size)) as tables:
+            for table in tables:
+                read.append(table)
+                if sum(each.nbytes for each in read) > most:
+                    return together(read), False
+        return together(read), True
 
     def all(self, select: queries.Query) -> pa.Table:
         """Read a whole answer."""

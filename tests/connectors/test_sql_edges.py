@@ -193,3 +193,23 @@ def test_an_agent_that_starts_anew_after_each_page_reads_every_row_once(
         if page.rows is not None:
             found += page.rows.column("id").to_pylist()
     assert sorted(map(str, found)) == [f"{n:03}" for n in range(len(moments))]
+
+
+@pytest.mark.real_system
+@pytest.mark.parametrize("server", ["postgres", "mariadb"])
+def test_a_page_of_long_texts_has_fewer_rows(request: pytest.FixtureRequest, server: str) -> None:
+    database: Database = request.getfixturevalue(f"{server}_database")
+    for n in range(12):
+        # Some share a moment, and are told apart by their keys.
+        database.put(f"{n:02}", "x" * 5_000_000, EARLY + timedelta(hours=n // 4))
+    connector = database.connector()
+    plan = replace(PLAN, mapping="select id as key, length(note) as note, _op from rows")
+    found, cursor, more = [], None, True
+    while more:
+        page = connector.read(plan, cursor)
+        cursor, more = page.cursor, page.more
+        if page.rows is not None:
+            assert page.rows.nbytes < 25 << 20
+            found += page.rows.column("id").to_pylist()
+    assert sorted(map(str, found)) == [f"{n:02}" for n in range(12)]
+    connector.close()
