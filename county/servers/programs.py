@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypedDict
@@ -158,6 +159,7 @@ class Child:
 
     def start(self) -> None:
         """Start it and wait until it listens."""
+        self._end_orphan()
         with self.log.open("ab") as out:
             self._process = subprocess.Popen(
                 self.argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=self.folder,
@@ -174,6 +176,17 @@ class Child:
                     cure="mend what it names, then run the command again.",
                 )
             clock.sleep(_PAUSE_SECONDS)
+
+    def _end_orphan(self) -> None:
+        """End what a run that was killed left behind: it holds the port, and mostly the folder."""
+        for each in psutil.process_iter(["cmdline"]):
+            if each.info["cmdline"] == list(self.argv):
+                with suppress(psutil.NoSuchProcess):
+                    each.send_signal(self.stop_signal)
+                    try:
+                        each.wait(_STOP_SECONDS)
+                    except psutil.TimeoutExpired:
+                        each.kill()
 
     @property
     def is_alive(self) -> bool:
