@@ -13,12 +13,11 @@ from pipeline import hostile, rehearsed
 from pipeline.bodies import encode
 from pipeline.candidate import Candidate, Said, holes
 from pipeline.certificate import Outcome, Part
-from pipeline.publish import UNFORESEEN
 from pipeline.rehearsal import memory_bytes
 from pipeline.rehearsed import Kill, digests, rows_of
 from pipeline.skew import MOST_SKEW_SECONDS
 from pipeline.soak import slope
-from pipeline.sources import check_streams
+from pipeline.sources import UNFORESEEN, check_streams
 
 # A soak may show a slope beyond this only if it also grew by so much: allocators keep a little.
 MOST_MB_PER_HOUR, LEAST_MB = 60.0, 16.0

@@ -8,9 +8,6 @@ from datetime import datetime
 from pathlib import Path
 from threading import Event
 
-import duckdb
-import pyarrow as pa
-
 from bus.gateway import Door, Gateway
 from bus.outbox import Outbox
 from bus.ports import Sender, WayOut
@@ -29,7 +26,7 @@ from pipeline.crashpoints import crash_here
 from pipeline.rounds import RoundReport, StreamReport, complaints, write_status
 from pipeline.settings import Settings, environment, read_settings
 from pipeline.skew import Clocks
-from pipeline.sources import connect, contract_rows
+from pipeline.sources import UNFORESEEN, connect, contract_rows
 
 # Records of one stream that are taken from the outbox at a time; each may hold 4 MiB.
 _PORTION = 4
@@ -38,11 +35,6 @@ _TICK_SECONDS = 0.2
 _TELL_SECONDS = 3600.0
 _LONGEST_WAIT = 300.0
 _DOUBLINGS = 6
-# What libraries raise on values, files and wires that no kind foresaw.
-UNFORESEEN = (
-    ArithmeticError, AttributeError, EOFError, LookupError, OSError, RecursionError, RuntimeError,
-    TypeError, ValueError, duckdb.Error, pa.ArrowException,
-)  # fmt: skip
 
 
 def read_key(path: Path) -> SigningKey:

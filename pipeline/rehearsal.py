@@ -18,8 +18,8 @@ from kernel import clock
 from kernel.errors import NplusxError
 from kernel.ids import SourceId, Stream
 from pipeline.bodies import encode
-from pipeline.publish import UNFORESEEN, read_key
-from pipeline.sources import connect, contract_rows, set_apart
+from pipeline.publish import read_key
+from pipeline.sources import UNFORESEEN, connect, contract_rows, set_apart
 from pipeline.trial import plan_of, source_of
 
 GUEST = "certify"

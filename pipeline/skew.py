@@ -9,13 +9,13 @@ from kernel.errors import NplusxError
 from kernel.ids import SourceId
 from kernel.log import logger
 from kernel.skew import Clock
+from pipeline.sources import UNFORESEEN
 
 # Beyond it a person is told: changes are found by the source's clock.
 MOST_SKEW_SECONDS = 300.0
 _EACH_SECONDS = 3600.0
 # Whose clock it is that is no source's.
 COUNTY = "county"
-_ODD = (AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Clocks:
 def _asked(source: SourceId, connector: Connector[object]) -> Skew:
     try:
         told = connector.clock()
-    except (NplusxError, *_ODD) as failed:
+    except (NplusxError, *UNFORESEEN) as failed:
         # Its streams say what is wrong with the source.
         return Skew(source, reason=f"not told: {getattr(failed, 'what', type(failed).__name__)}")
     if isinstance(told, Clock):

@@ -1,10 +1,14 @@
 """The sources of an agent: opened with their secrets, and checked against their contracts."""
 
+import struct
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from zipfile import BadZipFile
 
+import duckdb
 import pyarrow as pa
 
 from connectors import check, pseudonyms
@@ -17,6 +21,13 @@ from contracts import loader as contracts
 from kernel.errors import ConfigurationError
 from kernel.ids import SourceId
 from pipeline.settings import environment
+
+# What libraries raise on values, files and wires that no kind foresaw.
+UNFORESEEN = (
+    ArithmeticError, AssertionError, AttributeError, BadZipFile, EOFError, LookupError, OSError,
+    RecursionError, RuntimeError, SyntaxError, TypeError, ValueError, duckdb.Error,
+    pa.ArrowException, struct.error, zlib.error,
+)  # fmt: skip
 
 
 def set_apart(config: AgentConfig, folder: Path, guest: str = "") -> AgentConfig:
