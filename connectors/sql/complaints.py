@@ -8,6 +8,12 @@ _TIMEOUT = r"statement timeout|canceling statement|max_statement_time|execution 
 # What databases say, what is wrong, what to do; the address itself is added by the caller.
 _COMPLAINTS: tuple[tuple[str, type[NplusxError], str, str], ...] = (
     (
+        r"access denied for user .* to database",
+        ConfigurationError,
+        "The source has no such database, or does not let this user see it.",
+        "correct the database in the source's url, or grant the user SELECT on it.",
+    ),
+    (
         (
             r"password authentication failed|login failed|no password supplied"
             r"|role .* does not exist|access denied for user"

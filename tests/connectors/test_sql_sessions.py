@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from connectors.base import Page
 from connectors.sql.streams import native_address
-from kernel.errors import DependencyUnavailableError
+from kernel.errors import ConfigurationError, DependencyUnavailableError
 from tests.connectors.databases import EARLY, PLAN, Database
 from tests.connectors.reading import read_all
 
@@ -115,6 +115,16 @@ def test_a_wire_that_dies_without_a_word_is_told_and_read_on_when_it_is_back(
         falls_silent.clear()
         assert [row["key"] for row in read_all(connector, PLAN, cursor)[0]] == ["b"]
         connector.close()
+
+
+def test_a_database_that_mariadb_does_not_show_is_no_wrong_password(
+    mariadb_database: Database,
+) -> None:
+    mariadb_database.url += "x"
+    connector = mariadb_database.connector()
+    with pytest.raises(ConfigurationError, match="no such database"):
+        connector.read(PLAN, None)
+    connector.close()
 
 
 def test_postgresql_is_asked_whether_it_is_there(postgres_database: Database) -> None:
