@@ -32,6 +32,8 @@ from kernel.skew import Clock
 
 LOOKBACK_SECONDS = 300
 PLACES = {"since", "until", "page", "offset", "cursor", "limit", "columns", "column_names"}
+# A source may filter behind its pages, but not for ever.
+_MOST_EMPTY = 1000
 _CURE = (
     "correct the stream's `paging`: the request must ask for the page that it wants; if the source"
     " repeats its last page, say `short_is_last: true`."
@@ -176,11 +178,13 @@ class RestConnector(Connector[RestStream]):
         memory.forget_all_but((*at.known, *at.now))
         known = None if how.updated else memory.recall(at.known)
         met: set[bytes] = set()
-        more = True
+        more, empty = True, 0
         while more:
             rows, after, at = self._next(plan, at, resumed=not met)
             if after:
+                empty = 0 if rows else empty + 1
                 require_new(met, rows or after, self._at(plan), _CURE)
+                _require_few(empty, self._at(plan))
             more, at = bool(after), replace(at, at=after)
             if how.updated:
                 table, at = self._by_change(plan, at, rows)
@@ -374,6 +378,14 @@ def _filled(ask: Request, values: Mapping[str, Value]) -> Request:
     query, headers, form = (fill_texts(e, values) for e in (ask.query, ask.headers, ask.form))
     path, body = str(fill(ask.path, values)), fill(ask.body, values)
     return Request(path, ask.method, query, headers, body, form)
+
+
+def _require_few(empty: int, where: str) -> None:
+    """Complain of ever other places with nothing at any of them."""
+    if empty > _MOST_EMPTY:
+        raise ConfigurationError(
+            f"The source gives {empty} empty pages, one after the other.", where=where, cure=_CURE
+        )
 
 
 def _dumps(at: _Cursor) -> str:

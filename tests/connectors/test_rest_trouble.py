@@ -17,7 +17,7 @@ from kernel import clock
 from kernel.errors import ConfigurationError, DependencyUnavailableError
 from tests.connectors.machines.landing import agent_of, landed
 from tests.connectors.reading import read_all
-from tests.connectors.web.server import Answer, Server, serving
+from tests.connectors.web.server import Answer, Asked, Server, serving
 from tests.connectors.web.shelf import BASE, FORM, NOW, Shelf, open_at, plan_of, stream
 from tests.pipeline.world import World
 
@@ -53,6 +53,24 @@ def test_a_page_that_repeats_for_ever_is_an_error(by: str, tmp_path: Path) -> No
         connector = open_at(server, tmp_path)
         with pytest.raises(ConfigurationError, match="the same page again"):
             read_all(connector, plan_of(by))
+        connector.close()
+
+
+def test_empty_pages_without_end_are_an_error_that_lets_others_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("connectors.kinds.rest._MOST_EMPTY", 5)
+
+    def on_and_on(asked: Asked) -> Answer:
+        onward = str(int(asked.query.get("at") or 0) + 1)
+        return Answer({"code": 0, "data": {"list": [], "next": onward}})
+
+    with serving(on_and_on) as server:
+        connector, cursor = open_at(server, tmp_path), None
+        for _ in range(5):
+            cursor = connector.read(plan_of("cursor"), cursor).cursor
+        with pytest.raises(ConfigurationError, match="6 empty pages"):
+            connector.read(plan_of("cursor"), cursor)
         connector.close()
 
 
