@@ -36,7 +36,8 @@ def map_rows(rows: pa.Table, plan: StreamPlan[object], zone: str) -> pa.Table:
         raise ConfigurationError(
             f"The mapping does not fit the source's rows: {str(wrong).strip()}",
             where=f"preset stream {plan.contract}",
-            cure="compare the preset's mapping with the columns that its query returns.",
+            cure="compare the preset's mapping with the columns that its query returns; write"
+            " try_cast where one odd value must not stop all rows.",
         ) from wrong
     return _in_utc(mapped)
 
