@@ -3,14 +3,26 @@
 -- table UA_Account ("cAcc_Id" varchar(3) primary key, "cUnitName" varchar(120), "cUnitTaxNo" varchar(50))
 select '001', name, uscc from factory
 
--- table Vendor ("cVenCode" varchar(20) primary key, "cVenName" varchar(98), "cVenRegCode" varchar(50))
-select 'V' || lpad(cast(row_number() over (order by seller_uscc) as varchar), 4, '0'), any_value(seller_name), seller_uscc
-from erp_purchase_invoice group by seller_uscc
-
--- table Inventory ("cInvCode" varchar(60) primary key, "cInvName" varchar(255))
-select product_code, product_name from erp_product
+-- table Vendor ("cVenCode" varchar(20) primary key, "cVenName" varchar(98), "cVenRegCode" varchar(50), "bVenCargo" smallint, "bProxyForeign" smallint, "bVenService" smallint, "dEndDate" timestamp, "dVenCreateDatetime" timestamp, "dModifyDate" timestamp)
+select supplier_code, supplier_name, supplier_uscc, 1, 0, 0, null, local(updated_at), null from srm_supplier
 union all
-select 'MT-' || lpad(cast(row_number() over (order by item_text) as varchar), 4, '0'), item_text
+select 'W' || lpad(cast(row_number() over (order by seller_uscc) as varchar), 3, '0'), any_value(seller_name), seller_uscc, 0, 0, 1, null,
+  local(min(updated_at)), null
+from erp_purchase_invoice where seller_uscc not in (select supplier_uscc from srm_supplier) group by seller_uscc
+
+-- table Customer ("cCusCode" varchar(20) primary key, "cCusName" varchar(98), "cCusRegCode" varchar(50), "dCusCreateDatetime" timestamp, "dModifyDate" timestamp)
+select customer_code, customer_name, customer_uscc, local(updated_at), null from erp_customer
+
+-- table ComputationUnit ("cComunitCode" varchar(35) primary key, "cComUnitName" varchar(20))
+select lpad(cast(row_number() over (order by unit_of_measure) as varchar), 2, '0'), unit_of_measure
+from (select distinct unit_of_measure from erp_product)
+
+-- table Inventory ("cInvCode" varchar(60) primary key, "cInvName" varchar(255), "cInvStd" varchar(255), "cComUnitCode" varchar(35), "bSelf" smallint, "bSale" smallint, "bService" smallint, "dInvCreateDatetime" timestamp, "dModifyDate" timestamp)
+select product_code, product_name, null, "cComunitCode", case when product_kind = 'raw_material' then 0 else 1 end,
+  case when product_kind = 'finished' then 1 else 0 end, 0, local(updated_at), null
+from erp_product inner join "ComputationUnit" on "cComUnitName" = unit_of_measure
+union all
+select 'MT-' || lpad(cast(row_number() over (order by item_text) as varchar), 4, '0'), item_text, null, null, 0, 0, 1, null, null
 from (select distinct item_text from erp_purchase_invoice)
 
 -- table code ("ccode" varchar(40) primary key, "ccode_name" varchar(100))
@@ -61,3 +73,42 @@ select cast(entry_id as integer), split_part(voucher_no, '-', 2), split_part(vou
   row_number() over (partition by voucher_no order by cast(entry_id as integer)), cast(booked_on as timestamp), summary, account_code,
   invoice_no, debit_amount, credit_amount, 1, local(updated_at)
 from erp_ledger_entry
+
+-- table PO_Pomain ("POID" integer primary key, "cPOID" varchar(30), "dPODate" timestamp, "cVenCode" varchar(20), "cexch_name" varchar(8), "cVerifier" varchar(20), "cCloser" varchar(20), "cMakeTime" timestamp, "cModifyTime" timestamp, "cAuditTime" timestamp)
+select cast(purchase_order_id as integer), purchase_order_no, cast(ordered_on as timestamp), supplier_code, '人民币',
+  case when status <> 'draft' then '审核员' end, case when status = 'closed' then '录入员' end,
+  local(updated_at) - interval 25 minute, null, local(updated_at)
+from srm_purchase_order
+
+-- table PO_Podetails ("ID" integer primary key, "POID" integer, "cInvCode" varchar(60), "iQuantity" numeric(30, 10), "iMoney" numeric(19, 4), "dArriveDate" timestamp, "cbCloser" varchar(20), "cbCloseTime" timestamp)
+select cast(purchase_order_line_id as integer), cast(purchase_order_id as integer), product_code, ordered_qty, line_net_amount,
+  cast(promised_on as timestamp), case when is_closed then '录入员' end, case when is_closed then local(updated_at) end
+from srm_purchase_order_line
+
+-- table RdRecord01 ("ID" integer primary key, "cCode" varchar(30), "dDate" timestamp, "cVenCode" varchar(20), "cHandler" varchar(20), "dnmaketime" timestamp, "dnmodifytime" timestamp, "dnverifytime" timestamp)
+select cast(delivery_line_id as integer), delivery_no, cast(delivered_on as timestamp), supplier_code, '审核员',
+  local(updated_at) - interval 25 minute, null, local(updated_at)
+from srm_delivery
+
+-- table rdrecords01 ("AutoID" integer primary key, "ID" integer, "cInvCode" varchar(60), "iNQuantity" numeric(30, 10), "iQuantity" numeric(30, 10), "iPOsID" integer)
+select cast(delivery_line_id as integer), cast(delivery_line_id as integer), "cInvCode", delivered_qty, accepted_qty, "ID"
+from srm_delivery inner join "PO_Podetails" on "ID" = cast(purchase_order_line_id as integer)
+
+-- table mom_order ("MoId" integer primary key, "MoCode" varchar(30), "CreateTime" timestamp, "ModifyTime" timestamp)
+select cast(work_order_id as integer), work_order_no, local(released_at), case when updated_at > released_at then local(updated_at) end
+from mes_work_order
+
+-- table mom_orderdetail ("MoDId" integer primary key, "MoId" integer, "SortSeq" integer, "InvCode" varchar(60), "Qty" numeric(30, 10), "QualifiedInQty" numeric(30, 10), "Status" smallint, "OrderType" smallint, "OrderDId" integer, "RelsTime" timestamp, "CloseTime" timestamp)
+select cast(work_order_id as integer), cast(work_order_id as integer), 1, product_code, planned_qty, good_qty,
+  case when status = 'finished' then 4 else 3 end, 1, cast(order_line_id as integer), local(released_at), local(finished_at)
+from mes_work_order
+
+-- table mom_morder ("MoDId" integer primary key, "MoId" integer, "DueDate" timestamp)
+select cast(work_order_id as integer), cast(work_order_id as integer), cast(due_on as timestamp) from mes_work_order
+
+-- table mom_moallocate ("AllocateId" integer primary key, "MoDId" integer, "IssQty" numeric(30, 10))
+select cast(work_order_id as integer), cast(work_order_id as integer), case when started_at is null then 0 else planned_qty end
+from mes_work_order
+
+-- table sfc_moroutingdetail ("MoRoutingDId" integer primary key, "MoDId" integer, "OpSeq" varchar(4), "BalScrapQty" numeric(30, 10))
+select cast(work_order_id as integer), cast(work_order_id as integer), '0040', scrap_qty from mes_work_order

@@ -107,6 +107,40 @@ def test_drafts_carry_their_status_and_unapproved_documents_stay(postgres) -> No
     connector.close()
 
 
+def test_what_closes_or_is_approved_in_a_u8_comes_then(postgres) -> None:
+    url = postgres.fresh()
+    load(url)
+    with psycopg.connect(url) as connection:
+        connection.execute('update "RdRecord01" set "cHandler" = null where "ID" = 7001')
+    plans = [e for e in find("yonyou_u8").streams if e.contract.startswith(("srm.", "mes."))]
+    connector = open_source(source(find("yonyou_u8"), url))
+    first = [read_all(connector, plan) for plan in plans]
+    assert "7001" not in {row.get("delivery_line_id") for rows, _ in first for row in rows}
+    with psycopg.connect(url) as connection:
+        # Nobody touches the head of an order whose last line closes, and this work is given up.
+        connection.execute(
+            'update "PO_Podetails" set "cbCloseTime" = \'2025-01-02\' where "ID" = 7002;'
+            'update "RdRecord01" set "cHandler" = \'x\', "dnverifytime" = \'2025-01-02\''
+            ' where "ID" = 7001;'
+            'update "mom_orderdetail" set "Status" = 4, "QualifiedInQty" = 0,'
+            ' "CloseTime" = \'2025-01-02\' where "MoDId" = 50001'
+        )
+    passes = zip(plans, first, strict=True)
+    rows = {plan.contract: read_all(connector, plan, cursor)[0] for plan, (_, cursor) in passes}
+    connector.close()
+    told = {
+        (contract, row[loader.find(contract).key[0]], row.get("status"))
+        for contract, listed in rows.items()
+        for row in listed
+    }
+    assert told == {
+        ("srm.purchase_order.v1", "7002", "closed"),
+        ("srm.purchase_order_line.v1", "7002", None),
+        ("srm.delivery.v1", "7001", None),
+        ("mes.work_order.v1", "50001", "closed"),
+    }
+
+
 def test_a_silent_or_foreign_database_is_named() -> None:
     with pytest.raises(DependencyUnavailableError, match="does not answer"):
         load("postgresql://nobody@127.0.0.1:9/none")
