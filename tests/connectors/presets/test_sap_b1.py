@@ -1,10 +1,9 @@
 """SAP Business One's Service Layer as documented: a session, pages of 20, lines in documents."""
 
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -23,112 +22,19 @@ from kernel.errors import ConfigurationError
 from kernel.ids import SourceId
 from pipeline.bodies import encode
 from tests.connectors.reading import mapped, read_all
-from tests.connectors.web.server import Answer, Asked, Server, serving
+from tests.connectors.web.server import Server, serving
+from tests.connectors.web.service_layer import (
+    LOGIN,
+    PARTNER,
+    ServiceLayer,
+    item,
+    order,
+    partner,
+    production,
+)
 
 pytestmark = pytest.mark.real_system
-LOGIN = {"company": "SBO_ANJI", "user": "reader", "password": "sesame"}
-HEAD = {
-    "DocEntry": "Int32", "DocNum": "Int32", "DocDate": "DateTimeOffset", "CardCode": "String",
-    "CardName": "String", "DocCurrency": "String", "DocumentStatus": "String",
-    "Cancelled": "String", "UpdateDate": "DateTimeOffset", "UpdateTime": "TimeOfDay",
-}  # fmt: skip
-PARTNER = {
-    "CardCode": "String", "CardName": "String", "CardType": "String", "FederalTaxID": "String",
-    "Country": "String", "UpdateDate": "DateTimeOffset", "UpdateTime": "TimeOfDay",
-}  # fmt: skip
-SETS = {
-    "Orders": "Document", "DeliveryNotes": "Document", "PurchaseOrders": "Document",
-    "BusinessPartners": "BusinessPartner",
-}  # fmt: skip
-
-
-def described() -> str:
-    def of(name: str, key: str, columns: dict[str, str], more: str = "") -> str:
-        told = "".join(f'<Property Name="{n}" Type="Edm.{t}"/>' for n, t in columns.items())
-        key = f'<Key><PropertyRef Name="{key}"/></Key>'
-        return f'<EntityType Name="{name}">{key}{told}{more}</EntityType>'
-
-    lines = '<Property Name="DocumentLines" Type="Collection(SAPB1.DocumentLine)"/>'
-    sets = "".join(f'<EntitySet Name="{n}" EntityType="SAPB1.{kind}"/>' for n, kind in SETS.items())
-    return (
-        '<edmx:Edmx Version="4.0" xmlns:edmx="http://docs.oasis-open.org/odata/ns/edmx">'
-        '<edmx:DataServices><Schema Namespace="SAPB1" xmlns="http://docs.oasis-open.org/odata/ns/edm">'
-        f"{of('Document', 'DocEntry', HEAD, lines)}{of('BusinessPartner', 'CardCode', PARTNER)}"
-        f'<EntityContainer Name="ServiceLayer">{sets}</EntityContainer>'
-        "</Schema></edmx:DataServices></edmx:Edmx>"
-    )
-
-
-def order(number: int, day: int, **more: object) -> dict[str, object]:
-    line = {
-        "LineNum": 0, "ItemCode": "CH-100", "Quantity": 10.5, "ShipDate": "2024-06-20T00:00:00Z",
-        "LineTotal": 1234567.89, "RowTotalFC": 0, "LineStatus": "bost_Open", "MeasureUnit": "件",
-        "BaseType": 17, "BaseEntry": 1, "BaseLine": 0,
-    }  # fmt: skip
-    foreign = {**line, "LineNum": 1, "RowTotalFC": 99.5, "LineStatus": "bost_Close", "BaseType": -1}
-    return {
-        "DocEntry": number, "DocNum": 1000 + number, "DocDate": "2024-06-01T00:00:00Z",
-        "CardCode": "C1", "CardName": "安吉家具", "DocCurrency": "RMB", "Cancelled": "tNO",
-        "DocumentStatus": "bost_Open", "UpdateDate": f"2024-06-{day:02}T00:00:00Z",
-        "UpdateTime": "08:30:00", "DocumentLines": [line, foreign], **more,
-    }  # fmt: skip
-
-
-class ServiceLayer:
-    """What the manual says: 401 without a session, `$filter`, `$skip`, pages of 20 if not asked."""
-
-    def __init__(self) -> None:
-        self.sessions: set[str] = set()
-        self.logins = 0
-        self.tables: dict[str, list[dict[str, object]]] = {name: [] for name in SETS}
-
-    def says(self, asked: Asked) -> Answer:
-        if asked.path.endswith("/Login"):
-            return self._login(asked.json)
-        if not any(each in asked.headers.get("cookie", "") for each in self.sessions):
-            words = "Invalid session or session already timeout."
-            return Answer({"error": {"code": "301", "message": words}}, 401)
-        name = asked.path.rpartition("/")[2]
-        if name == "$metadata":
-            return Answer(described().encode())
-        return self._page(asked, name)
-
-    def _login(self, said: object) -> Answer:
-        wanted = {"CompanyDB": "SBO_ANJI", "UserName": "reader", "Password": "sesame"}
-        if said != wanted:
-            return Answer({"error": {"code": "-304", "message": "Fail to get DB Credentials"}}, 401)
-        self.logins += 1
-        session = f"B1SESSION=s{self.logins}x"
-        self.sessions = {session}
-        cookie = f"{session};HttpOnly;;Path=/b1s;SameSite=None"
-        return Answer({"SessionId": session, "SessionTimeout": 30}, headers={"Set-Cookie": cookie})
-
-    def _page(self, asked: Asked, name: str) -> Answer:
-        told = asked.query.get("$filter", "")
-        since = re.fullmatch(r"UpdateDate ge '(\d{4}-\d\d-\d\d)'", told)
-        assert since or told in ("", "UpdateDate eq null"), told
-        key = "CardCode" if name == "BusinessPartners" else "DocEntry"
-        assert asked.query["$orderby"] in (f"UpdateDate,{key}", key)
-        rows = sorted(
-            (row for row in self.tables[name] if row["UpdateDate"]),
-            key=lambda row: (str(row["UpdateDate"]), row[key]),
-        )
-        if since:
-            rows = [row for row in rows if str(row["UpdateDate"])[:10] >= since.group(1)]
-        elif told:
-            rows = [row for row in self.tables[name] if not row["UpdateDate"]]
-        skip, top = int(asked.query.get("$skip", "0")), int(asked.query["$top"])
-        size = re.search(r"maxpagesize=(\d+)", asked.headers.get("prefer", ""))
-        size = min(int(size.group(1)) if size else 20, self.most, top)
-        found = [{n: row[n] for n in asked.query["$select"].split(",")} for row in rows]
-        page: dict[str, object] = {"value": found[skip : skip + size]}
-        if size < top and skip + size < len(rows):
-            query = {**asked.query, "$skip": str(skip + size), "$top": str(top - size)}
-            text = "&".join(f"{n}={v}".replace(" ", "%20") for n, v in query.items())
-            page["@odata.nextLink"] = f"{name}?{text}"
-        return Answer(page)
-
-    most = 20
+STAMPED = "2024-06-01T00:30:00+00:00"
 
 
 @pytest.fixture
@@ -149,49 +55,162 @@ def connector(
     )
 
 
+def gated(made: OdataConnector, contract: str) -> list[dict[str, object]]:
+    """Read a stream to its end; its rows are as its contract wants them."""
+    plan = next(each for each in find("sap_b1").streams if each.contract == contract)
+    model, cursor, rows = find_contract(contract), None, []
+    while True:
+        page = made.read(plan, cursor)
+        if (table := mapped(page, plan)) is not None and table.num_rows:
+            (body,) = encode(table, plan.version)
+            decoded = decode_arrow(body.body, model)
+            assert judge(decoded.rows, model, decoded.faults).refused == {}
+            rows += decoded.rows.to_pylist()
+        if page.cursor == cursor or not page.more:
+            return rows
+        cursor = page.cursor
+
+
+def told(row: dict[str, object], *leave_out: str) -> dict[str, object]:
+    """Give what a row says, moments as texts."""
+    said = {name: value for name, value in row.items() if value is not None}
+    for name in leave_out:
+        assert said.pop(name)
+    return {
+        name: value.isoformat() if isinstance(value, datetime) else value
+        for name, value in said.items()
+    }
+
+
 def test_what_it_gives_passes_the_gate(layer: tuple[ServiceLayer, Server], tmp_path: Path) -> None:
     b1, server = layer
     for name in ("Orders", "DeliveryNotes", "PurchaseOrders"):
         b1.tables[name] = [order(n, 1 + n // 30) for n in range(1, 90)]
     b1.tables["Orders"][0] |= {"DocumentStatus": "bost_Close", "DocCurrency": "USD"}
-    stamp = {"UpdateDate": "2024-06-01T00:00:00Z", "UpdateTime": None, "Country": "CN"}
+    b1.tables["DeliveryNotes"][0] |= {"Cancelled": "tYES"}
     b1.tables["BusinessPartners"] = [
-        {"CardCode": code, "CardName": "杭州某家居", "CardType": kind, "FederalTaxID": tax, **stamp}
-        for code, kind, tax in (
-            ("C1", "cCustomer", "91330523719500014U"), ("C2", "cCustomer", None),
-            ("V1", "cSupplier", None),
-        )
+        partner("C1", "cCustomer", "91330523719500014U", UpdateTime=None),
+        partner("C2", "cCustomer", None), partner("V1", "cSupplier", None),
     ]  # fmt: skip
-    made, found = connector(server, tmp_path), {}
-    for plan in find("sap_b1").streams:
-        contract, cursor, rows = find_contract(plan.contract), None, []
-        while True:
-            page = made.read(plan, cursor)
-            if (table := mapped(page, plan)) is not None and table.num_rows:
-                (body,) = encode(table, plan.version)
-                decoded = decode_arrow(body.body, contract)
-                assert judge(decoded.rows, contract, decoded.faults).refused == {}
-                rows += decoded.rows.to_pylist()
-            if page.cursor == cursor or not page.more:
-                break
-            cursor = page.cursor
-        found[plan.contract] = rows
-    assert {name: len(rows) for name, rows in found.items()} == {
-        "erp.customer.v1": 2, "erp.sales_order.v1": 89, "erp.sales_order_line.v1": 178,
-        "erp.delivery.v1": 89, "srm.purchase_order.v1": 89, "srm.purchase_order_line.v1": 178,
+    made = connector(server, tmp_path)
+    found = {
+        name: gated(made, name)
+        for name in (
+            "erp.customer.v1", "erp.sales_order.v1", "erp.sales_order_line.v1", "erp.delivery.v1",
+            "srm.purchase_order.v1", "srm.purchase_order_line.v1",
+        )
     }  # fmt: skip
-    first = min(found["erp.sales_order.v1"], key=lambda row: int(row["order_id"]))
+    assert [len(rows) for rows in found.values()] == [2, 89, 178, 89, 89, 178]
+    first = min(found["erp.sales_order.v1"], key=lambda row: int(str(row["order_id"])))
     assert (first["status"], first["currency"], first["ordered_on"]) == (
         "closed", "USD", date(2024, 6, 1),
     )  # fmt: skip
-    assert first["updated_at"].isoformat() == "2024-06-01T00:30:00+00:00"
+    assert told(first)["updated_at"] == STAMPED
     lines = {row["order_line_id"]: row for row in found["erp.sales_order_line.v1"]}
     line = lines["2-0"]
     assert (line["line_net_amount"], line["ordered_qty"], line["currency"]) == (
         Decimal("1234567.89"), Decimal("10.5000"), "CNY",
     )  # fmt: skip
     assert (lines["2-1"]["line_net_amount"], lines["2-1"]["is_closed"]) == (Decimal("99.50"), True)
+    gone = [row["delivery_line_id"] for row in found["erp.delivery.v1"] if row["_op"] == "delete"]
+    assert gone == ["1-0"]
     assert b1.logins == 1
+    made.close()
+
+
+def test_items_and_suppliers(layer: tuple[ServiceLayer, Server], tmp_path: Path) -> None:
+    b1, server = layer
+    b1.tables["Items"] = [
+        item("CH-100"), item("CH-200", SalesItem="tNO", Frozen="tYES"),
+        item("RM-1", ProcurementMethod="bom_Buy", SalesItem="tNO", Valid="tNO"),
+        item("SV-1", InventoryItem="tNO", InventoryUOM=None, SalesUnit="", PurchaseUnit="次"),
+        item("LB-1", ItemType="itLabor"), item("FA-1", ItemType="itFixedAssets"),
+    ]  # fmt: skip
+    b1.tables["BusinessPartners"] = [
+        partner("C1", "cCustomer", None), partner("V1", "cSupplier", "91330523719500014U"),
+        partner("V2", "cSupplier", "330523", Frozen="tYES"),
+        partner("V3", "cSupplier", None, Valid="tNO"),
+    ]  # fmt: skip
+    made = connector(server, tmp_path)
+    items = gated(made, "erp.product.v1")
+    (chair,) = (row for row in items if row["product_code"] == "CH-100")
+    assert told(chair) == {
+        "product_code": "CH-100", "product_name": "网椅", "unit_of_measure": "件",
+        "product_kind": "finished", "product_class": "101", "is_discontinued": False,
+        "updated_at": STAMPED, "_op": "upsert",
+    }  # fmt: skip
+    kinds = {
+        row["product_code"]: (row["product_kind"], row["unit_of_measure"], row["is_discontinued"])
+        for row in items
+    }
+    assert kinds == {
+        "CH-100": ("finished", "件", False), "CH-200": ("semi_finished", "件", True),
+        "RM-1": ("raw_material", "件", True), "SV-1": ("service", "次", False),
+        "LB-1": ("service", "件", False),
+    }  # fmt: skip
+    suppliers = gated(made, "srm.supplier.v1")
+    assert told(suppliers[0]) == {
+        "supplier_code": "V1", "supplier_name": "杭州某家居", "country_code": "CN",
+        "supplier_uscc": "91330523719500014U", "status": "approved", "updated_at": STAMPED,
+        "_op": "upsert",
+    }  # fmt: skip
+    assert [(row["supplier_code"], row["supplier_uscc"], row["status"]) for row in suppliers] == [
+        ("V1", "91330523719500014U", "approved"), ("V2", None, "blocked"), ("V3", None, "blocked"),
+    ]  # fmt: skip
+    made.close()
+
+
+def test_receipts_and_those_that_are_cancelled(
+    layer: tuple[ServiceLayer, Server], tmp_path: Path
+) -> None:
+    b1, server = layer
+    receipts = [order(1, 1), order(2, 1, Cancelled="tYES"), order(3, 1)]
+    for receipt, kind in zip(receipts, (22, 22, 20), strict=True):
+        lines = receipt["DocumentLines"]
+        assert isinstance(lines, list)
+        lines[0] |= {"BaseType": kind, "BaseEntry": 7, "BaseLine": 3}
+    b1.tables["PurchaseDeliveryNotes"] = receipts
+    made = connector(server, tmp_path)
+    first, cancelled = gated(made, "srm.delivery.v1")
+    assert told(first) == {
+        "delivery_line_id": "1-0", "delivery_no": "1001", "purchase_order_line_id": "7-3",
+        "supplier_code": "C1", "delivered_on": date(2024, 6, 1), "unit_of_measure": "件",
+        "delivered_qty": Decimal("10.5000"), "updated_at": STAMPED, "_op": "upsert",
+    }  # fmt: skip
+    assert (cancelled["delivery_line_id"], cancelled["_op"]) == ("2-0", "delete")
+    made.close()
+
+
+def test_production_orders_are_compared_with_what_they_were(
+    layer: tuple[ServiceLayer, Server], tmp_path: Path
+) -> None:
+    b1, server = layer
+    states = ("boposPlanned", "boposReleased", "boposReleased", "boposClosed", "boposCancelled")
+    orders = [production(n, state, 8.5 * (n > 1)) for n, state in enumerate(states)]
+    orders += [production(n, "boposReleased") for n in range(5, 60)]
+    apart = production(60, "boposReleased", ProductionOrderType="bopotDisassembly")
+    b1.tables["ProductionOrders"] = [*orders, apart]
+    made = connector(server, tmp_path, page_rows=40)
+    rows = gated(made, "mes.work_order.v1")
+    assert len(rows) == 60
+    assert told(rows[2], "updated_at") == {
+        "work_order_id": "2", "work_order_no": "502", "product_code": "CH-100",
+        "planned_qty": Decimal("40.0000"), "good_qty": Decimal("8.5000"),
+        "scrap_qty": Decimal("1.5000"), "unit_of_measure": "件", "status": "started",
+        "due_on": date(2024, 6, 20), "released_at": "2024-06-01T16:00:00+00:00", "_op": "upsert",
+    }  # fmt: skip
+    assert [row["status"] for row in rows[:5]] == [
+        "planned", "released", "started", "closed", "cancelled",
+    ]  # fmt: skip
+    plan = next(each for each in find("sap_b1").streams if each.contract == "mes.work_order.v1")
+    _, cursor = read_all(made, plan)
+    orders[1] |= {"CompletedQuantity": 3.0}
+    b1.tables["ProductionOrders"] = orders[:-1]
+    changed, cursor = read_all(made, plan, cursor)
+    assert [(row["work_order_id"], row["status"], row["_op"]) for row in changed] == [
+        ("1", "started", "upsert"), ("59", "released", "delete"), ("60", "released", "delete"),
+    ]  # fmt: skip
+    assert read_all(made, plan, cursor)[0] == []
     made.close()
 
 
@@ -234,7 +253,8 @@ def test_a_wrong_password_and_another_version_are_told(
     layer: tuple[ServiceLayer, Server], tmp_path: Path
 ) -> None:
     _, server = layer
-    (plan, *_), wrong = find("sap_b1").streams, {**LOGIN, "password": "pa55word"}
+    plan = next(each for each in find("sap_b1").streams if each.contract == "erp.customer.v1")
+    wrong = {**LOGIN, "password": "pa55word"}
     made = connector(server, tmp_path, wrong)
     with pytest.raises(ConfigurationError, match="Fail to get DB Credentials") as caught:
         read_all(made, plan)
