@@ -6,6 +6,7 @@ import hmac
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import pytest
 
@@ -36,7 +37,15 @@ LISTS = {
         "product_cCode": "RM-0", "subQty": 10.5, "unit_name": "千克", "listOriMoney": 100.10,
         "purchaseOrders_inWHStatus": 2, "pubts": "2024-03-01 08:00:00",
     },
+    "/iuap-api-gateway/yonbip/mfg/productionorder/list": {
+        "OrderProduct_materialCode": "FG-0", "OrderProduct_versionCode": "A1",
+        "OrderProduct_quantity": 120, "OrderProduct_incomingQuantity": 30.5, "cfmScrapStockQty": 2,
+        "OrderProduct_mainUnitName": "件", "status": 5, "auditTime": "2024-03-02 09:30:00",
+        "OrderProduct_finishDate": "2024-03-26 00:00:00", "pubts": "2024-03-01 08:00:00",
+    },
 }  # fmt: skip
+CUSTOMERS = "/iuap-api-gateway/yonbip/digitalModel/merchant/newlistrange"
+VENDORS = "/iuap-api-gateway/yonbip/digitalModel/vendor/list"
 
 
 class YonSuite:
@@ -46,9 +55,31 @@ class YonSuite:
         self.tokens = 0
         self.busy = 0
         self.rows = {path: [self.line(path, n, 1) for n in (1, 2)] for path in LISTS}
+        self.rows[CUSTOMERS] = [self.customer(n) for n in range(1, 5)]
+        self.rows[VENDORS] = [self.vendor(n) for n in range(1, 5)]
+
+    def customer(self, number: int, **changes: object) -> dict[str, object]:
+        name = {"simplifiedName": f"客户{number}", "englishName": None, "traditionalName": None}
+        return {
+            "id": 1700194312096055290 + number, "code": f"C{number}", "name": name,
+            "licenseType": 0, "creditCode": "91330523719500014U",
+            "createTime": "2024-03-01 08:00:00", "modifyTime": "2024-03-02 08:00:00", **changes,
+        }  # fmt: skip
+
+    def vendor(self, number: int, **changes: object) -> dict[str, object]:
+        return {
+            "id": 1891832769614080 + number, "code": f"V{number}", "name": f"供应商{number}",
+            "creditcode": "91330523719500014U", "stop": False, "pubts": "2024-03-01 08:00:00",
+            "vendorextends": {"freezestatus": "0"}, **changes,
+        }  # fmt: skip
 
     def line(self, path: str, order: int, line: int, **changes: object) -> dict[str, object]:
-        head = {"id": 2172161512886500 + order, "code": f"NO-{order}", "lineno": line}
+        head: dict[str, object] = {
+            "id": 2172161512886500 + order,
+            "code": f"NO-{order}",
+            "lineno": line,
+        }
+        head["orderProduct_id"] = 2184924571914500 + 10 * order + line
         return {**head, **LISTS[path], **changes}
 
     def __call__(self, asked: Asked) -> Answer:
@@ -70,14 +101,9 @@ class YonSuite:
     def _list(self, asked: Asked) -> Answer:
         said = asked.json
         assert isinstance(said, dict)
-        ((condition,), (order,)) = said["simpleVOs"], said["queryOrders"]
-        assert (condition["field"], condition["op"], order) == (
-            "pubts", "gt", {"field": "id", "order": "asc"},
-        )  # fmt: skip
         if asked.path not in self.rows:
             return Answer({"code": 999, "message": "服务端逻辑异常"})
-        found = [row for row in self.rows[asked.path] if str(row["pubts"]) > condition["value1"]]
-        found.sort(key=lambda row: (str(row.get("id", "~")), str(row.get("lineno"))))
+        found = self._found(asked.path, said)
         start = (said["pageIndex"] - 1) * said["pageSize"]
         page = found[start : start + said["pageSize"]]
         data = {
@@ -85,6 +111,22 @@ class YonSuite:
             "recordCount": len(found), "recordList": page,
         }  # fmt: skip
         return Answer({"code": "200", "message": "操作成功", "data": data})
+
+    def _found(self, path: str, said: dict[str, Any]) -> list[dict[str, object]]:
+        """Filter as each list does: documents by conditions, partners by a moment of their own."""
+        rows = self.rows[path]
+        if path == CUSTOMERS:
+            # Their stamp is not told.
+            return [row for row in rows if str(row["modifyTime"] or "~") >= said["pubts"]]
+        if path == VENDORS:
+            assert said["vendorApplyRange_isCreator"] is True
+            return [row for row in rows if str(row["pubts"]) >= said["simple"]["pubts"]]
+        ((condition,), (order,)) = said["simpleVOs"], said["queryOrders"]
+        assert (condition["field"], condition["op"], order) == (
+            "pubts", "gt", {"field": "id", "order": "asc"},
+        )  # fmt: skip
+        found = [row for row in rows if str(row["pubts"]) > condition["value1"]]
+        return sorted(found, key=lambda row: (str(row.get("id", "~")), str(row.get("lineno"))))
 
 
 @pytest.fixture
@@ -114,9 +156,10 @@ def test_every_stream_lands_as_its_contract_wants(
     monkeypatch.setenv("NPLUSX_SUITE_SECRET", GIVEN["app_secret"])
     said = f"- id: suite\n  preset: yonsuite\n  address: {server.address}\n"
     said += "  login: {app_key: 41832a3d, app_secret: '${NPLUSX_SUITE_SECRET}'}\n"
-    for path, rows in suite.rows.items():
+    for path in LISTS:
         # The sum of a list has no id.
-        rows += [suite.line(path, 2, 2), {"code": "合计", "pubts": "2024-03-01 08:00:00"}]
+        total = {"code": "合计", "pubts": "2024-03-01 08:00:00"}
+        suite.rows[path] += [suite.line(path, 2, 2), total]
     agent = agent_of(world, tmp_path, said, *(each.contract for each in STREAMS))
     report = agent.round(Event())
     assert report.is_clean, report
@@ -135,6 +178,73 @@ def test_every_stream_lands_as_its_contract_wants(
         ("10.5000", "千克")
     }
     assert len(rows_of["srm.purchase_order.v1"]) == 2
+    orders = rows_of["mes.work_order.v1"]
+    assert [row["work_order_id"] for row in orders] == [
+        "2184924571914511", "2184924571914521", "2184924571914522",
+    ]  # fmt: skip
+    assert [len(rows_of[name]) for name in ("erp.customer.v1", "srm.supplier.v1")] == [4, 4]
+
+
+def said(row: dict[str, object]) -> dict[str, str]:
+    """Give what a row says, as texts."""
+    return {name: str(value) for name, value in row.items() if value is not None}
+
+
+def test_partners_and_their_changes(server: Server, suite: YonSuite, tmp_path: Path) -> None:
+    suite.rows[CUSTOMERS][1] |= {"licenseType": 3, "modifyTime": None}
+    suite.rows[CUSTOMERS][2] |= {"creditCode": "330523"}
+    suite.rows[VENDORS][1] |= {"stop": True}
+    suite.rows[VENDORS][2] |= {"vendorextends": {"freezestatus": "1"}, "creditcode": "JC01X00001"}
+    suite.rows[VENDORS][3] |= {"vendorextends": {"freezestatus": "2"}}
+    erp = open_at(server, tmp_path)
+    customers, vendors = plan("erp.customer.v1"), plan("srm.supplier.v1")
+    rows, known = read_all(erp, customers)
+    assert said(rows[0]) == {
+        "customer_code": "1700194312096055291", "customer_name": "客户1",
+        "customer_uscc": "91330523719500014U", "updated_at": "2024-03-02 00:00:00+00:00",
+        "_op": "upsert",
+    }  # fmt: skip
+    assert [row["customer_uscc"] is None for row in rows] == [False, True, True, False]
+    assert str(rows[1]["updated_at"]) == "2024-03-01 00:00:00+00:00"
+    found, seen = read_all(erp, vendors)
+    assert said(found[0]) == {
+        "supplier_code": "1891832769614081", "supplier_name": "供应商1", "status": "approved",
+        "supplier_uscc": "91330523719500014U", "updated_at": "2024-03-01 00:00:00+00:00",
+        "_op": "upsert",
+    }  # fmt: skip
+    assert [row["status"] for row in found] == ["approved", "blocked", "suspended", "blocked"]
+    assert found[2]["supplier_uscc"] is None
+    later = {"createTime": "2020-01-01 08:00:00", "modifyTime": "2024-03-05 08:00:00"}
+    suite.rows[CUSTOMERS][3] = suite.customer(4, **later)
+    suite.rows[VENDORS][0] = suite.vendor(1, stop=True, pubts="2024-03-05 08:00:00")
+    rows, known = read_all(erp, customers, known)
+    assert [row["customer_name"] for row in rows] == ["客户4"]
+    found, seen = read_all(erp, vendors, seen)
+    assert [(row["supplier_name"], row["status"]) for row in found] == [("供应商1", "blocked")]
+    assert read_all(erp, customers, known)[0] == read_all(erp, vendors, seen)[0] == []
+    erp.close()
+
+
+def test_production_orders(server: Server, suite: YonSuite, tmp_path: Path) -> None:
+    path = "/iuap-api-gateway/yonbip/mfg/productionorder/list"
+    suite.rows[path] = [suite.line(path, 1 + n, 1, status=n) for n in range(6)]
+    suite.rows[path][0] |= {
+        "cfmScrapStockQty": None, "OrderProduct_incomingQuantity": None, "auditTime": None,
+    }  # fmt: skip
+    erp = open_at(server, tmp_path)
+    rows, _ = read_all(erp, plan("mes.work_order.v1"))
+    assert said(rows[5]) == {
+        "work_order_id": "2184924571914561", "work_order_no": "NO-6", "product_code": "FG-0",
+        "bom_version": "A1", "planned_qty": "120.0000", "good_qty": "30.5000",
+        "scrap_qty": "2.0000", "unit_of_measure": "件", "status": "started",
+        "due_on": "2024-03-26", "released_at": "2024-03-02 01:30:00+00:00",
+        "updated_at": "2024-03-01 00:00:00+00:00", "_op": "upsert",
+    }  # fmt: skip
+    assert [row["status"] for row in rows] == [
+        "planned", "released", "closed", "planned", "released", "started",
+    ]  # fmt: skip
+    assert (rows[0]["good_qty"], rows[0]["scrap_qty"], rows[0]["released_at"]) == (0, 0, None)
+    erp.close()
 
 
 def test_a_change_comes_and_a_token_that_is_forgotten_is_renewed(
