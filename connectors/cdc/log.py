@@ -85,6 +85,8 @@ class Commit:
     log: str
     at: datetime
     mark: str = ""
+    # The source has nothing to say for a moment: what it passed is made safe, then confirmed.
+    is_pause: bool = False
 
 
 Event = Shape | Change | Emptied | Commit

@@ -50,6 +50,8 @@ class Cutter:
                 self._take_shape(event.columns)
             elif isinstance(event, Commit):
                 self._take_commit(event)
+                if event.is_pause:
+                    yield self._page(), True
             elif self._is_news():
                 self._take(event)
             if len(self._held.rows) >= page_rows or self._held.size >= PAGE_BYTES:
@@ -113,7 +115,8 @@ class Cutter:
 
     def _page(self) -> Cut:
         held, self._held = self._held, _Held()
-        self._spot = replace(self._spot, done=self._done)
+        # A transaction that was begun before a kill may not have come again yet.
+        self._spot = replace(self._spot, done=max(self._done, self._skip))
         if not held.rows:
             return Cut(None, self._spot, tuple(held.holes))
         table = self._door.table(self._columns, held.rows)

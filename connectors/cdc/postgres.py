@@ -111,6 +111,7 @@ class PostgresDoor:
         self._native: Native | None = None
         self._link: psycopg2.extras.LogicalReplicationConnection | None = None
         self._reading: psycopg2.extras.ReplicationCursor | None = None
+        self._confirmed = ""
 
     def close(self) -> None:
         """Let go of its sessions."""
@@ -226,6 +227,9 @@ class PostgresDoor:
         reader = Reader(self._table.schema, self._table.name)
         shape, until = Shape({}), number_of(spot.log)
         for message in self._messages(cursor, reader, end):
+            if message is None:
+                yield Commit(lsn(max(until, cursor.wal_end)), clock.now(), is_pause=True)
+                continue
             for event in reader.read(message):
                 if isinstance(event, Shape):
                     shape = event
@@ -254,7 +258,8 @@ class PostgresDoor:
 
     def _messages(
         self, cursor: psycopg2.extras.ReplicationCursor, reader: Reader, end: int
-    ) -> Generator[bytes]:
+    ) -> Generator[bytes | None]:
+        """Give what the source sends; nothing, when it has sent nothing for a moment."""
         heard = clock.monotonic()
         while True:
             message = cursor.read_message()
@@ -269,7 +274,11 @@ class PostgresDoor:
                     where=f"slot {self._slot}",
                     cure="it is asked again by itself; if that lasts, restart the source's server.",
                 )
-            elif not select.select([cursor], [], [], 1)[0]:
+            elif select.select([cursor], [], [], 1)[0] or reader.inside:
+                continue
+            elif (cursor.wal_end or 0) > number_of(self._confirmed):
+                yield None
+            else:
                 cursor.send_feedback(reply=True, force=True)
 
     def _whole(self, change: Change, shape: Shape) -> Change:
@@ -298,9 +307,14 @@ class PostgresDoor:
         return [None if value is None else value.decode() for value in values]
 
     def confirm(self, spot: Spot) -> None:
-        """Let the source forget what is safe."""
-        if self._reading is not None:
+        """Let the source forget what is safe.
+
+        Never twice the same: with it the driver confirms what the source has passed since, and who
+        comes back with the spot would find the slot ahead of it.
+        """
+        if self._reading is not None and spot.log != self._confirmed:
             self._reading.send_feedback(flush_lsn=number_of(spot.log), reply=True, force=True)
+            self._confirmed = spot.log
 
     def table(self, columns: dict[str, str], rows: Sequence[Row]) -> pa.Table:
         """Give rows of the log in the types of the table."""

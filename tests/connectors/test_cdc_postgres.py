@@ -279,3 +279,28 @@ def test_another_session_on_the_slot_is_waited_for_and_then_named(
     assert said(read_all(second, PLAN, cursor)[0]) == [(n, "x", "upsert") for n in (1, 2, 3)]
     first.close()
     second.close()
+
+
+def test_a_transaction_that_was_begun_is_gone_on_with_wherever_the_source_was_meanwhile(
+    table: Logged,
+) -> None:
+    """While the server decodes a long one it tells how far it is, which must not be confirmed."""
+    table.run("insert into thing select n, 'x' from generate_series(1, 20000) as n")
+    connector = table.connector(page_rows=8000)
+    _, cursor = read_all(connector, PLAN)
+    connector.close()
+    table.run("update thing set note = 'y'")
+    found, holes, more = [], list[str](), True
+    while more:
+        connector = table.connector(page_rows=8000)
+        page = connector.read(PLAN, cursor)
+        if page.more:
+            # The page is safe, so its place is confirmed; the next one is lost.
+            connector.read(PLAN, page.cursor)
+        connector.close()
+        if page.rows is not None:
+            found += page.rows.column("id").to_pylist()
+        holes += page.holes
+        cursor, more = page.cursor, page.more
+    assert holes == []
+    assert sorted(found) == list(range(1, 20001))
