@@ -157,7 +157,8 @@ class GatewaySender(Sender):
     def _look_at_clock(self, answer: http.client.HTTPResponse, asked: datetime) -> None:
         with suppress(ValueError):
             told = parsedate_to_datetime(answer.getheader("Date", ""))
-            self.clock = Clock.between(asked, told, clock.now(), step_seconds=1)
+            # A header shows whole seconds, and servers write it anew each second only.
+            self.clock = Clock.between(asked, told, clock.now(), step_seconds=2)
 
     def _unreachable(self, why: object) -> DependencyUnavailableError:
         if isinstance(why, ssl.SSLCertVerificationError):

@@ -14,9 +14,9 @@ trap 'rm -f "$report"' EXIT
 trap 'exit 130' INT TERM HUP
 
 check_steps
-# A file's tests share what they start, so they stay together; many wait more than they work.
+# A file's tests share what they start, so they stay together.
 step "tests" "$BIN/python" -m pytest -m "not soak" --junit-xml "$report" \
-    -n "$(($(getconf _NPROCESSORS_ONLN) + 1))" --maxprocesses 4 --dist loadfile --no-loadscope-reorder --durations 30 --durations-min 5 "$@"
+    -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder --durations 30 --durations-min 5 "$@"
 
 # What pytest skipped, with its reasons, and whether that is allowed here.
 summary() {

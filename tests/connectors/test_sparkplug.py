@@ -142,14 +142,17 @@ class TestBroker:
 
     def test_who_comes_late_or_misses_a_message_asks_for_a_rebirth(self, broker: Program) -> None:
         node = EdgeNode(broker)
-        node.tell("birth", "press1", ("temp", "Double", 20.5), ("state", "String", "idle"))
+        with closing(Ear(broker)) as ear:
+            node.tell("birth", "press1", ("temp", "Double", 20.5), ("state", "String", "idle"))
+            birth = "spBv1.0/工厂A/DBIRTH/line1/press1"
+            until(lambda: birth in ear.heard, "the device is born before we come")
         with closing(connector(broker)) as made:
             reader = Reader(made)
             reader.more()
             node.tell("data", "press1", ("temp", "Double", 21.0))
             # The state never changed since we are here: only a birth tells it.
             reader.until(lambda: "idle" in reader.values("press1/state"))
-            assert "reborn" in node.said
+            until(lambda: "reborn" in node.said, "it was asked to be born anew")
             node.tell("skip")
             node.tell("data", "press1", ("temp", "Double", 22.0))
             reader.until(lambda: bool(reader.holes))

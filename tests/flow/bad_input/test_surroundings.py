@@ -60,7 +60,7 @@ def test_a_source_that_refuses_or_is_down_is_named_without_its_password(
         words = ("connector", "check", str(agent_file(tmp_path, url)))
         monkeypatch.setenv("NPLUSX_U8", "wrong-secret")
         refused = shell(*words)
-        refused.failed(1, "6 of 6 streams have a problem")
+        refused.failed(1, "13 of 13 streams have a problem")
         assert "refuses the user or the password" in refused.out
         assert "wrong-secret" not in refused.out + refused.err
         monkeypatch.setenv("NPLUSX_U8", "right")
