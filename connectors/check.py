@@ -26,6 +26,7 @@ def check(
     connector: Connector[object], plans: Sequence[StreamPlan[object]], zone: str
 ) -> Iterator[Finding]:
     """Try streams one by one, without keeping anything."""
+    said = ""
     for plan in plans:
         try:
             sample = connector.sample(plan)
@@ -34,7 +35,8 @@ def check(
             yield Finding(plan.contract, problem=wrong.what, cure=wrong.cure)
             continue
         columns = tuple(mapped.column_names) if mapped is not None else ()
-        said = product_of(connector)
+        # Asked once, not for each stream.
+        said = said or product_of(connector)
         yield Finding(plan.contract, columns, sample.problem, sample.cure, said)
 
 

@@ -92,15 +92,24 @@ def sign(certificate: Certificate, key: SigningKey) -> bytes:
 
 def read(path: Path, trusted: PublicKey | None) -> Certificate:
     """Check a certificate by a key that is trusted, or by the one that it names; give it."""
+    return opened(text_of(path), trusted, str(path))
+
+
+def text_of(path: Path) -> bytes:
+    """Give what stands in a certificate's file."""
     try:
-        text = path.read_bytes().strip()
+        return path.read_bytes().strip()
     except OSError as missing:
         raise ConfigurationError(
             f"The certificate cannot be read: {missing.strerror}.",
             where=str(path),
             cure="name the file that `nplusx connector certify --out FILE` wrote.",
         ) from missing
-    key = trusted or PublicKey.from_text(_certificate(_unchecked(text)).public_key, str(path))
+
+
+def opened(text: bytes, trusted: PublicKey | None, where: str) -> Certificate:
+    """Check a certificate's text as `read` checks a file."""
+    key = trusted or PublicKey.from_text(_certificate(_unchecked(text)).public_key, where)
     return _certificate(open_envelope(text, PAYLOAD_TYPE, key))
 
 

@@ -14,7 +14,9 @@ from registry.certificates import ConnectorCertificate, save_certificate
 def take(path: Path, settings: Settings) -> ConnectorCertificate:
     """Check a certificate by its agent's registered key, and keep it."""
     now = clock.now()
-    named = certificate.read(path, None)
+    # Read once: what is kept is what was checked.
+    text = certificate.text_of(path)
+    named = certificate.opened(text, None, str(path))
     registered = wiring.keys(settings).get(KeyId(named.key_id))
     if registered is None or not registered.accepts(now):
         raise ConfigurationError(
@@ -24,7 +26,7 @@ def take(path: Path, settings: Settings) -> ConnectorCertificate:
             " certify again with the key that the agent uses now.",
         )
     # Whose key it is the county knows; what the certificate says of that proves nothing.
-    told = certificate.read(path, registered.key)
+    told = certificate.opened(text, registered.key, str(path))
     if (told.agent, told.enterprise) != (registered.agent, registered.enterprise):
         raise TamperingError(
             f"The certificate speaks for agent {told.agent} of {told.enterprise}, its key for"
@@ -33,7 +35,7 @@ def take(path: Path, settings: Settings) -> ConnectorCertificate:
         )
     _require_pass(told, path)
     given = ConnectorCertificate(
-        digest=canonical.digest(path.read_bytes().strip()),
+        digest=canonical.digest(text),
         agent=AgentId(told.agent),
         source=told.source,
         preset=told.preset,
@@ -46,7 +48,7 @@ def take(path: Path, settings: Settings) -> ConnectorCertificate:
         certified_at=told.finished_at,
         registered_at=now,
     )
-    save_certificate(wiring.registry(settings), given, path.read_bytes().strip())
+    save_certificate(wiring.registry(settings), given, text)
     return given
 
 

@@ -143,7 +143,7 @@ class Reader:
 
 def require_columns(asked: Asked, table: pa.Table) -> None:
     """Databases take a name in another spelling, and give the column as they spell it."""
-    given = [each for each in table.column_names if each not in queries.key_names(asked.keys)]
+    given = without_keys(table, asked.keys).column_names
     missing = [each for each in (*asked.keys, asked.updated) if each and each not in given]
     if missing and table.num_columns:
         raise ConfigurationError(
