@@ -80,7 +80,7 @@ _COMPLAINTS: tuple[tuple[str, type[NplusxError], str, str], ...] = (
         "rename one of them with `as`.",
     ),
     (
-        r"syntax error|error in your sql syntax",
+        r"syntax error|error in your sql syntax|incomplete input|unterminated",
         ConfigurationError,
         "The source does not understand the preset's query.",
         "check that the preset is written for this kind of database.",

@@ -53,7 +53,8 @@ def select_all(query: str, keys: Sequence[str]) -> Query:
 def _source(query: str) -> sa.TextClause:
     # A colon in the preset's query is the database's, never a parameter of ours.
     inner = query.strip().rstrip(";").replace(":", "\\:")
-    return sa.text(f"({inner}) as source")
+    # It may end in a comment.
+    return sa.text(f"({inner}\n) as source")
 
 
 def select_behind(query: str, updated: str, keys: Sequence[str], place: Place) -> Query:

@@ -123,6 +123,7 @@ def test_a_crowded_look_back_is_closed_instead_of_remembered(
         ("select id, wrong, changed from thing", "no such column"),
         ("select id, note from thing", "no such column"),
         ("selekt id from thing", "syntax error|understand"),
+        ("select id, note, changed from thing /* all", "understand"),
     ],
 )
 def test_a_preset_that_does_not_fit_says_so(database: Database, query: str, says: str) -> None:
@@ -133,6 +134,17 @@ def test_a_preset_that_does_not_fit_says_so(database: Database, query: str, says
         connector.read(plan, None)
     (finding,) = check(connector, [plan], ZONE)
     assert finding.problem
+    connector.close()
+
+
+def test_a_query_may_end_in_a_comment_or_a_semicolon(database: Database) -> None:
+    database.put("a", "x", EARLY)
+    connector = database.connector()
+    for end in (";", " -- all of them", "\n-- all: of them\n"):
+        plan = replace(PLAN, how=replace(HOW, query=f"{HOW.query}{end}"))
+        assert keys(read_all(connector, plan)[0]) == ["a"]
+        (finding,) = check(connector, [plan], ZONE)
+        assert finding.problem == ""
     connector.close()
 
 
