@@ -87,11 +87,13 @@ def _csv(file: BinaryIO, form: Form) -> tuple[list[str], Rows]:
         reader = csv.reader(text, delimiter=delimiter, strict=True)
         try:
             for row in reader:
-                if row and len(row) != len(names):
+                # Sheets leave lines of commas behind their last row.
+                if not any(map(str.strip, row)):
+                    continue
+                if len(row) != len(names):
                     line = form.skip + 1 + reader.line_num
                     raise UnreadableError(f"line {line} has {len(row)} fields, not {len(names)}")
-                if row:
-                    yield [value or None for value in row]
+                yield [value or None for value in row]
         except (csv.Error, UnicodeError) as odd:
             line = form.skip + 1 + reader.line_num
             raise UnreadableError(f"line {line}: {odd}") from odd

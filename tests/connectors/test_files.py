@@ -116,6 +116,12 @@ def test_what_stands_in_quotes_parts_no_columns(folder: Drop, head: str) -> None
     assert [(row["key"], row["name"]) for row in rows] == [("1", "甲")]
 
 
+def test_lines_that_say_nothing_are_no_rows(folder: Drop) -> None:
+    folder.put("a.csv", f"{HEAD}1,甲\n\n  \n2,乙\n,\n , \n")
+    rows, _ = read_all(folder.connector(), PLAN)
+    assert [(row["key"], row["row_number"]) for row in rows] == [("1", 1), ("2", 2)]
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030", "utf-16"])
 def test_encodings_are_told_by_what_is_there(folder: Drop, encoding: str) -> None:
     folder.put("a.csv", f'{HEAD}1,"甲, 乙\n丙"\n'.encode(encoding))
