@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs what is missing: system packages, the locked environment, Kafka's jars, the county's edge node, the tests' OData
-# server, ERP and Singer taps. Safe to run at any time, also after an interruption; quick when there is nothing to do.
+# Installs what is missing: system packages, the locked environment, Kafka's jars, the county's edge node, OData server and ERP,
+# the tests' MySQL server and Singer taps. Safe to run at any time, also after an interruption; quick when there is nothing to do.
 #
 # PYTHON  which Python makes the environment (default python3)
 # UV_*    pip's own configuration is handed to uv; what is set here wins
@@ -201,6 +201,21 @@ if [ ! -e "$TRYTON/.complete" ]; then
     "$VENV/bin/python" -c "from county.servers import tryton; tryton.template()" >&2 ||
         fail 4 "Tryton's empty database could not be made; what failed stands above. Cure: mend what it names, then run" \
             "\`make setup\` again."
+fi
+
+# --- the tests' MySQL server -------------------------------------------------------------------------------------
+
+# As above. There is a program for this kind of machine alone; on another one its tests say that they are left out.
+MYSQL=$VENV/share/nplusx/mysql-$(digest tests/mysql/pom.xml | cut -c1-12)
+if [ ! -d "$MYSQL" ] && [ "$(uname -sm)" = "Linux x86_64" ]; then
+    say "Fetching the tests' MySQL server with Maven."
+    rm -rf "$MYSQL.new"
+    mvn -q -B dependency:copy-dependencies -f tests/mysql/pom.xml -DoutputDirectory="$PWD/$MYSQL.new" >&2 &&
+        "$VENV/bin/python" -m zipfile -e "$MYSQL.new"/*.jar "$MYSQL.new" &&
+        tar -xzf "$MYSQL.new/mysql-Linux-amd64.tar.gz" -C "$MYSQL.new" &&
+        rm -rf "$MYSQL.new"/*.jar "$MYSQL.new"/*.tar.gz && mv "$MYSQL.new" "$MYSQL" ||
+        fail 4 "Maven could not fetch the tests' MySQL server; what failed stands above. Cure: check the network and Maven's" \
+            "settings.xml (a mirror, a proxy), then run \`make setup\` again."
 fi
 
 # --- the tests' Singer taps --------------------------------------------------------------------------------------

@@ -1,17 +1,29 @@
 """The county's database servers, where every test has empty databases of its own."""
 
+import hashlib
+import os
+import platform
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import psycopg
+import pymysql
+import pytest
+from typing_extensions import override
 
+from county.servers import programs
 from county.servers.database import OWNER, Database
 from county.servers.mariadb import MariaDb
 from county.servers.postgres import Postgres
+from county.servers.programs import Child
+
+if TYPE_CHECKING:
+    from pymysql.cursors import Cursor
 
 PASSWORD = "sesame"  # noqa: S105 - of a test's own server
 
@@ -39,6 +51,59 @@ class MariaServer(MariaDb):
         """Make an empty database; give its address."""
         self.count += 1
         return self.database(f"test{self.count}")
+
+
+_POM = Path(__file__).with_name("mysql") / "pom.xml"
+_MYSQL = """[mysqld]
+basedir={home}
+datadir={folder}/data
+socket={folder}/s.sock
+pid-file={folder}/p.pid
+tmpdir={folder}
+port={port}
+bind-address=127.0.0.1
+mysqlx=0
+skip-name-resolve
+character-set-server=utf8mb4
+innodb-flush-log-at-trx-commit=0
+innodb-buffer-pool-size=64M
+server-id=1
+log-bin=binlog
+binlog-row-metadata=FULL
+"""
+
+
+class MySqlServer(MariaServer):
+    """Oracle's MySQL 8.0, which `make setup` fetches for Linux on x86-64."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        # Our own account can reach the program wherever the checkout lies.
+        self._account = None
+        digest = hashlib.sha256(_POM.read_bytes()).hexdigest()[:12]
+        self._home = Path(sys.prefix) / "share" / "nplusx" / f"mysql-{digest}"
+        argv = [str(self._home / "bin" / "mysqld"), f"--defaults-file={self._config}"]
+        if os.geteuid() == 0:
+            argv.append("--user=root")
+        self._child = Child(argv, self.port, folder / "log")
+
+    @override
+    def start(self) -> None:
+        config = _MYSQL.format(home=self._home, folder=self._folder, port=self.port)
+        self._config.write_text(config, "utf-8")
+        if not (self._folder / "data").exists():
+            programs.run([*self._child.argv, "--initialize-insecure"])
+        self._child.start()
+
+    @override
+    def root(self) -> "pymysql.Connection[Cursor]":
+        return pymysql.connect(unix_socket=str(self._folder / "s.sock"), user="root")
+
+
+def needs_mysql() -> None:
+    """Leave a test out where there is no MySQL to be had."""
+    if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
+        pytest.skip("Maven has MySQL's program for Linux on x86-64 alone")
 
 
 Kind = TypeVar("Kind", bound=Database)

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
@@ -144,16 +145,17 @@ def _bits(value: object) -> object:
     return int(text, 2).to_bytes((len(text) + 7) // 8, "big")
 
 
-def _json(value: object) -> object:
-    return canonical.dumps(_plain(value)).decode()
-
-
-def _plain(value: object) -> object:
+def _json(value: object) -> str:
+    """Write a document as the server does."""
     if isinstance(value, dict):
-        return {str(_plain(key)): _plain(each) for key, each in value.items()}
+        return f"{{{', '.join(f'{_json(key)}: {_json(each)}' for key, each in value.items())}}}"
     if isinstance(value, list):
-        return [_plain(each) for each in value]
-    return value.decode() if isinstance(value, bytes) else value
+        return f"[{', '.join(map(_json, value))}]"
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    if isinstance(value, bytes):
+        value = value.decode()
+    return canonical.dumps(str(value) if isinstance(value, datetime) else value).decode()
 
 
 _CONVERTS: dict[int, Convert] = {

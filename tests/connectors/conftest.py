@@ -21,7 +21,7 @@ from tests.connectors import sftp_server
 from tests.connectors.databases import Database
 from tests.connectors.dropped import Drop
 from tests.connectors.machines.odata_service import Service
-from tests.servers import MariaServer, PostgresServer, running
+from tests.servers import MariaServer, MySqlServer, PostgresServer, needs_mysql, running
 
 
 @pytest.fixture(scope="session")
@@ -110,10 +110,27 @@ def mariadb() -> Iterator[MariaServer]:
         yield started
 
 
+@pytest.fixture(scope="session")
+def mysql() -> Iterator[MySqlServer]:
+    """Start a server once."""
+    needs_mysql()
+    with running(MySqlServer) as started:
+        yield started
+
+
 @pytest.fixture
-def mariadb_database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
+def mariadb_database(mariadb: MariaServer, tmp_path: Path) -> Database:
     """Make the table on a server of another kind."""
-    server = request.getfixturevalue("mariadb")
+    return _on(mariadb, tmp_path)
+
+
+@pytest.fixture
+def mysql_database(mysql: MySqlServer, tmp_path: Path) -> Database:
+    """Make the table on the server that the other one grew out of."""
+    return _on(mysql, tmp_path)
+
+
+def _on(server: MariaServer, tmp_path: Path) -> Database:
     url = server.fresh()
     name = url.rpartition("/")[2]
     with server.root() as db, db.cursor() as cursor:
@@ -144,7 +161,7 @@ def odbc_database(mariadb_database: Database) -> Database:
     return mariadb_database
 
 
-_SERVERS = ("postgres", "mariadb", "odbc")
+_SERVERS = ("postgres", "mariadb", "mysql", "odbc")
 
 
 @pytest.fixture(

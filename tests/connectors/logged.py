@@ -71,7 +71,7 @@ def postgres_table(server: PostgresServer) -> Logged:
     return table
 
 
-def mariadb_table(server: MariaServer) -> Logged:
+def mysql_table(server: MariaServer) -> Logged:
     table = Logged(server.fresh(), server)
     table.run("create table thing (id int primary key, note text)")
     return table

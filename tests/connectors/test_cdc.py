@@ -9,15 +9,15 @@ import pytest
 from connectors.base import ZONE
 from connectors.check import check
 from kernel.errors import ConfigurationError, DependencyUnavailableError
-from tests.connectors.logged import PLAN, Logged, mariadb_table, postgres_table, said
+from tests.connectors.logged import PLAN, Logged, mysql_table, postgres_table, said
 from tests.connectors.reading import mapped, read_all
 
 pytestmark = pytest.mark.real_system
 
 
-@pytest.fixture(params=["postgres", "mariadb"])
+@pytest.fixture(params=["postgres", "mariadb", "mysql"])
 def table(request: pytest.FixtureRequest) -> Logged:
-    make = {"postgres": postgres_table, "mariadb": mariadb_table}[request.param]
+    make = postgres_table if request.param == "postgres" else mysql_table
     return make(request.getfixturevalue(request.param))
 
 

@@ -12,9 +12,9 @@ from connectors.check import check
 from connectors.kinds.sql import SqlConnector, SqlSource, SqlStream
 from kernel.errors import ConfigurationError, DependencyUnavailableError
 from kernel.ids import SourceId
-from tests.connectors.logged import PLAN, Logged, mariadb_table, said
+from tests.connectors.logged import PLAN, Logged, mysql_table, said
 from tests.connectors.reading import read_all
-from tests.servers import MariaServer, running
+from tests.servers import MariaServer, MySqlServer, running
 
 pytestmark = pytest.mark.real_system
 TYPES = {
@@ -30,11 +30,18 @@ VALUES = (
     "x'0a0b0000', x'00ff', '2024-02-29', '2024-03-01 08:00:00.123456', "
     "'2024-03-01 08:00:00.5', '-23:59:59', 2024, '乙', 'c,a', b'1000000001', '{\"a\": [1]}'"
 )
+# As MySQL, which keeps them in a form of its own, writes documents: MariaDB keeps their text.
+DOCUMENTS = (
+    r"""'{"bb": [1, {"a": null}], "a": true, "名称": "甲\\"\\n/é", "": ""}'""",
+    "'[0, -3, 18446744073709551615, 1.0, 0.1, -12345.678]'",
+    "json_object('n', cast(1.50 as decimal(9, 3)), 'at', timestamp '2024-03-01 08:00:00.5')",
+    "'\"one\"'", "'7'", "'{}'", "'[]'", "null",
+)  # fmt: skip
 
 
-@pytest.fixture
-def table(mariadb) -> Logged:
-    return mariadb_table(mariadb)
+@pytest.fixture(params=["mariadb", "mysql"])
+def table(request: pytest.FixtureRequest) -> Logged:
+    return mysql_table(request.getfixturevalue(request.param))
 
 
 def test_values_have_the_types_and_the_content_that_kind_sql_reads(
@@ -67,6 +74,20 @@ def test_values_have_the_types_and_the_content_that_kind_sql_reads(
     assert told.schema == first.schema == same.schema
     connector.close()
     sql.close()
+
+
+def test_a_document_is_written_as_the_server_answers_it(mysql: MySqlServer) -> None:
+    table = mysql_table(mysql)
+    table.run("create table wide (id int primary key, doc json)")
+    plan = replace(PLAN, how=replace(PLAN.how, table="wide"), mapping="select * from rows")
+    connector = table.connector()
+    _, cursor = read_all(connector, plan)
+    for n, each in enumerate(DOCUMENTS):
+        table.run(f"insert into wide values ({n}, {each})")
+    logged, _ = read_all(connector, plan, cursor)
+    asked, _ = read_all(table.connector(), plan)
+    assert [row["doc"] for row in logged] == [row["doc"] for row in asked]
+    connector.close()
 
 
 @pytest.mark.parametrize(
@@ -126,7 +147,7 @@ def purged(server: MariaServer) -> None:
 def test_a_lost_log_is_a_hole_and_the_table_is_read_anew(loss: str) -> None:
     # A server of its own: its log is everybody's.
     with running(MariaServer) as server:
-        table = mariadb_table(server)
+        table = mysql_table(server)
         table.fill(1, 2)
         connector = table.connector()
         _, cursor = read_all(connector, PLAN)
@@ -153,7 +174,7 @@ def test_a_lost_log_is_a_hole_and_the_table_is_read_anew(loss: str) -> None:
 
 def test_a_server_that_stops_and_starts_in_the_middle_loses_nothing() -> None:
     with running(MariaServer) as server:
-        table = mariadb_table(server)
+        table = mysql_table(server)
         table.fill(1, 7)
         connector = table.connector(page_rows=3)
         done, cursor = [], None
@@ -190,10 +211,17 @@ def test_what_a_statement_wrote_is_a_hole(table: Logged) -> None:
     connector.close()
 
 
+SETTINGS = [
+    ("binlog_format", "MIXED", "ROW"), ("binlog_row_metadata", "MINIMAL", "FULL"),
+    ("binlog_row_image", "MINIMAL", "FULL"),
+]  # fmt: skip
+
+
 @pytest.mark.parametrize(
-    ("name", "value", "back"),
-    [("binlog_format", "MIXED", "ROW"), ("binlog_row_metadata", "MINIMAL", "FULL"),
-     ("binlog_row_image", "MINIMAL", "FULL"), ("log_bin_compress", "ON", "OFF")],
+    ("table", "name", "value", "back"),
+    [*(("mysql", *each) for each in SETTINGS), *(("mariadb", *each) for each in SETTINGS),
+     ("mariadb", "log_bin_compress", "ON", "OFF")],
+    indirect=["table"],
 )  # fmt: skip
 def test_settings_that_hide_changes_are_told_with_the_cure(
     table: Logged, name: str, value: str, back: str
@@ -211,14 +239,15 @@ def test_settings_that_hide_changes_are_told_with_the_cure(
 
 def test_grants_that_are_missing_are_told(table: Logged) -> None:
     name = table.url.rpartition("/")[2]
+    looker = f"looker_{name}"
     table.run(
-        "create or replace user looker@'%' identified by 'sesame'",
-        f"grant select on {name}.* to looker@'%'",
+        f"create user {looker}@'%' identified by 'sesame'",
+        f"grant select on {name}.* to {looker}@'%'",
     )
-    connector = Logged(table.url.replace("owner:", "looker:"), table.server).connector()
+    connector = Logged(table.url.replace("owner:", f"{looker}:"), table.server).connector()
     for grant in ("replication client", "replication slave"):
         with pytest.raises(ConfigurationError, match="does not let this user read its log"):
             connector.sample(PLAN)
-        table.run(f"grant {grant} on *.* to looker@'%'")
+        table.run(f"grant {grant} on *.* to {looker}@'%'")
     connector.sample(PLAN)
     connector.close()

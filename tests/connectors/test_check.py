@@ -20,7 +20,10 @@ def sql(url: str) -> Connector[object]:
 
 
 @pytest.mark.real_system
-@pytest.mark.parametrize(("server", "name"), [("postgres", "PostgreSQL 1"), ("mariadb", "MariaDB")])
+@pytest.mark.parametrize(
+    ("server", "name"),
+    [("postgres", "PostgreSQL 1"), ("mariadb", "MariaDB"), ("mysql", "MySQL Community Server")],
+)
 def test_a_database_server_is_asked(request: pytest.FixtureRequest, server: str, name: str) -> None:
     url = request.getfixturevalue(server).fresh()
     for made in (sql(url), CdcConnector(Source(SourceId("s"), "none", CdcSource(url)))):

@@ -66,7 +66,7 @@ class TestRealClocks:
             made.sample(plan_of("page"))
             assert "borne a date" in str(made.clock())
 
-    @pytest.mark.parametrize("server", ["postgres", "mariadb"])
+    @pytest.mark.parametrize("server", ["postgres", "mariadb", "mysql"])
     def test_a_database_server_is_asked(self, request: pytest.FixtureRequest, server: str) -> None:
         url = request.getfixturevalue(server).fresh()
         for made in (

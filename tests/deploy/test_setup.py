@@ -24,8 +24,11 @@ COMMANDS = (
     "fc-list",
     "cp",
     "basename",
+    "uname",
+    "tar",
 )
-COPIED = ("deploy/setup.sh", "deploy/kafka/pom.xml", "requirements.lock", "pyproject.toml")
+POMS = {"kafka": "deploy/kafka/pom.xml", "mysql": "tests/mysql/pom.xml"}
+COPIED = ("deploy/setup.sh", *POMS.values(), "requirements.lock", "pyproject.toml")
 NODES = {"sparkplug": "county/servers/edge", "cap": "county/servers/cap"}
 TAPS = "tests/connectors/machines/taps"
 TRYTON = "county/servers/tryton"
@@ -35,7 +38,7 @@ LOCK = f"{TRYTON}/requirements.lock"
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """Make a checkout with a PATH of its own, seen by an account that may not install."""
-    for folder in ("deploy/kafka", *NODES.values(), TAPS, TRYTON):
+    for folder in ("deploy/kafka", "tests/mysql", *NODES.values(), TAPS, TRYTON):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / TAPS / "one.lock").write_text("tap-one==1\n")
     packages = [f"{e}/package{lock}.json" for e in NODES.values() for lock in ("", "-lock")]
@@ -85,14 +88,14 @@ def complete(checkout: Path) -> None:
     (bin_folder / "nplusx").chmod(0o755)
     stamp = digest(checkout, "requirements.lock", "pyproject.toml")
     (checkout / ".venv" / ".complete").write_text(stamp, "utf-8")
-    jars = f"kafka-{digest(checkout, 'deploy/kafka/pom.xml')[:12]}"
+    jars = [f"{name}-{digest(checkout, each)[:12]}" for name, each in POMS.items()]
     modules = [
         f"{name}-{digest(checkout, f'{each}/package-lock.json')[:12]}"
         for name, each in NODES.items()
     ]
     tap = f"tap-one-{digest(checkout, f'{TAPS}/one.lock')[:12]}"
     tryton = f"tryton-{digest(checkout, LOCK)[:12]}"
-    for name in (jars, *modules, tap, tryton):
+    for name in (*jars, *modules, tap, tryton):
         (checkout / ".venv" / "share" / "nplusx" / name).mkdir(parents=True)
     (checkout / ".venv" / "share" / "nplusx" / tryton / ".complete").touch()
 

@@ -22,7 +22,7 @@ from tests.connectors.acceptance.tables import (
     SingerStand,
     SqlStand,
 )
-from tests.connectors.logged import mariadb_table, postgres_table
+from tests.connectors.logged import mysql_table, postgres_table
 from tests.connectors.machines import opcua_reading
 from tests.connectors.machines.broker import mosquitto
 from tests.connectors.machines.processes import Program, python
@@ -41,7 +41,7 @@ MAKERS: dict[str, Make] = {
     "cdc postgres": lambda request, *_: CdcStand(
         postgres_table(request.getfixturevalue("postgres"))
     ),
-    "cdc mariadb": lambda request, *_: CdcStand(mariadb_table(request.getfixturevalue("mariadb"))),
+    "cdc mariadb": lambda request, *_: CdcStand(mysql_table(request.getfixturevalue("mariadb"))),
     "files": lambda _request, folder, _stack: FilesStand(folder),
     "odata": lambda request, folder, _: OdataStand(request.getfixturevalue("orders"), folder),
     "singer": lambda _request, folder, _stack: SingerStand(folder),
