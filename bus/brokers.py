@@ -61,6 +61,29 @@ def _text(path: Path | None) -> str | None:
     return None if path is None else str(path)
 
 
+def refused(topic: str, why: object) -> DependencyUnavailableError:
+    """Say that the brokers do not take a record, although they are there."""
+    text = str(why).rstrip(".")
+    if "authoriz" in text.lower():
+        return DependencyUnavailableError(
+            f"Kafka forbids this user to write: {text}.",
+            where=f"topic {topic}",
+            cure="let the county grant it: `nplusx registry allow`; what waits is sent then.",
+        )
+    if "metadata" in text or "UnknownTopic" in text:
+        return DependencyUnavailableError(
+            f"Kafka holds no such topic, or does not show it: {text}.",
+            where=f"topic {topic}",
+            cure="let the county make it (`nplusx up`, or `nplusx land`) or grant it "
+            "(`nplusx registry allow`); what waits is sent then.",
+        )
+    return DependencyUnavailableError(
+        f"Kafka did not take a record: {text}.",
+        where=f"topic {topic}",
+        cure="see whether the brokers run and have room; what waits is sent later.",
+    )
+
+
 def unreachable(bootstrap: str, why: object) -> DependencyUnavailableError:
     """Say that the brokers do not answer, or not to us."""
     text = str(why)

@@ -23,8 +23,9 @@ PATH = "/records"
 _TAKEN = 204
 _BUSY = 429
 _REFUSED = range(400, 500)
+_UNKNOWN = 401
 # What is wrong with the connection itself, and would be with the next record too.
-_NOT_LET_IN = (401, 404)
+_NOT_LET_IN = (_UNKNOWN, 404)
 _LONGEST_PAUSE = 60.0
 _SAID_BYTES = 2000
 # Of printable ASCII the binding writes space, double quote and per cent sign otherwise.
@@ -133,16 +134,21 @@ class GatewaySender(Sender):
                 clock.sleep(pause)
                 continue
             if status in _REFUSED and status not in (*_NOT_LET_IN, _BUSY):
-                return said
+                return f"The county's gateway does not take a record: {said}"
+            if status == _UNKNOWN:
+                raise DependencyUnavailableError(
+                    f"The county's gateway does not let this agent in: {said}.",
+                    where=self._door.url,
+                    cure="ask the county for a new token (`nplusx registry token`), and put it "
+                    "where `send.token` says; it is used from the next try on.",
+                )
             raise self._unreachable(f"it answers {status}: {said}")
 
     def _post(self, record: Record) -> tuple[int, str, float]:
         """Send once; give the status, what was said, and how long to wait."""
         asked = clock.now()
-        headers = {**written(record.headers), "Authorization": f"Bearer {self._door.token}"}
         try:
-            self._connection.request("POST", self._path, record.value, headers)
-            answer = self._connection.getresponse()
+            answer = self._answer(record)
             self._look_at_clock(answer, asked)
             said = answer.read(_SAID_BYTES).decode("utf-8", "replace").strip()
             if answer.length:
@@ -153,6 +159,20 @@ class GatewaySender(Sender):
             self._connection.close()
             raise self._unreachable(failed) from failed
         return answer.status, said, min(float(pause) if pause.isdigit() else 1.0, _LONGEST_PAUSE)
+
+    def _answer(self, record: Record) -> http.client.HTTPResponse:
+        headers = {**written(record.headers), "Authorization": f"Bearer {self._door.token}"}
+        was_open = self._connection.sock is not None
+        try:
+            self._connection.request("POST", self._path, record.value, headers)
+            return self._connection.getresponse()
+        except (ConnectionError, ssl.SSLError):
+            # Gateways and proxies hang up when nothing comes for some seconds.
+            self._connection.close()
+            if not was_open:
+                raise
+        self._connection.request("POST", self._path, record.value, headers)
+        return self._connection.getresponse()
 
     def _look_at_clock(self, answer: http.client.HTTPResponse, asked: datetime) -> None:
         with suppress(ValueError):
@@ -171,8 +191,8 @@ class GatewaySender(Sender):
         return DependencyUnavailableError(
             f"The county's gateway does not take records: {why}.",
             where=self._door.url,
-            cure="correct `send.url` and `send.token` of the agent's file, or ask the county "
-            "whether its gateway runs; what waits is sent later.",
+            cure="correct `send.url` of the agent's file, or ask the county whether its gateway "
+            "runs; what waits is sent later.",
         )
 
     @override

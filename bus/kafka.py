@@ -31,7 +31,7 @@ from kafka.protocol.consumer import IsolationLevel
 from typing_extensions import override
 
 from bus.ahead import Ahead
-from bus.brokers import NOBODY, RECORD_BYTES, Login, unreachable
+from bus.brokers import NOBODY, RECORD_BYTES, Login, refused, unreachable
 from bus.kafka_reader import KafkaReader
 from bus.ports import Extent, Reader, Record, Sender
 from bus.topics import PREFIX
@@ -140,15 +140,15 @@ class KafkaSender(Sender):
             future = self._producer.send(
                 record.topic, record.value, record.key, list(record.headers), timestamp_ms=stamp
             )
-        except (KafkaError, ValueError, AssertionError) as refused:
-            text = f"{type(refused).__name__}: {refused}"
+        except (KafkaError, ValueError, AssertionError) as odd:
+            text = str(refused(record.topic, odd))
             return lambda: text
 
         def finish() -> str:
             try:
                 told = future.get(self._timeout).timestamp
             except KafkaError as failed:
-                return f"{type(failed).__name__}: {failed}"
+                return str(refused(record.topic, failed))
             # A topic whose producers choose the time gives ours back.
             if told not in (stamp, _NO_TIME):
                 at = datetime.fromtimestamp(told / 1000, UTC)

@@ -191,7 +191,8 @@ def expand(text: str, environment: Mapping[str, str], folder: Path, where: str) 
 
 def _secret_of(path: Path, where: str) -> str:
     try:
-        return path.read_text("utf-8").strip()
+        # Notepad begins a file with a mark.
+        return path.read_text("utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as unread:
         raise ConfigurationError(
             f"The secret in the file {path} cannot be read.",

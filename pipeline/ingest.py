@@ -4,7 +4,7 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from threading import Lock
 
@@ -12,6 +12,7 @@ from bus.gateway import read_record
 from bus.ports import Bus, Received, Record, Sender
 from bus.topics import contract_of
 from contracts.loader import all_contracts
+from contracts.violations import TITLES, Kind
 from kernel import canonical, clock
 from kernel.errors import ConfigurationError, DependencyUnavailableError
 from kernel.ids import AgentId
@@ -21,14 +22,23 @@ from pipeline.settings import Settings
 
 _FORM = "nxg1"
 _PARTS = 4
+# What those at either end can do about it; of anything else the county must hear.
+_CURES = {
+    Kind.KEY: "send the agent's `.pub` file to the county, which runs `nplusx registry key`.",
+    Kind.ENTERPRISE: "let the county run `nplusx registry enterprise`.",
+}
 
 
 class RefusedError(Exception):
     """A record that the county will not have, and why."""
 
 
+class NotTakenError(DependencyUnavailableError):
+    """A record that Kafka does not take, although it takes others."""
+
+
 class UnknownCallerError(Exception):
-    """Somebody without a token that is good now."""
+    """Somebody without a token that is good now; why stands in words for him."""
 
 
 def issue_token(settings: Settings, agent: AgentId, days: int) -> str:
@@ -46,13 +56,14 @@ def caller(settings: Settings, token: str) -> AgentId:
     """Tell whose token it is, if it is one and good now."""
     parts = token.split(".")
     if len(parts) != _PARTS:
-        raise UnknownCallerError
+        raise UnknownCallerError("令牌无效 the token is none of the county's")
     _, agent, ends, _ = parts
     right = _token(settings, AgentId(agent), ends)
     if not hmac.compare_digest(right.encode(), token.encode()):
-        raise UnknownCallerError
-    if int(ends) < clock.now().timestamp():
-        raise UnknownCallerError
+        raise UnknownCallerError("令牌无效 the token is none of the county's")
+    ended_at = datetime.fromtimestamp(int(ends), UTC)
+    if ended_at < clock.now():
+        raise UnknownCallerError(f"令牌已过期 the token ended at {ended_at.isoformat()}")
     return AgentId(agent)
 
 
@@ -77,16 +88,15 @@ class Ingest:
         record = read_record(headers, body)
         self._check(agent, record)
         if said := self._send(record):
-            raise DependencyUnavailableError(
-                f"Kafka did not take a record: {said}",
-                where=record.topic,
-                cure="see whether the brokers run and hold this topic.",
-            )
+            raise NotTakenError(said, where=f"topic {record.topic}")
 
     def _check(self, agent: AgentId, record: Record) -> None:
         contract = all_contracts().get(contract_of(record.topic))
         if contract is None:
-            raise RefusedError(f"the county knows no contract {contract_of(record.topic)!r}")
+            raise RefusedError(
+                f"the county knows no contract {contract_of(record.topic)!r}. Cure: let it "
+                "install a version that does, or stop reading this stream."
+            )
         now = int(clock.now().timestamp() * 1000)
         came = Received(record.topic, 0, 0, now, record.key, record.value, record.headers)
         head = read_head(came, contract, self._known())
@@ -94,9 +104,12 @@ class Ingest:
         faults = head.faults_with(canonical.digest(record.value))
         if isinstance(sender, Refusal) or faults:
             kinds = sender.kinds if isinstance(sender, Refusal) else faults
-            raise RefusedError(", ".join(each.value for each in kinds))
-        if head.envelope.get("ce_agentid") != agent:
-            raise RefusedError(f"the token is of the agent {agent}, the record is not")
+            raise RefusedError(" ".join(map(_told, kinds)))
+        if (whose := head.envelope.get("ce_agentid")) != agent:
+            raise RefusedError(
+                f"the token is of the agent {agent}, the record of {whose}. Cure: put the "
+                f"token of {whose} where `send.token` says."
+            )
 
     def _send(self, record: Record) -> str:
         with self._lock:
@@ -117,3 +130,9 @@ class Ingest:
         if self._sender is not None:
             self._sender.close()
         self._bus.close()
+
+
+def _told(kind: Kind) -> str:
+    """Say why a record is refused, and what to do."""
+    title, cure = TITLES[kind], _CURES.get(kind, "tell the county, with the name of the agent.")
+    return f"{title.zh} {title.en} ({kind}). Cure: {cure}"

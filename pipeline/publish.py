@@ -1,9 +1,10 @@
 """Publish: from a source system through the outbox to the bus; nothing that was read is lost."""
 
+import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from threading import Event
@@ -35,6 +36,7 @@ _TICK_SECONDS = 0.2
 _TELL_SECONDS = 3600.0
 _LONGEST_WAIT = 300.0
 _DOUBLINGS = 6
+_TOKEN = re.compile(r"[!-~]+")
 
 
 def read_key(path: Path) -> SigningKey:
@@ -84,7 +86,7 @@ class Agent:
         self._holes.clear()
         read: dict[str, int] = {}
         errors: dict[str, str] = {}
-        self._drain()
+        self._drain(stop)
         for source, plan in self._streams():
             name = self._stream(source, plan).id
             try:
@@ -97,12 +99,12 @@ class Agent:
                 logger("agent").error("unforeseen", stream=name, why=repr(type(odd)), exc_info=odd)
                 errors[name] = f"The source gave what nobody foresaw: {type(odd).__name__}."
                 self._let_go(source)
-        self._drain()
+        self._drain(stop)
         if self._is_laden:
             memory.give_back()
             self._is_laden = False
-        if self._unsent:
-            # The next round tries with a new connection.
+        if self._unsent or self._silent:
+            # The next round tries with a new connection, and with what then stands in the files.
             self._hang_up()
         report = self._report(started_at, read, self._unsent | errors)
         try:
@@ -165,22 +167,26 @@ class Agent:
             self._holes[stream.id] = self._holes.get(stream.id, ()) + page.holes
             cursor, more = page.cursor, page.more
             if bodies:
-                self._drain()
+                self._drain(stop)
 
     def _let_go(self, source: Source[object]) -> None:
         """Begin with a source anew: nobody knows how it stands."""
         if (connector := self._connectors.pop(source.id, None)) is not None:
             connector.close()
 
-    def _drain(self) -> None:
+    def _drain(self, stop: Event | None) -> None:
         """Send what waits, of every stream that has not failed in this round already."""
         is_more = not self._silent
-        while is_more:
+        while is_more and not (stop and stop.is_set()):
             try:
                 is_more = self._send_some()
             except NplusxError as wrong:
                 # Of the bus, or of the outbox: its disk is full, and nothing can be ticked off.
                 self._silent, is_more = str(wrong), False
+            except UNFORESEEN as odd:
+                logger("agent").error("unforeseen", why=repr(type(odd)), exc_info=odd)
+                self._silent = f"Sending failed as nobody foresaw: {type(odd).__name__}."
+                is_more = False
 
     def _send_some(self) -> bool:
         """Send the oldest records of each stream; tell whether there were any."""
@@ -199,7 +205,7 @@ class Agent:
         crash_here(self._crash, "publish.after_mark")
         for each, error in pairs:
             if error:
-                self._unsent.setdefault(each.stream, f"Kafka did not take a record: {error}")
+                self._unsent.setdefault(each.stream, error)
         return True
 
     def _open_bus(self) -> Sender:
@@ -271,13 +277,40 @@ def backfill(config: AgentConfig, contracts: Sequence[str]) -> list[Stream]:
     return streams
 
 
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """What takes an agent's records: the gateway that its file names, else the brokers.
+
+    Each connection is made with the secrets that stand in their files then.
+    """
+
+    config: AgentConfig
+    settings: Settings
+
+    def sender(self) -> Sender:
+        """Open it for sending."""
+        return self.found().sender()
+
+    def found(self) -> WayOut:
+        """Put the secrets in place."""
+        told, path = self.config.gateway, self.config.path
+        if told is None:
+            return wiring.bus(self.settings)
+        token = expand(told.token, environment(), path.absolute().parent, f"{path}, send")
+        if not _TOKEN.fullmatch(token):
+            raise ConfigurationError(
+                "The token is not what the county made: it holds other signs.",
+                where=f"{path}, send.token",
+                cure="put there what `nplusx registry token` printed, one line and nothing else.",
+            )
+        return Gateway(Door(told.url, token, told.ca_file))
+
+
 def way_out(config: AgentConfig, settings: Settings) -> WayOut:
-    """Give what takes an agent's records: the gateway that its file names, else the brokers."""
-    told = config.gateway
-    if told is None:
-        return wiring.bus(settings)
-    token = expand(told.token, environment(), config.path.absolute().parent, f"{config.path}, send")
-    return Gateway(Door(told.url, token, told.ca_file))
+    """Give an agent's way out; a secret that is not there is an error at once."""
+    way = _Way(config, settings)
+    way.found()
+    return way
 
 
 def run_agent(path: Path, stop: Event, bus: WayOut | None = None) -> None:

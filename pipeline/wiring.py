@@ -74,7 +74,7 @@ def _kafka(settings: Settings) -> "KafkaBus":
 
 def _password(path: Path | None) -> str:
     try:
-        return "" if path is None else path.read_text("utf-8").strip()
+        return "" if path is None else path.read_text("utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as unread:
         raise ConfigurationError(
             "The password for Kafka cannot be read.",

@@ -13,7 +13,7 @@ from kernel.errors import NplusxError
 from kernel.ids import AgentId
 from kernel.log import logger
 from pipeline import wiring
-from pipeline.ingest import Ingest, RefusedError, UnknownCallerError, caller
+from pipeline.ingest import Ingest, NotTakenError, RefusedError, UnknownCallerError, caller
 from pipeline.settings import Settings, read_settings
 
 _SCHEME = "bearer "
@@ -56,15 +56,16 @@ class Gate:
         token = said[len(_SCHEME) :] if said.lower().startswith(_SCHEME) else ""
         try:
             agent = caller(self._settings, token)
-        except UnknownCallerError:
-            return PlainTextResponse("no token that is good now\n", 401)
+        except UnknownCallerError as unknown:
+            return PlainTextResponse(f"{unknown}\n", 401)
         if pause := self._allowance.wait(agent):
             headers = {"Retry-After": str(int(pause) + 1)}
             return PlainTextResponse("too many records\n", 429, headers)
         most = self._settings.land.record_bytes
         body = await _body(request, most)
         if body is None:
-            return PlainTextResponse(f"a record of more than {most} bytes\n", 413)
+            text = f"it has more than {most} bytes. Cure: let the county raise its limit.\n"
+            return PlainTextResponse(text, 413)
         return await run_in_threadpool(self._hand_on, agent, request, body)
 
     def _hand_on(self, agent: AgentId, request: Request, body: bytes) -> Response:
@@ -75,6 +76,9 @@ class Gate:
         except NplusxError as trouble:
             # What it names is the county's own affair.
             logger("ingest").error("record not taken", agent=agent, why=str(trouble))
+            if isinstance(trouble, NotTakenError):
+                text = f"{trouble.where} is closed. Cure: let the county read its gateway's log.\n"
+                return PlainTextResponse(text, 424)
             return PlainTextResponse("the county's bus does not take records now\n", 503)
         return Response(status_code=204)
 

@@ -1,6 +1,7 @@
 """The gateway: what a factory sends over the web lands as if it had reached the brokers."""
 
 import os
+import select
 import socket
 import threading
 import time
@@ -34,12 +35,13 @@ Open = Callable[[Settings], "Gate"]
 class Gate:
     """A gateway that listens on TLS in a thread of the test."""
 
-    def __init__(self, settings: Settings, files: tuple[Path, Path]) -> None:
+    def __init__(self, settings: Settings, files: tuple[Path, Path], idle: int = 5) -> None:
         self._door = socket.create_server(("127.0.0.1", 0))
         self.url = f"https://127.0.0.1:{self._door.getsockname()[1]}"
         config = uvicorn.Config(
-            create_app(settings), log_level="critical", ssl_certfile=files[0], ssl_keyfile=files[1]
-        )
+            create_app(settings), log_level="critical", ssl_certfile=files[0], ssl_keyfile=files[1],
+            timeout_keep_alive=idle,
+        )  # fmt: skip
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, args=([self._door],))
         self._thread.start()
@@ -107,6 +109,28 @@ def test_what_came_over_the_web_lands_and_a_repeat_is_dropped(world, serve, auth
     assert landed(world) == [f"PAY{n}" for n in range(6)]
 
 
+def test_a_gateway_that_hung_up_meanwhile_costs_nothing(world, authority, request) -> None:
+    gate = Gate(world.settings, authority.certify("gate"), idle=0)
+    request.addfinalizer(gate.close)
+    with sending(world, gate.url, authority.file) as sender:
+        for n in range(5):
+            assert sender.send([payments(3 * n, sequence=n + 1)]) == ("",)
+            # Its farewell is there before anything else is said.
+            assert select.select([sender._connection.sock], [], [], 10)[0]
+    assert len(landed(world)) == 15
+
+
+def test_a_topic_that_is_closed_stops_its_streams_alone(world, serve, authority) -> None:
+    gate = serve(world.settings)
+    customers = find("erp.customer.v1")
+    with sending(world, gate.url, authority.file) as sender:
+        told = sender.send([record_of(customers, [valid_row(customers)]), payments(0)])
+        assert "topic nplusx.erp.customer.v1 is closed. Cure:" in told[0]
+        assert told[1] == ""
+        world.bus.ensure_topics(["nplusx.erp.customer.v1"])
+        assert sender.send([record_of(customers, [valid_row(customers)])]) == ("",)
+
+
 def test_headers_in_chinese_arrive_as_they_were_signed(world, serve, authority) -> None:
     gate = serve(world.settings)
     contract = find("erp.payment.v1")
@@ -142,6 +166,7 @@ def test_what_landing_would_refuse_is_refused_at_the_door(
     with sending(world, gate.url, authority.file) as sender:
         told = sender.send([change(payments(0)), payments(3, sequence=2)])
     assert why in told[0]
+    assert "Cure: " in told[0]
     # The stream waits behind what was refused; another one would not.
     assert told[1] == "an earlier record of its stream was not delivered"
     (extent,) = world.bus.extents(["nplusx.erp.payment.v1"]).values()
@@ -164,8 +189,9 @@ def test_no_good_token_is_told_with_its_cure(world, serve, authority, how) -> No
         "none": "",
     }[how]
     with closing(GatewaySender(Door(gate.url, token, authority.file))) as sender:
-        with pytest.raises(DependencyUnavailableError, match=r"401.*send\.token") as told:
+        with pytest.raises(DependencyUnavailableError, match=r"agent in.*new token") as told:
             sender.send([payments(0)])
+        assert ("过期" in str(told.value)) == (how == "ended")
         assert not token or token not in str(told.value)
 
 
@@ -174,7 +200,7 @@ def test_a_record_that_is_too_large_stops_its_stream_alone(world, serve, authori
     gate = serve(small)
     large = replace(payments(0), value=b"x" * (1 << 17))
     with sending(world, gate.url, authority.file) as sender:
-        assert sender.send([large]) == ("a record of more than 65536 bytes",)
+        assert "more than 65536 bytes" in sender.send([large])[0]
 
 
 def test_who_sends_too_much_waits_and_gets_through(world, serve, authority) -> None:
@@ -240,28 +266,38 @@ def test_a_bus_that_is_down_is_told_and_what_waits_goes_later(
     assert landed(world) == ["PAY0", "PAY1", "PAY2"]
 
 
-def test_an_agent_sends_by_the_gateway_that_its_file_names(
-    world, serve, authority, tmp_path, monkeypatch
-) -> None:
-    monkeypatch.setenv("NPLUSX_COUNTY_TOKEN", issue_token(world.settings, AGENTS[FACTORY], 1))
-    gate = serve(world.settings)
+@pytest.fixture
+def office(world, tmp_path) -> Path:
+    """Give the folder of an agent that reads a file with a customer."""
     drop = tmp_path / "drop" / "客户.csv"
     drop.parent.mkdir()
     lines = "客户编码,客户名称,统一社会信用代码,修改时间", "C1,某家,,2024-05-06 08:00:00"
     drop.write_text("\n".join(lines), "utf-8")
     os.utime(drop, (1e9, 1e9))
     (tmp_path / "agent.key").write_text(KEYS[FACTORY].text)
-    file = tmp_path / "agent.yaml"
+    world.bus.ensure_topics(["nplusx.erp.customer.v1"])
+    return tmp_path
+
+
+def written(office: Path, gate: Gate) -> Path:
+    """Write the agent's file; the token stands in a file of its own."""
+    file = office / "agent.yaml"
     file.write_text(
         f"agent: {{id: {AGENTS[FACTORY]}, enterprise: {FACTORY}, key_file: agent.key,"
         f" outbox: o.sqlite}}\nsources:\n"
-        f"- {{id: office, preset: office_sheets, folder: {drop.parent}}}\n"
-        f"send: {{url: {gate.url}, ca_file: {authority.file},"
-        " token: '${NPLUSX_COUNTY_TOKEN}'}\n",
+        f"- {{id: office, preset: office_sheets, folder: drop}}\n"
+        f"send: {{url: {gate.url}, ca_file: ca.pem, token: '${{file:token}}'}}\n",
         "utf-8",
     )
+    return file
+
+
+def test_an_agent_sends_by_the_gateway_that_its_file_names(world, serve, authority, office) -> None:
+    file = written(office, serve(world.settings))
+    (office / "ca.pem").write_bytes(authority.file.read_bytes())
+    # As Notepad writes it.
+    (office / "token").write_text(issue_token(world.settings, AGENTS[FACTORY], 1), "utf-8-sig")
     config = load_agent(file)
-    world.bus.ensure_topics(["nplusx.erp.customer.v1"])
     with closing(Agent(config, way_out(config, world.settings), world.settings)) as agent:
         report = agent.round()
     assert not report.error
@@ -269,8 +305,28 @@ def test_an_agent_sends_by_the_gateway_that_its_file_names(
     rows = world.store.open(find("erp.customer.v1").table).dataset().to_table()
     assert rows["customer_name"].to_pylist() == ["某家"]
     assert sum(each.pending for each in report.streams) == 0
-    # The token is nowhere but in the variable.
+    # The token is nowhere but in its file.
     assert "nxg1" not in file.read_text("utf-8") + repr(config)
+
+
+def test_what_lets_an_agent_in_is_used_from_when_it_is_in_place(
+    world, serve, authority, office
+) -> None:
+    config = load_agent(written(office, serve(world.settings)))
+    token = office / "token"
+    token.write_text(issue_token(world.settings, AGENTS[FACTORY], -1), "utf-8")
+    (office / "other").mkdir()
+    (office / "ca.pem").write_bytes(Authority(office / "other").file.read_bytes())
+    with closing(Agent(config, way_out(config, world.settings), world.settings)) as agent:
+        assert "send.ca_file" in agent.round().error
+        (office / "ca.pem").write_bytes(authority.file.read_bytes())
+        assert "过期" in agent.round().error
+        token.write_text("令牌", "utf-8")
+        assert "not what the county made" in agent.round().error
+        token.write_text(issue_token(world.settings, AGENTS[FACTORY], 1), "utf-8")
+        report = agent.round()
+        assert report.is_clean, report
+    assert sum(each.pending for each in report.streams) == 0
 
 
 def test_a_token_in_the_file_itself_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,60 @@
+"""Sending that fails as nobody foresaw, or is told to stop, ends no agent and holds up none."""
+
+import threading
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from bus.memory import MemoryBus
+from bus.ports import Record
+from bus.topics import topic_of
+from kernel.ids import ContractId
+from pipeline.publish import Agent
+from pipeline.settings import read_settings
+from tests.pipeline.commands.test_full_disk import Switch
+from tests.pipeline.test_publish import CONTRACTS, Site
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+    monkeypatch.setenv("NPLUSX_STATE_DIR", str(tmp_path))
+    return Site(tmp_path)
+
+
+class Odd(MemoryBus):
+    """Fails as nobody foresaw, or is told to stop by the first record."""
+
+    stop: threading.Event | None = None
+
+    def append(self, record: Record) -> str:
+        if self.stop is None:
+            raise ValueError("of a library")
+        self.stop.set()
+        return super().append(record)
+
+
+@pytest.fixture
+def odd() -> Odd:
+    made = Odd()
+    made.ensure_topics([topic_of(ContractId(each)) for each in CONTRACTS])
+    return made
+
+
+def test_what_nobody_foresaw_of_sending_ends_no_agent(site: Site, odd: Odd) -> None:
+    site.fill(3)
+    with closing(Agent(site.config, odd, read_settings())) as agent:
+        report = agent.round()
+        assert "ValueError" in report.error
+        assert report.streams[1].pending == 1
+        odd.stop = threading.Event()
+        assert agent.round().is_clean
+
+
+def test_who_is_told_to_stop_leaves_a_long_backlog_for_later(site: Site, odd: Odd) -> None:
+    site.fill(200)
+    with closing(Agent(site.config, Switch(), read_settings())) as agent:
+        assert agent.round().streams[1].pending == 20
+    odd.stop = threading.Event()
+    with closing(Agent(site.config, odd, read_settings())) as agent:
+        assert agent.round(odd.stop).streams[1].pending == 16
