@@ -1,7 +1,7 @@
 """The CloudEvents 1.0 Kafka binding in binary mode: one record, one batch of one stream, signed."""
 
 import base64
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 
@@ -24,6 +24,7 @@ _SEQUENCE_DIGITS = 20
 # Every number of so many digits fits a table's 64 bits.
 _COUNT_DIGITS = 18
 _SIGNATURE = "ce_signature"
+_KEY = "ce_keyid"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +105,24 @@ def seal(batch: Batch, key: SigningKey | None) -> Record:
         "ce_bodydigest": body_digest,
         "content-type": batch.content_type,
     }
-    if key is not None:
-        fields["ce_keyid"] = key.public.id
-        fields[_SIGNATURE] = base64.b64encode(key.sign(_signed_part(fields))).decode()
-    headers: Headers = tuple((name, text.encode()) for name, text in fields.items())
+    headers = _signed(fields, key)
     return Record(topic_of(stream.contract), stream.id.encode(), batch.body, headers)
+
+
+def signed_by(record: Record, key: SigningKey) -> Record:
+    """Give a record of ours as the key signs it, whichever signed it before."""
+    fields = {name: text.decode() for name, text in record.headers}
+    if fields.get(_KEY) == key.public.id:
+        return record
+    fields.pop(_SIGNATURE, None)
+    return replace(record, headers=_signed(fields, key))
+
+
+def _signed(fields: dict[str, str], key: SigningKey | None) -> Headers:
+    if key is not None:
+        fields[_KEY] = key.public.id
+        fields[_SIGNATURE] = base64.b64encode(key.sign(_signed_part(fields))).decode()
+    return tuple((name, text.encode()) for name, text in fields.items())
 
 
 def read(record: Received) -> Envelope:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bus.envelope import Batch, seal
+from bus.envelope import Batch, seal, signed_by
 from bus.ports import Headers, Record
 from kernel import canonical, clock
 from kernel.errors import ConfigurationError, DependencyUnavailableError
@@ -17,7 +17,6 @@ from kernel.ids import Stream, StreamId
 DEFAULT_LIMIT = 5 << 30
 _FORMAT = 1
 _LOCK_SECONDS = 2.0
-_KEY = "ce_keyid"
 _SCHEMA = """
 create table outbox (epoch text not null);
 create table stream (
@@ -221,9 +220,14 @@ class Outbox:
         with self._named():
             rows = self._db.execute(query, (limit,)).fetchall()
         return tuple(
-            Pending(number, StreamId(stream), Record(topic, key, body, _headers(headers)))
+            Pending(number, StreamId(stream), self._signed(topic, key, body, headers))
             for number, stream, topic, key, body, headers in rows
         )
+
+    def _signed(self, topic: str, key: bytes, body: bytes, headers: bytes) -> Record:
+        """Let the key of today vouch: another may have ended while what it signed waits."""
+        record = Record(topic, key, body, _headers(headers))
+        return record if self._key is None else signed_by(record, self._key)
 
     def mark_sent(self, ids: Sequence[int]) -> None:
         """Forget records that the broker acknowledged."""
@@ -241,17 +245,6 @@ class Outbox:
                     self._db.executescript("pragma incremental_vacuum")
             finally:
                 self._db.execute("pragma synchronous = full")
-
-    def signers(self) -> tuple[str, ...]:
-        """Name the keys that signed what waits: none of them may end before it is sent."""
-        query = """
-            select distinct json_extract(header.value, '$[1]') as signer
-            from batch, json_each(cast(headers as text)) as header
-            where header.value glob ? order by signer
-        """
-        with self._named():
-            found = self._db.execute(query, (f'[[]"{_KEY}",*',)).fetchall()
-        return tuple(str(each) for (each,) in found)
 
     def states(self) -> dict[StreamId, StreamState]:
         """Tell, per stream, how much was ever kept and how much waits."""

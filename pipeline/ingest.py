@@ -24,7 +24,8 @@ _FORM = "nxg1"
 _PARTS = 4
 # What those at either end can do about it; of anything else the county must hear.
 _CURES = {
-    Kind.KEY: "send the agent's `.pub` file to the county, which runs `nplusx registry key`.",
+    Kind.KEY: "send the agent's `.pub` file to the county, which runs `nplusx registry key`; "
+    "in place of a key that has ended make a new one, `nplusx agent key`.",
     Kind.ENTERPRISE: "let the county run `nplusx registry enterprise`.",
 }
 

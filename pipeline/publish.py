@@ -252,7 +252,6 @@ class Agent:
             error=self._silent,
             outbox_bytes=self._outbox.used_bytes,
             outbox_limit=self._config.outbox_bytes,
-            waiting_keys=self._outbox.signers(),
             clocks=self._clocks.compare(self._connectors),
         )
 

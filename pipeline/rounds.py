@@ -44,8 +44,6 @@ class RoundReport:
     # What waits, and the disk space that it may take.
     outbox_bytes: int = 0
     outbox_limit: int = 0
-    # The keys that signed what waits.
-    waiting_keys: tuple[str, ...] = ()
     # The clocks of its sources against its own.
     clocks: tuple[Skew, ...] = ()
 

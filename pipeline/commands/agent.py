@@ -62,8 +62,6 @@ def status(file: Annotated[Path | None, _FILE] = None) -> None:
         for each in told.clocks:
             far = f"，超过 {MOST_SKEW_SECONDS:.0f} s，请校时 let both keep the time by NTP"
             say(f"{told.agent}: clock 时钟 {each.source}: {each.text}{far if each.is_far else ''}")
-        for old in (each for each in told.waiting_keys if each != told.key_id):
-            say(f"{told.agent}: 旧密钥 {old} signed what still waits: it must not end yet")
     if troubles:
         raise ChecksFailedError(
             " ".join(sorted(set(troubles))), cure="mend what is named; the agent goes on by itself."
