@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+import psutil
 import psycopg
 import pymysql
 import pytest
@@ -123,3 +124,22 @@ def running(kind: type[Kind]) -> Iterator[Kind]:
     finally:
         server.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def frozen(server: Database) -> Iterator[None]:
+    """Stop a server's processes where they stand; its system still answers for it."""
+    process = server._child._process
+    assert process
+    first = psutil.Process(process.pid)
+    # The first one makes the others.
+    stopped = [first]
+    first.suspend()
+    try:
+        for each in first.children(recursive=True):
+            each.suspend()
+            stopped.append(each)
+        yield
+    finally:
+        for each in reversed(stopped):
+            each.resume()

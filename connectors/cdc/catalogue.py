@@ -2,16 +2,21 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import psycopg
 from psycopg import sql
+from psycopg.abc import PQGen
+from typing_extensions import override
 
 from connectors.base import Offer
 from connectors.cdc.log import CdcStream
 from connectors.cdc.typed import KNOWN
+from connectors.sql import patience
 from kernel.errors import ConfigurationError
 
-Connection = psycopg.Connection[tuple[object, ...]]
+_T = TypeVar("_T")
+_MOMENT = 0.1
 # To be run by an administrator, once; what stands in it is quoted already.
 Wrong = tuple[str, str]
 
@@ -52,6 +57,14 @@ from pg_publication as p
 left join pg_publication_rel as r on r.prpubid = p.oid and r.prrelid = %s::int8
 where p.pubname = %s
 """
+
+
+class Connection(psycopg.Connection[tuple[object, ...]]):
+    """A session that waits for no answer for ever."""
+
+    @override
+    def wait(self, gen: PQGen[_T], interval: float = _MOMENT, timeout: float | None = None) -> _T:
+        return super().wait(gen, interval, timeout or patience.SILENT_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ from connectors.cdc.log import (
 from connectors.cdc.pgoutput import UNCHANGED, Reader, lsn, number_of
 from connectors.cdc.typed import column
 from connectors.sql.native import Native
+from connectors.sql.patience import Caller
 from connectors.sql.query import key_names
 from connectors.sql.streams import NATIVE_ERRORS, native_address
 from kernel import clock
@@ -71,7 +72,7 @@ class PostgresLog:
     def open(self, stream: CdcStream, slot: str) -> Iterator["PostgresDoor"]:
         """Get ready for a pass."""
         with (
-            closing(psycopg.connect(self.address, autocommit=True)) as asked,
+            closing(catalogue.Connection.connect(self.address, autocommit=True)) as asked,
             closing(PostgresDoor(self, asked, stream, slot)) as door,
         ):
             yield door
@@ -91,7 +92,7 @@ class PostgresLog:
 
     def offers(self) -> Iterator[Offer]:
         """List the tables, with the columns of their primary keys."""
-        with closing(psycopg.connect(self.address, autocommit=True)) as asked:
+        with closing(catalogue.Connection.connect(self.address, autocommit=True)) as asked:
             for schema, name in asked.execute(_TABLES).fetchall():
                 yield catalogue.offer(asked, str(schema), str(name))
 
@@ -109,16 +110,19 @@ class PostgresDoor:
         self._table = catalogue.find(asked, stream, log.publication)
         require(self._table.wrong, f"table {stream.table}")
         self._native: Native | None = None
+        self._caller = Caller()
         self._link: psycopg2.extras.LogicalReplicationConnection | None = None
         self._reading: psycopg2.extras.ReplicationCursor | None = None
         self._confirmed = ""
 
     def close(self) -> None:
         """Let go of its sessions."""
-        for each in (self._link, self._native):
-            if each is not None:
-                with suppress(psycopg2.Error, adbc.Error):
-                    each.close()
+        with suppress(psycopg2.Error):
+            if self._link is not None:
+                self._caller.end(self._link.close)
+        with suppress(adbc.Error):
+            if self._native is not None:
+                self._native.close()
 
     def held(self) -> int:
         """Tell how much of its log the source keeps for the slot."""
@@ -151,17 +155,22 @@ class PostgresDoor:
     def _connected(self) -> psycopg2.extras.LogicalReplicationConnection:
         if self._link is None:
             factory = psycopg2.extras.LogicalReplicationConnection
-            self._link = psycopg2.connect(self._log.address, connection_factory=factory)
+            self._link = self._caller.call(
+                psycopg2.connect, self._log.address, connection_factory=factory
+            )
         return self._link
 
     def _command(self, text: str) -> Sequence[object]:
         with self._connected().cursor() as cursor:
-            cursor.execute(text.format(sql.Identifier(self._slot).as_string(None)))
+            command = text.format(sql.Identifier(self._slot).as_string(None))
+            self._caller.call(cursor.execute, command)
             return cursor.fetchone() or () if cursor.description else ()
 
     def _waiting(self, text: str) -> Sequence[object]:
         """Run what waits for others: for all that is being written, which somebody may forget."""
         giving_up = Timer(_SLOT_SECONDS, self._connected().cancel)
+        # What hangs does not even let itself be told so.
+        giving_up.daemon = True
         giving_up.start()
         try:
             return self._command(text)
@@ -244,7 +253,8 @@ class PostgresDoor:
         while True:
             cursor = self._connected().cursor()
             try:
-                cursor.start_replication(
+                self._caller.call(
+                    cursor.start_replication,
                     slot_name=self._slot, start_lsn=number_of(spot.log), decode=False,
                     options={"proto_version": "1", "publication_names": name},
                 )  # fmt: skip

@@ -92,6 +92,12 @@ _COMPLAINTS: tuple[tuple[str, type[NplusxError], str, str], ...] = (
         "renew it, or name its authority in the source's url (sslrootcert=…).",
     ),
     (
+        r"no answer within|wait timeout expired",
+        DependencyUnavailableError,
+        "The source has taken the question, and says nothing any more: its server hangs.",
+        "it is asked again by itself; if that lasts, let its administrator restart the server.",
+    ),
+    (
         _TIMEOUT,
         DependencyUnavailableError,
         "The source took too long to answer.",

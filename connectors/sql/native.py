@@ -2,8 +2,7 @@
 
 import re
 from collections.abc import Generator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 
 import adbc_driver_manager as adbc
@@ -12,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from connectors.sql.complaints import is_timeout
+from connectors.sql.patience import Caller
 from connectors.tables import quoted, require_apart
 
 # A few of such batches are held at a time.
@@ -23,44 +23,63 @@ _HEADER, _SCALE_BITS = 4, 16
 
 
 class Native:
-    """A session; it ends nothing by itself."""
+    """A session; it ends nothing by itself, and one that hangs is left to itself."""
 
     def __init__(self, address: str) -> None:
-        self._database = adbc_driver_postgresql.connect(address)
+        self._caller, self._held = Caller(), ExitStack()
+        self._answer: Generator[pa.Table] | None = None
         try:
-            self._connection = adbc.AdbcConnection(self._database)
+            self._caller.call(self._open, address)
         except BaseException:
-            self._database.close()
+            self.close()
             raise
+
+    def _open(self, address: str) -> None:
+        database = self._held.enter_context(closing(adbc_driver_postgresql.connect(address)))
+        self._connection = self._held.enter_context(closing(adbc.AdbcConnection(database)))
 
     def run(self, text: str) -> None:
         """Say something that has no answer."""
+        self._caller.call(self._run, text)
+
+    def _run(self, text: str) -> None:
         with closing(adbc.AdbcStatement(self._connection)) as statement:
             statement.set_sql_query(text)
             statement.execute_update()
 
     def ask(self, text: str) -> Generator[pa.Table]:
-        """Give an answer in tables as they come; of a long one the next is read meanwhile."""
+        """Give an answer in tables as they come; the next is read meanwhile."""
+        self._answer = answer = self._tables(text)
+        ahead = self._caller.begin(next, answer, None)
+        try:
+            while (table := self._caller.hear(ahead)) is not None:
+                ahead = self._caller.begin(next, answer, None)
+                yield table
+        except GeneratorExit:
+            if not ahead.done():
+                # Nobody waits for what was asked ahead.
+                Caller().call(self._connection.cancel)
+            self._caller.call(answer.close)
+            raise
+
+    def _tables(self, text: str) -> Generator[pa.Table]:
         with closing(adbc.AdbcStatement(self._connection)) as statement:
             statement.set_options(**_BATCH_BYTES)
             statement.set_sql_query(text)
             told = pa.schema(statement.execute_schema())
             statement.set_sql_query(_with_texts(text, told))
             answer, _ = statement.execute_query()
-            batches = pa.RecordBatchReader.from_stream(answer)
-            first = _taken(batches, told)
-            if first is None:
-                return
-            second = _taken(batches, told)
-            yield first
-            if second is not None:
-                yield second
-                yield from _ahead(batches, told, statement)
+            for batch in pa.RecordBatchReader.from_stream(answer):
+                yield _plain_types(pa.Table.from_batches([batch]), told)
 
     def close(self) -> None:
         """Let go of it."""
-        self._connection.close()
-        self._database.close()
+        self._caller.end(self._close)
+
+    def _close(self) -> None:
+        if self._answer is not None:
+            self._answer.close()
+        self._held.close()
 
 
 def _with_texts(text: str, told: pa.Schema) -> str:
@@ -76,26 +95,6 @@ def _with_texts(text: str, told: pa.Schema) -> str:
     )
     # The outer question is a mere projection, which keeps the order of the inner one.
     return " ".join(("select", ", ".join(columns), "from (", text, ") as told"))
-
-
-def _taken(batches: pa.RecordBatchReader, told: pa.Schema) -> pa.Table | None:
-    batch = next(batches, None)
-    return None if batch is None else _plain_types(pa.Table.from_batches([batch]), told)
-
-
-def _ahead(
-    batches: pa.RecordBatchReader, told: pa.Schema, statement: adbc.AdbcStatement
-) -> Generator[pa.Table]:
-    with ThreadPoolExecutor(1) as reader:
-        ahead = reader.submit(_taken, batches, told)
-        try:
-            while (table := ahead.result()) is not None:
-                ahead = reader.submit(_taken, batches, told)
-                yield table
-        except GeneratorExit:
-            # Nobody waits for what was asked ahead.
-            statement.cancel()
-            raise
 
 
 class Asker:

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import UTC
 from importlib import import_module
 from pathlib import Path
@@ -17,8 +17,10 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError
 
 from connectors.base import Offer
+from connectors.sql import patience
 from connectors.sql.native import Asker
 from connectors.sql.offers import offer
+from connectors.sql.patience import Caller
 from connectors.sql.query import Query
 from connectors.tables import column_of, require_apart
 from kernel import clock
@@ -28,8 +30,6 @@ from kernel.skew import Clock
 NATIVE_ERRORS: tuple[type[Exception], ...] = (adbc.Error, duckdb.Error)
 _CONNECT_SECONDS = 10
 _STATEMENT_SECONDS = 120
-# A server that is asked too much says so by then; a wire that died says nothing.
-_SILENT_SECONDS = 150
 # PostgreSQL's own library waits for ever, and so asks now and then whether the other end is there.
 _ALIVE = {
     "keepalives_idle": "30",
@@ -134,9 +134,19 @@ class Database:
                     columns = zip(*rows, strict=True)
                     yield pa.table(dict(zip(names, map(column_of, columns), strict=True)))
 
+    @contextmanager
+    def _session(self) -> Iterator[sa.Connection]:
+        with self.engine.connect() as connection:
+            # Nothing stays open at the source for what is seldom asked.
+            connection.detach()
+            yield connection
+
     def catalogue(self) -> Iterator[Offer]:
         """List its tables and views, and how each may be read."""
-        with self.engine.connect() as connection:
+        return Caller().each(self._catalogue())
+
+    def _catalogue(self) -> Generator[Offer]:
+        with self._session() as connection:
             told = sa.inspect(connection)
             for table in sorted([*told.get_table_names(), *told.get_view_names()]):
                 columns = {each["name"]: str(each["type"]) for each in told.get_columns(table)}
@@ -148,9 +158,10 @@ class Database:
         question = _TIME.get(self.engine.dialect.name)
         if question is None:
             return "The database is a file, or of a kind whose time we do not know how to ask for."
-        with self.engine.connect() as connection:
-            # Nothing stays open at the source for this alone.
-            connection.detach()
+        return Caller().call(self._clock, question)
+
+    def _clock(self, question: str) -> Clock:
+        with self._session() as connection:
             # The first question also opens the session.
             connection.execute(sa.text(question))
             asked = clock.now()
@@ -161,11 +172,10 @@ class Database:
     def product(self) -> str:
         """Ask what it is; a file is nobody."""
         question = _PRODUCT.get(self.url.get_backend_name())
-        if question is None:
-            return ""
-        with self.engine.connect() as connection:
-            # Nothing stays open at the source for this alone.
-            connection.detach()
+        return Caller().call(self._product, question) if question else ""
+
+    def _product(self, question: str) -> str:
+        with self._session() as connection:
             return str(connection.execute(sa.text(question)).scalar_one())
 
     def close(self) -> None:
@@ -187,13 +197,15 @@ def _engine(url: sa.URL, zone: str) -> sa.Engine:
         address = f"file:{quote(str(Path(url.database).absolute()))}?mode=ro"
         return sa.create_engine(
             url,
-            creator=lambda: sqlite3.connect(address, uri=True, timeout=_CONNECT_SECONDS),
+            creator=lambda: sqlite3.connect(
+                address, uri=True, timeout=_CONNECT_SECONDS, check_same_thread=False
+            ),
             poolclass=sa.NullPool,
         )
     if dialect == "postgresql":
         return sa.create_engine(with_session(url, zone), pool_pre_ping=True, pool_size=1)
-    patience = {"read_timeout": _SILENT_SECONDS, "write_timeout": _SILENT_SECONDS}
-    told = patience if url.get_driver_name() == "pymysql" else {}
+    limits = dict.fromkeys(("read_timeout", "write_timeout"), patience.SILENT_SECONDS)
+    told = limits if url.get_driver_name() == "pymysql" else {}
     engine = sa.create_engine(url, pool_pre_ping=True, pool_size=1, connect_args=told)
     if engine.driver == "pymysql":
         # It comes with an extra.

@@ -99,7 +99,7 @@ def wire(port: int, falls_silent: threading.Event) -> Iterator[int]:
 def test_a_wire_that_dies_without_a_word_is_told_and_read_on_when_it_is_back(
     mariadb_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("connectors.sql.streams._SILENT_SECONDS", 1)
+    monkeypatch.setattr("connectors.sql.patience.SILENT_SECONDS", 1)
     mariadb_database.put("a", "x", EARLY)
     url = sa.make_url(mariadb_database.url)
     falls_silent = threading.Event()
