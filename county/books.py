@@ -27,7 +27,7 @@ def make_books(
     invoices = (*purchasing.make_invoices(bought, factory, within), *_invoices(retrofit))
     agreed = {each.number: each.payments for each in retrofit}
     payments = purchasing.make_payments(invoices, agreed, within, dice("payments"))
-    sold = sales.rows_of(orders, deliveries, within, factory)
+    sold = sales.rows_of(orders, deliveries, factory)
     entries = ledger.rows_of(sold["erp.sales_invoice.v1"], invoices, payments, within)
     return {
         **catalogue.rows_of(held, factory),

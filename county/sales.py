@@ -1,6 +1,7 @@
 """Orders and what left for them: mostly in time, some in two parts, some late, some come back."""
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -14,6 +15,7 @@ from kernel.money import round_fen
 DRAFT_EVERY, SHORT_EVERY, RETURN_EVERY = 75, 60, 90
 # A short factory's drafts would be too few for anything to be planted in them.
 _DRAFTS_AT_LEAST = 4
+_SHORT_BY = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,11 @@ class Line:
     def net(self) -> Decimal:
         """Give its price."""
         return round_fen(self.quantity * self.product.price)
+
+    @property
+    def to_leave(self) -> Decimal:
+        """Give what will leave for it: closed short, it is never delivered in full."""
+        return self.quantity - _SHORT_BY if self.is_short else self.quantity
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +111,7 @@ def _shipments(dice: Dice, line: Line) -> list[tuple[date, Decimal]]:
     delay = dice.number(1, 18) if dice.happens(14) else -dice.number(0, 6)
     day = line.promised_on + timedelta(days=delay)
     if line.is_short:
-        # Closed short: it will never be delivered in full.
-        return [(day, line.quantity - 5)]
+        return [(day, line.to_leave)]
     if line.id % RETURN_EVERY == 0:
         return [(day, line.quantity), (day + timedelta(days=9), Decimal(-1))]
     if dice.happens(20):
@@ -115,11 +121,14 @@ def _shipments(dice: Dice, line: Line) -> list[tuple[date, Decimal]]:
 
 
 def rows_of(
-    orders: tuple[Order, ...], deliveries: tuple[Delivery, ...], within: Period, factory: Factory
+    orders: tuple[Order, ...], deliveries: tuple[Delivery, ...], factory: Factory
 ) -> dict[str, list[Row]]:
     """Write them in the columns of contracts."""
+    left: defaultdict[int, Decimal] = defaultdict(Decimal)
+    for sent in deliveries:
+        left[sent.line.id] += max(sent.quantity, Decimal(0))
     return {
-        "erp.sales_order.v1": [_order_row(each, within) for each in orders],
+        "erp.sales_order.v1": [_order_row(each, left) for each in orders],
         "erp.sales_order_line.v1": [
             {
                 "order_line_id": str(line.id), "order_id": str(each.id),
@@ -148,8 +157,8 @@ def _stamp(order: Order) -> object:
     return entered(order.day, order.id) if order.is_draft else approved(order.day, order.id)
 
 
-def _order_row(order: Order, within: Period) -> Row:
-    is_closed = all(line.promised_on <= within.last for line in order.lines)
+def _order_row(order: Order, left: Mapping[int, Decimal]) -> Row:
+    is_closed = all(left.get(line.id) == line.to_leave for line in order.lines)
     return {
         "order_id": str(order.id), "order_no": f"SO{order.day:%Y%m}-{order.id - 1000:04d}",
         "ordered_on": order.day, "customer_code": order.customer.code,
