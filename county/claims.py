@@ -27,6 +27,7 @@ PROGRAMME = "anji_2023"
 # As the programme has them: a quarter for an expansion enterprise, up to the ceiling.
 _SHARE, _CEILING = 4, Decimal("300000.00")
 ALLOWED, REFUSED = "allowed", "refused"
+RED = "red_flushed"
 # The bureau looks at the machines in the week of the acceptance.
 ACCEPTED = date(YEAR, 11, 22)
 _SERIAL = 900_000
@@ -142,7 +143,7 @@ def _reused(draft: _Draft) -> None:
 def _red_flushed(draft: _Draft) -> None:
     bought = draft.buy("*计算机外部设备*工位扫码终端")
     why = "taken back by a red invoice of the whole amount"
-    draft.claim(bought, _told(REFUSED, "R05", why, "red_flushed"))
+    draft.claim(bought, _told(REFUSED, "R05", why, RED))
     items = tuple(replace(each, net=-each.net, tax=-each.tax) for each in bought.items)
     red = draft.buy("*计算机外部设备*工位扫码终端", day=date(YEAR, 9, 20))
     draft.purchases[-1] = replace(
@@ -179,7 +180,7 @@ def _split_claim(draft: _Draft) -> None:
 
 FAULTS: Mapping[str, Callable[[_Draft], None]] = {
     "reused": _reused,
-    "red_flushed": _red_flushed,
+    RED: _red_flushed,
     "unpaid": _unpaid,
     "back_dated": _back_dated,
     "related_party": _related_party,

@@ -84,7 +84,7 @@ class County:
     def make(self, factory: Factory) -> Held:
         """Make one, let its place report of what is right, and plant its faults."""
         asked, within = self.asked, period(self.asked.months)
-        wrong = of_factory(asked.faults, factory, asked.factories, asked.seed)
+        wrong = of_factory(asked.faults, factory, self.factories, asked.seed)
         filed = _filed(factory, wrong, asked.seed)
         books = make_books(factory, within, asked.seed, filed.purchases)
         sources.as_told(factory, books)
@@ -101,8 +101,6 @@ def _filed(factory: Factory, wrong: Mapping[str, int], seed: int) -> Filed:
     if factory.number == 1:
         # The story's own: what is wrong in it is told line by line.
         return truth.STORY
-    if not sources.knows_red(factory):
-        wrong = {name: times for name, times in wrong.items() if name != "red_flushed"}
     catalogue = make_catalogue(factory, Dice(seed, f"{factory.number}/catalogue"))
     return claims.make_filed(factory, catalogue, wrong, Dice(seed, f"{factory.number}/retrofit"))
 

@@ -33,9 +33,14 @@ DRIFTS = {
 }
 
 
+def can_change(factory: Factory) -> bool:
+    """Tell whether a factory's product has a column that may change."""
+    return factory.system in _COLUMNS
+
+
 def drifts(factory: Factory, faults: Collection[str]) -> Iterator[Planted]:
     """Tell which columns of a factory change, once each, where its product lets them."""
-    if factory.system in _COLUMNS:
+    if can_change(factory):
         table, column = _COLUMNS[factory.system]
         for name, (_, answer) in DRIFTS.items():
             if name in faults:

@@ -1,10 +1,10 @@
 """Which faults are asked for, and of which factory."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from county import claims, faults, later
+from county import claims, faults, later, sources
 from county.dice import Dice
-from county.world import Factory
+from county.world import Factory, factories
 from kernel.errors import ConfigurationError
 
 NAMES = (*faults.FAULTS, *later.DRIFTS, *claims.FAULTS)
@@ -28,13 +28,41 @@ def parse(text: str) -> dict[str, int]:
     return found
 
 
-def of_factory(asked: Mapping[str, int], factory: Factory, count: int, seed: int) -> dict[str, int]:
-    """Give the faults of one of so many factories: of all, its own, and drawn for it."""
+def of_factory(
+    asked: Mapping[str, int], factory: Factory, county: Sequence[Factory], seed: int
+) -> dict[str, int]:
+    """Give the faults of a county's factory that it can have: of all, its own, and drawn for it."""
     mine: dict[str, int] = {}
     for each, times in asked.items():
         name, _, place = each.partition("@")
         if place == _ANY:
-            place = str(Dice(seed, f"faults/{name}").number(1, count))
-        if not place or int(place) == factory.number:
+            able = [other.number for other in county if _can_have(other, name)]
+            place = str(Dice(seed, f"faults/{name}").one_of(able)) if able else "0"
+        if (not place or int(place) == factory.number) and _can_have(factory, name):
             mine[name] = mine.get(name, 0) + times
     return mine
+
+
+def refuse_idle(asked: Mapping[str, int], county: Sequence[Factory], seed: int) -> None:
+    """Refuse a fault that no factory which it is asked of can have."""
+    for each, times in asked.items():
+        if not any(of_factory({each: times}, factory, county, seed) for factory in county):
+            name = each.partition("@")[0]
+            # Whatever a factory can have comes again within so many.
+            many = factories(24, sources.SYSTEMS, sources.WIRES)
+            able = [str(factory.number) for factory in many if _can_have(factory, name)]
+            raise ConfigurationError(
+                f"{each!r} would be planted nowhere.",
+                where="--faults",
+                cure=f"ask it of a factory whose systems hold such rows: {', '.join(able)}; and for"
+                " so many `--factories` that this is one of them.",
+            )
+
+
+def _can_have(factory: Factory, name: str) -> bool:
+    if name in faults.FAULTS:
+        return not sources.plantable(factory).isdisjoint(faults.FAULTS[name].contracts)
+    if name in later.DRIFTS:
+        return later.can_change(factory)
+    # The first one's claim is the story's, with what is wrong in it.
+    return factory.number != 1 and (name != claims.RED or sources.knows_red(factory))

@@ -5,7 +5,7 @@ import pytest
 from county.sources import SYSTEMS
 from county.truth import DEMO_FAULTS, SEED
 from county.world import factories
-from county.wrong import NAMES, of_factory, parse
+from county.wrong import NAMES, of_factory, parse, refuse_idle
 from kernel.errors import ConfigurationError
 from pipeline.settings import DemoSettings
 
@@ -23,9 +23,24 @@ def test_faults_are_named_as_a_person_writes_them() -> None:
 
 def test_faults_go_to_the_factory_that_is_named_or_drawn() -> None:
     asked = {"unpaid": 1, "unpaid@3": 2, "reused@any": 1}
-    mine = [of_factory(asked, each, len(FACTORIES), SEED) for each in FACTORIES]
-    assert [each["unpaid"] for each in mine] == [1, 1, 3, 1, 1, 1]
+    mine = [of_factory(asked, each, FACTORIES, SEED) for each in FACTORIES]
+    # The first one's claim is the story's.
+    assert [each.get("unpaid", 0) for each in mine] == [0, 1, 3, 1, 1, 1]
     assert sum(each.get("reused", 0) for each in mine) == 1
+
+
+@pytest.mark.parametrize("seed", range(9))
+def test_a_fault_is_drawn_for_a_factory_that_can_have_it(seed: int) -> None:
+    drawn = [of_factory({"second_hand@any": 1}, each, FACTORIES, seed) for each in FACTORIES]
+    assert drawn == [{}, {}, {}, {"second_hand": 1}, {}, {}]
+
+
+def test_a_fault_that_nobody_can_have_is_refused() -> None:
+    for asked in ("unpaid@1", "second_hand@3", "late_row@5", "unpaid@99", "red_flushed@any"):
+        with pytest.raises(ConfigurationError, match="nowhere") as refused:
+            refuse_idle(parse(asked), FACTORIES, SEED)
+    assert "7, 13, 19" in str(refused.value)
+    refuse_idle(parse("unpaid,second_hand,late_row,missing_day=0"), FACTORIES, SEED)
 
 
 def test_every_name_is_of_one_fault() -> None:
@@ -34,4 +49,4 @@ def test_every_name_is_of_one_fault() -> None:
 
 def test_the_factory_of_the_story_has_the_faults_of_its_truth() -> None:
     asked = parse(DemoSettings().faults)
-    assert of_factory(asked, FACTORIES[0], 12, SEED) == DEMO_FAULTS
+    assert of_factory(asked, FACTORIES[0], FACTORIES, SEED) == DEMO_FAULTS
