@@ -1,6 +1,6 @@
 """Which faults are asked for, and of which factory."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from county import claims, faults, later, sources
 from county.dice import Dice
@@ -43,20 +43,15 @@ def of_factory(
     return mine
 
 
-def refuse_idle(asked: Mapping[str, int], county: Sequence[Factory], seed: int) -> None:
-    """Refuse a fault that no factory which it is asked of can have."""
+def idle(asked: Mapping[str, int], county: Sequence[Factory], seed: int) -> Iterator[str]:
+    """Tell which faults nobody of whom they are asked can have, and who could."""
     for each, times in asked.items():
         if not any(of_factory({each: times}, factory, county, seed) for factory in county):
             name = each.partition("@")[0]
             # Whatever a factory can have comes again within so many.
             many = factories(24, sources.SYSTEMS, sources.WIRES)
-            able = [str(factory.number) for factory in many if _can_have(factory, name)]
-            raise ConfigurationError(
-                f"{each!r} would be planted nowhere.",
-                where="--faults",
-                cure=f"ask it of a factory whose systems hold such rows: {', '.join(able)}; and for"
-                " so many `--factories` that this is one of them.",
-            )
+            able = [str(other.number) for other in many if _can_have(other, name)]
+            yield f"{each} is planted nowhere; factories {', '.join(able[:5])}, … could have it"
 
 
 def _can_have(factory: Factory, name: str) -> bool:

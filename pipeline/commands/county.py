@@ -25,7 +25,7 @@ def generate(
 ) -> None:
     """Make a county: books that balance, in the tables of real products, and the truth apart."""
     from county.generate import Asked, County, write
-    from county.wrong import parse, refuse_idle
+    from county.wrong import idle, parse
 
     if out is None and not load:
         raise ConfigurationError(
@@ -34,7 +34,8 @@ def generate(
             cure="give `--out FOLDER` for its files, or `--load` for real systems that hold it.",
         )
     made = County(Asked(factories, months, seed, parse(faults)))
-    refuse_idle(made.asked.faults, made.factories, seed)
+    for each in idle(made.asked.faults, made.factories, seed):
+        say(each)
     if load:
         from county.serve import serve
 
