@@ -1,6 +1,5 @@
 """The one door to Kafka: kafka-python for producing and administration, librdkafka for reading."""
 
-import logging
 import socket
 import ssl
 import threading
@@ -8,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from kafka.admin import (
@@ -37,10 +36,8 @@ from bus.ports import Extent, Reader, Record, Sender
 from bus.topics import PREFIX
 from kernel import clock
 from kernel.errors import ConfigurationError
+from kernel.log import hush
 from kernel.skew import Clock
-
-if TYPE_CHECKING:
-    pass
 
 _CLOCK, _BROKERS = "message.timestamp.type", "LogAppendTime"
 _TOPIC = {
@@ -54,6 +51,8 @@ _TOPIC = {
 _TOPIC_SECONDS = 5.0
 _NO_TIME = -1
 _Answer = TypeVar("_Answer")
+
+hush("kafka")
 
 
 def _knock(bootstrap: str, timeout: float, login: Login) -> None:
@@ -84,18 +83,12 @@ def _why(failed: KafkaError, login: Login) -> str:
     return said
 
 
-def _hush() -> None:
-    """Silence the library's own log: what matters comes as an error with its cure."""
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # noqa: TID251 - the library's, not ours
-
-
 class KafkaSender(Sender):
     """Sends in order per key: a record leaves only when the one before it is acknowledged."""
 
     def __init__(self, bootstrap: str, timeout: float, login: Login = NOBODY) -> None:
         self._timeout = timeout
         milliseconds = int(timeout * 1000)
-        _hush()
         _knock(bootstrap, timeout, login)
         try:
             self._producer = KafkaProducer(
@@ -180,7 +173,6 @@ class KafkaBus:
 
     @cached_property
     def _admin(self) -> KafkaAdminClient:
-        _hush()
         _knock(self.bootstrap, self._timeout, self._login)
         milliseconds = int(self._timeout * 1000)
         return KafkaAdminClient(

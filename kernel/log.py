@@ -53,5 +53,5 @@ def logger(name: str) -> Logger:
 
 
 def hush(library: str) -> None:
-    """Let a library tell no more than what is wrong: addresses in its lines may hold secrets."""
-    logging.getLogger(library).setLevel(logging.WARNING)
+    """Silence a library's own lines: what is wrong comes as an error, and they may hold secrets."""
+    logging.getLogger(library).setLevel(logging.CRITICAL)

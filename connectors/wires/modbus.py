@@ -8,6 +8,9 @@ from pymodbus.exceptions import ModbusException
 from pymodbus.pdu import ModbusPDU
 
 from kernel.errors import ConfigurationError, DependencyUnavailableError, NplusxError
+from kernel.log import hush
+
+hush("pymodbus")
 
 _REFUSALS: dict[int, tuple[type[NplusxError], str, str]] = {
     1: (ConfigurationError, "has no such table", "correct `table` of the registers in the preset."),

@@ -20,7 +20,10 @@ from connectors.wires.opcua_errors import plain
 from connectors.wires.opcua_values import Sampled, sampled
 from kernel import clock
 from kernel.errors import ConfigurationError
+from kernel.log import hush
 from kernel.skew import Clock
+
+hush("asyncua")
 
 _CHUNK = 1000
 _HISTORY_VALUES = 10_000

@@ -150,13 +150,15 @@ def test_without_its_library_it_says_how_to_install_it(monkeypatch: pytest.Monke
 class TestDevice:
     """What only a device tells."""
 
-    def test_a_device_that_is_not_there_is_named(self) -> None:
+    def test_a_device_that_is_not_there_is_named(self, caplog: pytest.LogCaptureFixture) -> None:
         silent = connector(9)
         with pytest.raises(DependencyUnavailableError, match=r"M1: .*cannot be reached.*host"):
             silent.read(plan(U16), None)
         with pytest.raises(ConfigurationError, match="no catalogue"):
             silent.discover()
         silent.close()
+        # The library would tell it too, in its own words, each time.
+        assert caplog.messages == []
 
     def test_each_value_stands_beside_the_one_before(self, device: Program) -> None:
         scaled = Register("kwh", "input", 0, "u32", scale=Decimal("0.01"))
