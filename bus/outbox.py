@@ -150,6 +150,10 @@ class Outbox:
         )
         return (pages - free) * size
 
+    @property
+    def _waits(self) -> bool:
+        return self._db.execute("select 1 from batch limit 1").fetchone() is not None
+
     def cursor(self, stream: StreamId) -> str | None:
         """Give how far the source was read, as the connector wrote it."""
         with self._named():
@@ -167,12 +171,14 @@ class Outbox:
         """Keep sealed records, their numbers and the new cursor, all or nothing."""
         coming = sum(len(each.body) for each in batches)
         with self._named():
-            if batches and self.used_bytes + coming > self._limit:
+            # Where nothing waits no cap is too small for a page: it would never be read.
+            if batches and self._waits and self.used_bytes + coming > self._limit:
                 raise OutboxFullError(
-                    f"The outbox is full: {self.used_bytes} of {self._limit} bytes wait.",
+                    f"The outbox is full: {self.used_bytes} of {self._limit} bytes are taken, "
+                    f"and a page of {coming} comes.",
                     where=str(self._path),
-                    cure="bring the broker back; or raise agent.outbox_bytes. Reading waits "
-                    "meanwhile and nothing is dropped.",
+                    cure="bring back what takes the records, brokers or gateway; or raise "
+                    "agent.outbox_bytes. Reading waits meanwhile and nothing is dropped.",
                 )
             with self._transaction():
                 self._keep(stream, batches, cursor)
@@ -240,7 +246,7 @@ class Outbox:
                         "delete from batch where id = ?", [(each,) for each in ids]
                     )
                 # The disk is given back when nothing waits: before, what waits would be moved.
-                if self._db.execute("select 1 from batch limit 1").fetchone() is None:
+                if not self._waits:
                     # As a script: of any other statement without an answer one step is done.
                     self._db.executescript("pragma incremental_vacuum")
             finally:

@@ -135,7 +135,10 @@ def test_a_full_outbox_refuses_rows_and_keeps_the_cursor(path: Path) -> None:
         box.put(STREAM, [encoded(bytes(800_000))], "two")
     assert box.cursor(STREAM.id) == "one"
     box.mark_sent([each.id for each in box.pending(9)])
-    box.put(STREAM, [encoded(bytes(800_000))], "two")
+    # A page that is larger than the cap is none of those that wait for ever.
+    box.put(STREAM, [encoded(bytes(2_000_000))], "two")
+    with pytest.raises(OutboxFullError, match="a page of 1 comes"):
+        box.put(STREAM, [encoded(b"a")], "three")
     assert box.states()[STREAM.id].batches == 2
     box.close()
 
