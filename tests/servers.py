@@ -4,6 +4,7 @@ import hashlib
 import os
 import platform
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -127,9 +128,8 @@ def running(kind: type[Kind]) -> Iterator[Kind]:
 
 
 @contextmanager
-def frozen(server: Database) -> Iterator[None]:
+def frozen(process: "subprocess.Popen[bytes] | None") -> Iterator[None]:
     """Stop a server's processes where they stand; its system still answers for it."""
-    process = server._child._process
     assert process
     first = psutil.Process(process.pid)
     # The first one makes the others.

@@ -3,6 +3,7 @@
 import socket
 import stat
 from collections.abc import Callable, Iterator
+from threading import Timer
 from typing import BinaryIO, Protocol, TypeVar, cast
 
 import paramiko
@@ -109,7 +110,7 @@ class Sftp:
         except (OSError, EOFError, paramiko.SSHException) as failed:
             self.close()
             raise DependencyUnavailableError(
-                f"The SFTP server cannot be read: {failed}.",
+                f"The SFTP server cannot be read: {str(failed) or 'no answer'}.",
                 where=self._login.shown,
                 cure="check that it runs, its host and port, and the user's rights.",
             ) from failed
@@ -120,6 +121,16 @@ class Sftp:
         self._transport = transport = paramiko.Transport(wire)
         # A wire that died without a word is noticed, and no answer is waited for for ever.
         transport.set_keepalive(int(_SECONDS))
+        giving_up = Timer(_ANSWER_SECONDS, transport.close)
+        giving_up.daemon = True
+        giving_up.start()
+        try:
+            return self._let_in(transport)
+        finally:
+            giving_up.cancel()
+
+    def _let_in(self, transport: paramiko.Transport) -> paramiko.SFTPClient:
+        login = self._login
         transport.start_client(timeout=_SECONDS)
         shown = transport.get_remote_server_key()
         if f"{shown.get_name()} {shown.get_base64()}" != login.host_key.strip():

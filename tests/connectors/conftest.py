@@ -224,7 +224,7 @@ def sftp(tmp_path: Path) -> Iterator[Drop]:
         wait_until_owned(server, port, log)
         user, password = sftp_server.USER, sftp_server.PASSWORD
         login = Login("127.0.0.1", port, shown.decode(), user, password, "", "/")
-        yield Drop(tmp_path / "in", login)
+        yield Drop(tmp_path / "in", login, server)
     finally:
         server.terminate()
         server.wait(10)

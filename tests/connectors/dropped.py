@@ -1,6 +1,7 @@
 """A folder into which files are dropped, here or behind SFTP, and what is read of it."""
 
 import os
+import subprocess
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -19,8 +20,10 @@ HEAD = "编号,名称\n"
 class Drop:
     """A folder into which files are dropped, and a connector that reads it."""
 
-    def __init__(self, folder: Path, login: Login | None) -> None:
-        self.folder, self.login = folder, login
+    def __init__(
+        self, folder: Path, login: Login | None, server: "subprocess.Popen[bytes] | None" = None
+    ) -> None:
+        self.folder, self.login, self.server = folder, login, server
 
     def put(self, name: str, text: str | bytes, age: float = 3600) -> Path:
         path = self.folder / name

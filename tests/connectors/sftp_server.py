@@ -1,12 +1,16 @@
 """An SFTP server of asyncssh in a process of its own: `python sftp_server.py PORT FOLDER KEY`."""
 
 import asyncio
+import os
+import signal
 import sys
 from pathlib import Path
 
 import asyncssh
 
 USER, PASSWORD = "factory", "sesame"
+# With a file of this name in the folder it stops where it stands when it should open the folder.
+STOP = "stop"
 
 
 class Door(asyncssh.SSHServer):
@@ -24,6 +28,8 @@ class Door(asyncssh.SSHServer):
 
 async def serve(port: int, folder: Path, key: Path) -> None:
     def files(channel: asyncssh.SSHServerChannel) -> asyncssh.SFTPServer:
+        if (folder / STOP).exists():
+            os.kill(os.getpid(), signal.SIGSTOP)
         return asyncssh.SFTPServer(channel, chroot=str(folder).encode())
 
     server = await asyncssh.create_server(

@@ -1,12 +1,14 @@
 """Servers that are stopped where they stand, for which their system still answers."""
 
+import signal
 import subprocess
 import sys
 import textwrap
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from datetime import timedelta
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -14,15 +16,37 @@ import pytest
 from connectors.base import ZONE, Connector, StreamPlan
 from connectors.check import check
 from kernel.errors import DependencyUnavailableError
+from tests.connectors import sftp_server
 from tests.connectors.databases import EARLY, PLAN, Database, keys
+from tests.connectors.dropped import HEAD, Drop
+from tests.connectors.dropped import PLAN as DROPPED
 from tests.connectors.logged import PLAN as LOGGED
 from tests.connectors.logged import postgres_table, said
+from tests.connectors.machines.landing import agent_of, landed
 from tests.connectors.reading import read_all
-from tests.servers import PostgresServer, frozen
+from tests.pipeline.world import World
+from tests.servers import PASSWORD, PostgresServer, frozen
 
 pytestmark = pytest.mark.real_system
 Freeze = Callable[[], AbstractContextManager[None]]
 _ROWS = 4000
+METER = "mes.energy_reading.v1"
+PRESET = """
+title: {zh: 表, en: Meter}
+kind: sql
+proof: run in the tests
+streams:
+- contract: mes.energy_reading.v1
+  version: 1.0.0
+  query: select id, note, changed from thing
+  updated: changed
+  keys: [id]
+  mapping: |
+    select id as meter_code, 'electricity' as carrier, cast(changed as timestamptz) as read_at,
+      'kwh' as energy_unit, try_cast(note as decimal(18, 4)) as used_qty,
+      'machine' as record_source, cast(changed as timestamptz) as updated_at,
+      'upsert' as _op from rows
+"""
 OURS = "from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
 
 
@@ -31,7 +55,7 @@ def freeze(postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> Freeze:
     monkeypatch.setattr("connectors.sql.patience.SILENT_SECONDS", 1)
     # The least that the library knows.
     monkeypatch.setattr("connectors.sql.streams._CONNECT_SECONDS", 2)
-    return lambda: frozen(postgres)
+    return lambda: frozen(postgres._child._process)
 
 
 def begun(connector: Connector[object], plan: StreamPlan[object]) -> tuple[list[object], str]:
@@ -169,3 +193,52 @@ def test_a_log_that_hangs_between_pages_and_rounds_is_read_on(
         connector.read(LOGGED, cursor)
     assert said(read_all(connector, LOGGED, cursor)[0]) == [(6, "x", "upsert"), (7, "x", "upsert")]
     connector.close()
+
+
+def test_an_sftp_server_that_hangs_is_read_on(sftp: Drop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("connectors.files.sftp._ANSWER_SECONDS", 1)
+    assert sftp.server
+    sftp.put("a.csv", f"{HEAD}1,甲\n")
+    connector = sftp.connector()
+    rows, cursor = read_all(connector, DROPPED)
+    sftp.put("b.csv", f"{HEAD}2,乙\n")
+    with frozen(sftp.server), pytest.raises(DependencyUnavailableError, match="no answer"):
+        connector.read(DROPPED, cursor)
+    # Nor is one waited for that hangs before it has opened the folder.
+    stop = sftp.put(sftp_server.STOP, "")
+    with pytest.raises(DependencyUnavailableError, match="cannot be read"):
+        connector.read(DROPPED, cursor)
+    stop.unlink()
+    sftp.server.send_signal(signal.SIGCONT)
+    more, _ = read_all(connector, DROPPED, cursor)
+    assert keys([*rows, *more]) == ["1", "2"]
+    connector.close()
+
+
+def test_the_other_streams_of_an_agent_go_on_and_none_of_its_rows_is_lost(
+    postgres_database: Database,
+    sqlite_database: Database,
+    freeze: Freeze,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "own.yaml").write_text(PRESET, "utf-8")
+    monkeypatch.setenv("NPLUSX_HERE", PASSWORD)
+    hung = postgres_database.url.replace(PASSWORD, "${NPLUSX_HERE}")
+    sources = "".join(
+        f"- {{id: {name}, preset: own.yaml, url: '{url}', lookback_seconds: 1}}\n"
+        for name, url in (("hung", hung), ("well", sqlite_database.url))
+    )
+    world = World(tmp_path, monkeypatch)
+    with closing(agent_of(world, tmp_path, sources, METER)) as agent:
+        postgres_database.put("a", "1", EARLY)
+        assert agent.round().is_clean
+        for each in (postgres_database, sqlite_database):
+            each.put("b", "2", EARLY + timedelta(hours=1))
+        with freeze():
+            for rows in (1, 0):
+                one, other = agent.round().streams
+                assert (one.rows_read, other.rows_read, other.error) == (0, rows, "")
+                assert one.error
+        assert [each.rows_read for each in agent.round().streams] == [1, 0]
+    assert sorted(row["meter_code"] for row in landed(world, METER)) == ["a", "b", "b"]
