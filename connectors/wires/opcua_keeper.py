@@ -105,8 +105,10 @@ class Keeper:
                         subscriptions.append(made)
                         served.add(id(feed))
                 wake = asyncio.create_task(self._wake.wait())
-                await asyncio.wait({lost, wake}, return_when=asyncio.FIRST_COMPLETED)
-                wake.cancel()
+                try:
+                    await asyncio.wait({lost, wake}, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    wake.cancel()
         finally:
             self._session = None
             lost.cancel()

@@ -1,6 +1,7 @@
 """The opcua kind: values with status and times, by namespace URI, across restarts of the server."""
 
 import asyncio
+import gc
 import socket
 import sys
 import time
@@ -132,6 +133,16 @@ class TestServer:
             offers = {each.name: each for each in made.discover()}
             assert set(offers) == {"State", "Energy", "Counters", "Counters/Good"} - {"Counters"}
             assert Reader(made, plan(*offers["Energy"].how["variables"])).until(1)
+
+    def test_it_ends_without_a_word(
+        self, server: Program, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        with closing(connector(url(server))) as made:
+            Reader(made, plan()).until(1)
+        # A task that nobody ended complains when it is thrown away.
+        del made
+        gc.collect()
+        assert [each.getMessage() for each in caplog.records if each.name == "asyncio"] == []
 
     def test_a_host_that_is_silent_is_named(self, caplog: pytest.LogCaptureFixture) -> None:
         with (
