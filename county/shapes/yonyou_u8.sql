@@ -28,16 +28,16 @@ from (select distinct item_text from erp_purchase_invoice)
 -- table code ("ccode" varchar(40) primary key, "ccode_name" varchar(100))
 select distinct account_code, account_name from erp_ledger_entry
 
--- table SO_SOMain ("ID" integer primary key, "cSOCode" varchar(30), "dDate" timestamp, "cCusCode" varchar(20), "cCusName" varchar(98), "cexch_name" varchar(8), "cVerifier" varchar(20), "cCloser" varchar(20), "dcreatesystime" timestamp, "dmodifysystime" timestamp, "dverifysystime" timestamp)
+-- table SO_SOMain ("ID" integer primary key, "cSOCode" varchar(30), "dDate" timestamp, "cCusCode" varchar(20), "cCusName" varchar(98), "cexch_name" varchar(8), "cVerifier" varchar(20), "cCloser" varchar(20), "dcreatesystime" timestamp, "dmodifysystime" timestamp, "dverifysystime" timestamp, "dclosesystime" timestamp)
 select cast(order_id as integer), order_no, cast(ordered_on as timestamp), customer_code, customer_name, '人民币',
   case when status <> 'draft' then '审核员' end, case when status = 'closed' then '录入员' end,
   local(updated_at) - case when status = 'draft' then interval 0 minute else interval 25 minute end, null,
-  case when status <> 'draft' then local(updated_at) end
+  case when status <> 'draft' then local(updated_at) end, case when status = 'closed' then local(updated_at) end
 from erp_sales_order
 
--- table SO_SODetails ("AutoID" integer primary key, "iSOsID" integer, "ID" integer, "cInvCode" varchar(60), "iQuantity" numeric(30, 10), "dPreDate" timestamp, "iMoney" numeric(19, 4), "cSCloser" varchar(20))
+-- table SO_SODetails ("AutoID" integer primary key, "iSOsID" integer, "ID" integer, "cInvCode" varchar(60), "iQuantity" numeric(30, 10), "dPreDate" timestamp, "iMoney" numeric(19, 4), "cSCloser" varchar(20), "dbclosesystime" timestamp)
 select cast(order_line_id as integer), cast(order_line_id as integer), cast(order_id as integer), product_code, ordered_qty,
-  cast(promised_on as timestamp), line_net_amount, case when is_closed then '录入员' end
+  cast(promised_on as timestamp), line_net_amount, case when is_closed then '录入员' end, case when is_closed then local(updated_at) end
 from erp_sales_order_line
 
 -- table DispatchList ("DLID" integer primary key, "cDLCode" varchar(30), "dDate" timestamp, "cVerifier" varchar(20), "dcreatesystime" timestamp, "dmodifysystime" timestamp, "dverifysystime" timestamp)
@@ -49,6 +49,16 @@ from erp_delivery
 select cast(delivery_line_id as integer), cast(delivery_line_id as integer), cast(delivery_line_id as integer),
   cast(order_line_id as integer), delivered_qty
 from erp_delivery
+
+-- table SaleBillVouch ("SBVID" integer primary key, "cSBVCode" varchar(30), "cVouchType" varchar(2), "dDate" timestamp, "cCusCode" varchar(20), "cCusName" varchar(98), "cexch_name" varchar(8), "bReturnFlag" smallint, "cChecker" varchar(20), "cInvalider" varchar(20), "dcreatesystime" timestamp, "dmodifysystime" timestamp, "dverifysystime" timestamp)
+select distinct on (invoice_id) cast(invoice_id as integer), invoice_no, '26', cast(issued_on as timestamp), customer_code, buyer_name,
+  '人民币', cast(is_red as smallint), '审核员', null, local(updated_at) - interval 25 minute, null, local(updated_at)
+from erp_sales_invoice order by invoice_id, line_no
+
+-- table SaleBillVouchs ("AutoID" integer primary key, "SBVID" integer, "irowno" smallint, "cInvCode" varchar(60), "cInvName" varchar(255), "iQuantity" numeric(30, 10), "iMoney" numeric(19, 4), "iTaxRate" numeric(9, 4), "iTax" numeric(19, 4), "iSOsID" integer)
+select cast(invoice_id as integer) * 10 + line_no, cast(invoice_id as integer), line_no, product_code, item_text, invoiced_qty, net_amount,
+  tax_rate * 100, tax_amount, cast(order_line_id as integer)
+from erp_sales_invoice
 
 -- table PurBillVouch ("PBVID" integer primary key, "cPBVCode" varchar(30), "dPBVDate" timestamp, "cVenCode" varchar(20), "cexch_name" varchar(8), "bNegative" boolean, "cDefine10" varchar(60), "cPBVVerifier" varchar(20), "dcreatesystime" timestamp, "dmodifysystime" timestamp, "dverifysystime" timestamp)
 select distinct on (invoice_id) cast(invoice_id as integer), invoice_no, cast(issued_on as timestamp), "cVenCode", '人民币',

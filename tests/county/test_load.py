@@ -112,7 +112,8 @@ def test_what_closes_or_is_approved_in_a_u8_comes_then(postgres) -> None:
     load(url)
     with psycopg.connect(url) as connection:
         connection.execute('update "RdRecord01" set "cHandler" = null where "ID" = 7001')
-    plans = [e for e in find("yonyou_u8").streams if e.contract.startswith(("srm.", "mes."))]
+    areas = ("erp.sales_", "srm.", "mes.")
+    plans = [e for e in find("yonyou_u8").streams if e.contract.startswith(areas)]
     connector = open_source(source(find("yonyou_u8"), url))
     first = [read_all(connector, plan) for plan in plans]
     assert "7001" not in {row.get("delivery_line_id") for rows, _ in first for row in rows}
@@ -123,21 +124,30 @@ def test_what_closes_or_is_approved_in_a_u8_comes_then(postgres) -> None:
             'update "RdRecord01" set "cHandler" = \'x\', "dnverifytime" = \'2025-01-02\''
             ' where "ID" = 7001;'
             'update "mom_orderdetail" set "Status" = 4, "QualifiedInQty" = 0,'
-            ' "CloseTime" = \'2025-01-02\' where "MoDId" = 50001'
+            ' "CloseTime" = \'2025-01-02\' where "MoDId" = 50001;'
+            'update "SO_SOMain" set "cCloser" = \'x\', "dclosesystime" = \'2025-01-02\''
+            ' where "ID" = 1002;'
+            'update "SO_SODetails" set "cSCloser" = \'x\', "dbclosesystime" = \'2025-01-02\''
+            ' where "iSOsID" = 3;'
+            'update "SaleBillVouch" set "cInvalider" = \'x\', "dmodifysystime" = \'2025-01-02\''
+            ' where "SBVID" = 4'
         )
     passes = zip(plans, first, strict=True)
     rows = {plan.contract: read_all(connector, plan, cursor)[0] for plan, (_, cursor) in passes}
     connector.close()
     told = {
-        (contract, row[loader.find(contract).key[0]], row.get("status"))
+        (contract, row[loader.find(contract).key[0]], row.get("status", row["_op"]))
         for contract, listed in rows.items()
         for row in listed
     }
     assert told == {
         ("srm.purchase_order.v1", "7002", "closed"),
-        ("srm.purchase_order_line.v1", "7002", None),
-        ("srm.delivery.v1", "7001", None),
+        ("srm.purchase_order_line.v1", "7002", "upsert"),
+        ("srm.delivery.v1", "7001", "upsert"),
         ("mes.work_order.v1", "50001", "closed"),
+        ("erp.sales_order.v1", "1002", "closed"),
+        ("erp.sales_order_line.v1", "3", "upsert"),
+        ("erp.sales_invoice.v1", "4", "delete"),
     }
 
 
