@@ -80,7 +80,8 @@ def make_feeds(factory: Factory, books: Books, within: Period, seed: int) -> dic
 
 def _awards(factory: Factory) -> dict[str, list[Row]]:
     if factory.place.region not in _AWARDS or not is_above_scale(factory):
-        return {}
+        # A place that granted nothing says so: its list is empty.
+        return {"gov.award.v1": []}
     clause, level, amount = _AWARDS[factory.place.region]
     row: Row = {
         "award_id": f"JB-{YEAR}-{factory.number:03d}", "enterprise_uscc": factory.uscc,

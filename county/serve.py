@@ -130,6 +130,7 @@ class _Systems:
                 draft.write_bytes(canonical.dumps([asdict(each) for each in reached]))
                 draft.rename(self._folder / SOURCES)
                 say(f"{len(reached)} systems of {len(self._county.factories)} factories are up")
+                say(f"how each is reached stands in {self._folder / SOURCES}")
                 due = clock.monotonic() + self._after
                 while not self._stop.is_set():
                     self._watch()

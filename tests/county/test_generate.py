@@ -13,10 +13,10 @@ import pytest
 from contracts.gate import judge
 from contracts.loader import find
 from county import sources
-from county.generate import Asked, County, Held, write
+from county.generate import Asked, County, Held, feeds_of, write
 from county.shape import as_arrow
 from county.truth import SEED
-from county.world import Factory
+from county.world import PLACES, Factory
 from county.wrong import NAMES
 from kernel import canonical
 from kernel.errors import ConfigurationError
@@ -86,14 +86,19 @@ def test_the_truth_names_what_was_planted_and_holds_all_rows(
 
 
 def test_factories_use_every_product_and_places_know_all_of_them(
-    made: dict[Factory, Held],
+    made: dict[Factory, Held], out: Path
 ) -> None:
     assert {each.system for each in made} == set(sources.SYSTEMS)
     for factory, held in made.items():
         listed = {row["enterprise_uscc"] for row in held.feeds["gov.enterprise.v1"]}
         assert listed == {factory.uscc}
     assert len({each.place.region for each in made}) == 5
-    awards = [row for held in made.values() for row in held.feeds.get("gov.award.v1", ())]
+    for place in PLACES:
+        kinds = {each.stem for each in feeds_of(out, place.region).glob("gov.*.csv")}
+        assert kinds >= {
+            f"gov.{each}.v1" for each in ("enterprise", "tax", "statistics", "energy", "award")
+        }
+    awards = [row for held in made.values() for row in held.feeds["gov.award.v1"]]
     assert [row["clause_id"] for row in awards] == ["S0-C16", "S0-C16"]
 
 

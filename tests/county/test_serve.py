@@ -38,6 +38,7 @@ def serve(folder: Path, end: signal.Signals = signal.SIGTERM) -> int:
         assert process.stdout is not None
         # It says so when all is up, and nothing before.
         assert "1 factories are up" in process.stdout.readline()
+        assert process.stdout.readline().endswith(f"{folder / 'sources.json'}\n")
         second = subprocess.run(
             argv, capture_output=True, text=True, cwd=folder.parent, check=False
         )
