@@ -10,7 +10,7 @@ import pyarrow as pa
 from pydantic import TypeAdapter
 from typing_extensions import override
 
-from connectors.base import Connector, Offer, Page, Sample, Source, StreamPlan
+from connectors.base import Connector, NoCatalogueError, Offer, Page, Sample, Source, StreamPlan
 from connectors.cursor import readable
 from connectors.extras import extra
 from connectors.fields import Fields
@@ -278,8 +278,15 @@ class FilesConnector(Connector[FilesStream]):
 
     @override
     def discover(self) -> Iterator[Offer]:
-        for each in matching(self._place, "*", self._way.archive):
-            kind = _ENDINGS.get(Path(each.name).suffix.lower())
+        listed = matching(self._place, "*", self._way.archive)
+        kinds = [_ENDINGS.get(Path(each.name).suffix.lower()) for each in listed]
+        if set(kinds) - {None} == {"xml"}:
+            raise NoCatalogueError(
+                "XML does not say which of its elements is a row.",
+                where=self._where,
+                cure="write `row` and `bears` into the preset: docs/connectors/files.md.",
+            )
+        for each, kind in zip(listed, kinds, strict=True):
             if kind in (None, "xml"):
                 continue
             columns: dict[str, str] = {}

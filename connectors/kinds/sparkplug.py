@@ -165,7 +165,8 @@ class SparkplugConnector(Connector[SparkplugStream]):
         return Sample(
             None,
             f"No metric {', '.join(plan.how.metrics)} came within {self._way.timeout_seconds} s.",
-            "correct `metrics` of the preset or `groups` of the source; or nothing changes now.",
+            "correct `metrics` of the preset or `groups` of the source; or nothing changes now, or"
+            " nodes wait for this host: start the agent, and look beside it.",
         )
 
     @override

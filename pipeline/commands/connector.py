@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kernel.errors import ChecksFailedError
+from kernel.errors import ChecksFailedError, ConfigurationError
 from pipeline.console import facts, say, table, warn
 
 if TYPE_CHECKING:
@@ -140,14 +140,20 @@ def certify(
     from pipeline.certify import reasons
     from pipeline.publish import read_key
 
+    if out and not out.parent.is_dir():
+        raise ConfigurationError(
+            "The folder in which the certificate shall stand is not there.",
+            where=str(out.parent),
+            cure="make it, or name another with `--out`; nothing was read yet.",
+        )
     config = load_agent(file)
     wish = Wish(soak, rows, reasons(skip or ()))
     key = read_key(config.key_file)
     found = run(config, trial.source_of(config, source), contract or (), wish)
     signed = certificate.sign(found, key)
+    _show(found)
     if out:
         out.write_bytes(signed + b"\n")
-    _show(found)
     if found.failed:
         raise ChecksFailedError(
             f"{len(found.failed)} of {len(found.parts)} parts failed.",

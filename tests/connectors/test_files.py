@@ -6,7 +6,7 @@ from typing import BinaryIO
 
 import pytest
 
-from connectors.base import ZONE, StreamPlan
+from connectors.base import ZONE, NoCatalogueError, StreamPlan
 from connectors.check import check, product_of
 from connectors.files.forms import Form, UnopenedError
 from connectors.files.places import Folder
@@ -268,6 +268,17 @@ def test_a_check_tells_what_there_is(drop: Drop) -> None:
     (offer,) = connector.discover()
     assert list(offer.columns) == ["编号", "名称", "row_number"]
     assert offer.how == {"pattern": "a.csv", "form": "csv"}
+    drop.put("a.xml", "<EInvoice/>")
+    assert list(connector.discover()) == [offer]
+    connector.close()
+
+
+def test_files_of_xml_alone_have_no_catalogue(folder: Drop) -> None:
+    folder.put("a.xml", "<EInvoice/>")
+    folder.put("read me.pdf", "")
+    connector = folder.connector()
+    with pytest.raises(NoCatalogueError, match="which of its elements"):
+        list(connector.discover())
     connector.close()
 
 

@@ -78,6 +78,7 @@ def test_bad_rows_are_named_with_their_reasons(site: Site) -> None:
     [
         (("read", "erp.payment.v1"), "does not serve"),
         (("read", "retrofit.project.v1", "--source", "other"), "no source"),
+        (("certify", "--soak", "1", "--out", "gone/certificate.json"), "folder"),
     ],
 )
 def test_what_is_not_there_is_told_with_what_is(
