@@ -91,8 +91,8 @@ def unreachable(bootstrap: str, why: object) -> DependencyUnavailableError:
         return DependencyUnavailableError(
             f"Kafka's certificate is not believed, or ours is not: {text}.",
             where=bootstrap,
-            cure="name the authority of the brokers in NPLUSX_KAFKA_CA_FILE; renew a certificate "
-            "that has expired.",
+            cure="name the authority of the brokers in NPLUSX_KAFKA_CA_FILE; set this machine's "
+            "clock if it is wrong; renew a certificate that has expired.",
         )
     if "authenticat" in text.lower():
         return DependencyUnavailableError(

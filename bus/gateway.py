@@ -185,8 +185,8 @@ class GatewaySender(Sender):
             return DependencyUnavailableError(
                 f"The gateway's certificate is not believed: {why.verify_message}.",
                 where=self._door.url,
-                cure="renew it at the county if it has expired, or name its authority in "
-                "`send.ca_file`.",
+                cure="set this machine's clock if it is wrong; renew it at the county if it has "
+                "expired; or name its authority in `send.ca_file`.",
             )
         return DependencyUnavailableError(
             f"The county's gateway does not take records: {why}.",

@@ -151,7 +151,8 @@ def _require_no_secret(name: str, text: str, path: Path) -> None:
         raise ConfigurationError(
             "A password stands in the file.",
             where=f"{path}, {name}",
-            cure="put it into an environment variable and write ${NPLUSX_…} in its place.",
+            cure="put it into a file and write ${file:password} in its place, or into an "
+            "environment variable and write ${NPLUSX_…}.",
         )
 
 

@@ -15,7 +15,7 @@ from bus.ports import Sender, WayOut
 from connectors import pseudonyms
 from connectors.base import Connector, Source, StreamPlan
 from connectors.config import AgentConfig, expand, load_agent
-from connectors.registry import find
+from connectors.registry import find, open_source
 from kernel import clock
 from kernel.errors import ConfigurationError, DependencyUnavailableError, NplusxError
 from kernel.evidence import SigningKey
@@ -27,7 +27,7 @@ from pipeline.crashpoints import crash_here
 from pipeline.rounds import RoundReport, StreamReport, complaints, write_status
 from pipeline.settings import Settings, environment, read_settings
 from pipeline.skew import Clocks
-from pipeline.sources import UNFORESEEN, connect, contract_rows
+from pipeline.sources import UNFORESEEN, completed, connect, contract_rows
 
 # Records of one stream that are taken from the outbox at a time; each may hold 4 MiB.
 _PORTION = 4
@@ -63,6 +63,8 @@ class Agent:
         self._pseudonyms = pseudonyms.read_key(covering) if covering else None
         self._outbox = Outbox(config.outbox, key, config.outbox_bytes)
         self._connectors: dict[SourceId, Connector[object]] = {}
+        # What they were opened with.
+        self._told: dict[SourceId, Source[object]] = {}
         self._sender: Sender | None = None
         # What went wrong with sending in this round: with the bus, and with single streams.
         self._silent = ""
@@ -87,18 +89,21 @@ class Agent:
         read: dict[str, int] = {}
         errors: dict[str, str] = {}
         self._drain(stop)
+        troubled: dict[SourceId, Source[object]] = {}
         for source, plan in self._streams():
             name = self._stream(source, plan).id
             try:
                 self._read(source, plan, read, stop)
             except NplusxError as wrong:
                 # One stream's trouble is not the others'.
-                errors[name] = str(wrong)
+                errors[name], troubled[source.id] = str(wrong), source
             except UNFORESEEN as odd:
                 # Nor is what nobody foresaw; its text may hold rows, so only its kind is told.
                 logger("agent").error("unforeseen", stream=name, why=repr(type(odd)), exc_info=odd)
                 errors[name] = f"The source gave what nobody foresaw: {type(odd).__name__}."
                 self._let_go(source)
+        for source in troubled.values():
+            self._look_again(source)
         self._drain(stop)
         if self._is_laden:
             memory.give_back()
@@ -124,8 +129,16 @@ class Agent:
 
     def _open_source(self, source: Source[object]) -> Connector[object]:
         if source.id not in self._connectors:
-            self._connectors[source.id] = connect(self._config, source.id, environment())
+            told = completed(self._config, source.id, environment())
+            self._connectors[source.id], self._told[source.id] = open_source(told), told
         return self._connectors[source.id]
+
+    def _look_again(self, source: Source[object]) -> None:
+        """Let go of a source in trouble whose address or password somebody has corrected."""
+        with suppress(NplusxError):
+            told = completed(self._config, source.id, environment())
+            if told != self._told.get(source.id):
+                self._let_go(source)
 
     def _read(
         self,

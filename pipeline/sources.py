@@ -44,6 +44,11 @@ def set_apart(config: AgentConfig, folder: Path, guest: str = "") -> AgentConfig
 
 def connect(config: AgentConfig, name: SourceId, variables: Mapping[str, str]) -> Connector[object]:
     """Get ready to read a source of an agent, with its secrets put in place."""
+    return open_source(completed(config, name, variables))
+
+
+def completed(config: AgentConfig, name: SourceId, variables: Mapping[str, str]) -> Source[object]:
+    """Give a source of an agent as its file, and the files of its secrets, tell it now."""
     sources = {each.id: each for each in load_agent(config.path, variables).sources}
     mine = next((each for each in config.sources if each.id == name), None)
     if mine is None or name not in sources:
@@ -52,10 +57,8 @@ def connect(config: AgentConfig, name: SourceId, variables: Mapping[str, str]) -
             where=str(config.path),
             cure="start the agent again, so that it reads what the file names now.",
         )
-    source = sources[name]
-    return open_source(
-        replace(source, memory=mine.memory, is_trial=mine.is_trial, guest=mine.guest)
-    )
+    told = sources[name]
+    return replace(told, memory=mine.memory, is_trial=mine.is_trial, guest=mine.guest)
 
 
 def contract_rows(

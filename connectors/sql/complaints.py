@@ -20,7 +20,7 @@ _COMPLAINTS: tuple[tuple[str, type[NplusxError], str, str], ...] = (
         ),
         ConfigurationError,
         "The source refuses the user or the password.",
-        "correct the user in the source's url, and the password in its environment variable.",
+        "correct the user in the source's url, and the password in its file or variable.",
     ),
     (
         (

@@ -66,7 +66,7 @@ def parsed(url: str, source: str) -> sa.URL:
         raise ConfigurationError(
             "The address of the source is not of the form dialect://user@host/database.",
             where=f"source {source}",
-            cure="correct the source's url, or the environment variable that it names.",
+            cure="correct the source's url, or the file or variable that it names.",
         ) from wrong
     # SQLAlchemy's own choice of driver differs between its versions.
     is_bare = told.drivername == "postgresql"

@@ -39,7 +39,7 @@ _BY_STATUS: dict[int, tuple[type[NplusxError], str, str]] = {
     401: (
         ConfigurationError,
         "The source refuses the login.",
-        "correct the source's `login`, and the secrets in their environment variables.",
+        "correct the source's `login`, and the secrets in their files or variables.",
     ),
     403: (
         ConfigurationError,

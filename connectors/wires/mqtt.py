@@ -106,7 +106,7 @@ class MqttLink:
                 ConfigurationError(
                     f"The broker refuses the user or the password: {said}.",
                     where=self._where,
-                    cure="correct `user`, and the password in its environment variable.",
+                    cure="correct `user`, and the password in its file or variable.",
                 )
             )
         else:

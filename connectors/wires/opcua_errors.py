@@ -9,7 +9,7 @@ _COMPLAINTS: tuple[tuple[str, type[NplusxError], str, str], ...] = (
         "BadUserAccessDenied|BadIdentityToken",
         ConfigurationError,
         "The server refuses the user or the password",
-        "correct `user`, and the password in its environment variable.",
+        "correct `user`, and the password in its file or variable.",
     ),
     (
         "BadCertificate|BadSecurityChecksFailed|BadNonce|Certificate mismatch|BadApplicationSign",

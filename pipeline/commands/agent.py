@@ -125,7 +125,7 @@ def init(
     _make_key(folder / "names.key")
     for line in (
         f"{file}: write the source's own address and options over the example",
-        "its passwords: environment variables, as ${NPLUSX_…} in that file",
+        "its passwords: files of one line, as ${file:password}, or variables, as ${NPLUSX_…}",
         f"nplusx connector check {file}",
         f"{public}: to the county, which registers key {made.public.id}",
         f"nplusx agent run {file}",

@@ -1,4 +1,4 @@
-"""Sending that fails as nobody foresaw, or is told to stop, ends no agent and holds up none."""
+"""Trouble that nobody foresaw ends no agent; what somebody mended meanwhile is used at once."""
 
 import threading
 from contextlib import closing
@@ -58,3 +58,16 @@ def test_who_is_told_to_stop_leaves_a_long_backlog_for_later(site: Site, odd: Od
     odd.stop = threading.Event()
     with closing(Agent(site.config, odd, read_settings())) as agent:
         assert agent.round(odd.stop).streams[1].pending == 16
+
+
+def test_a_source_s_corrected_address_is_used_without_a_new_start(site: Site, odd: Odd) -> None:
+    odd.stop = threading.Event()
+    site.fill(3)
+    right = site.file.read_text("utf-8")
+    site.file.write_text(right.replace(str(site.database), "/nowhere.sqlite"), "utf-8")
+    with closing(Agent(site.config, odd, read_settings())) as agent:
+        assert "nowhere.sqlite" in agent.round().streams[1].error
+        site.file.write_text(right, "utf-8")
+        assert "nowhere.sqlite" in agent.round().streams[1].error
+        report = agent.round()
+        assert (report.is_clean, report.streams[1].rows_read) == (True, 3)
