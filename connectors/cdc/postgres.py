@@ -46,7 +46,7 @@ _LAGGING_BYTES = 1 << 30
 # How the log writes values down; a slow reader is let go late.
 _WRITTEN = (
     " -c datestyle=ISO -c intervalstyle=postgres -c extra_float_digits=1 -c bytea_output=hex"
-    " -c wal_sender_timeout=600s"
+    " -c wal_sender_timeout=600s -c lock_timeout=0"
 )
 _HELD = """
 select confirmed_flush_lsn::text, coalesce(to_jsonb(s) ->> 'wal_status', ''),

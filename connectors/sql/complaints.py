@@ -4,7 +4,11 @@ import re
 
 from kernel.errors import ConfigurationError, DependencyUnavailableError, NplusxError
 
-_TIMEOUT = r"statement timeout|canceling statement|max_statement_time|execution was interrupted"
+_LOCKED = r"due to lock timeout|lock wait timeout exceeded"
+_TIMEOUT = (
+    r"statement timeout|canceling statement(?! due to lock)|max_statement_time"
+    r"|execution was interrupted"
+)
 # What databases say, what is wrong, what to do; the address itself is added by the caller.
 _COMPLAINTS: tuple[tuple[str, type[NplusxError], str, str], ...] = (
     (
@@ -74,6 +78,12 @@ _COMPLAINTS: tuple[tuple[str, type[NplusxError], str, str], ...] = (
         "it is tried again by itself; if that program never lets go, read a copy of the file.",
     ),
     (
+        _LOCKED,
+        DependencyUnavailableError,
+        "Another program holds a table of the source locked.",
+        "it is tried again by itself; if it stays so, let the administrator see who holds it.",
+    ),
+    (
         r"ambiguous",
         ConfigurationError,
         "The query gives two columns one name.",
@@ -89,7 +99,10 @@ _COMPLAINTS: tuple[tuple[str, type[NplusxError], str, str], ...] = (
         r"certificate",
         ConfigurationError,
         "The source's certificate is not trusted, or has expired.",
-        "renew it, or name its authority in the source's url (sslrootcert=…).",
+        (
+            "renew it; set this machine's clock if it is wrong; or name its authority's file, with"
+            " its whole path, in the source's url: sslrootcert=… on PostgreSQL, ssl_ca=… on MySQL."
+        ),
     ),
     (
         r"no answer within|wait timeout expired",

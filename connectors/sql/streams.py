@@ -30,6 +30,8 @@ from kernel.skew import Clock
 NATIVE_ERRORS: tuple[type[Exception], ...] = (adbc.Error, duckdb.Error)
 _CONNECT_SECONDS = 10
 _STATEMENT_SECONDS = 120
+# A table that somebody holds locked must not hold up the others.
+_LOCK_SECONDS = 10
 # PostgreSQL's own library waits for ever, and so asks now and then whether the other end is there.
 _ALIVE = {
     "keepalives_idle": "30",
@@ -237,6 +239,7 @@ def _settle_mysql(zone: str) -> "Callable[[DBAPIConnection, object], None]":
         is_mariadb = "mariadb" in str(version).lower()
         name = "max_statement_time" if is_mariadb else "max_execution_time"
         cursor.execute(f"set session {name} = {_STATEMENT_SECONDS * (1 if is_mariadb else 1000)}")
+        cursor.execute(f"set session lock_wait_timeout = {_LOCK_SECONDS}")
         cursor.close()
 
     return settle
@@ -246,7 +249,8 @@ def with_session(url: sa.URL, zone: str, more: str = "") -> sa.URL:
     """Say with an address that its sessions cannot write, nor ask for ever."""
     options = (
         f"-c default_transaction_read_only=on -c timezone={zone} "
-        f"-c statement_timeout={_STATEMENT_SECONDS * 1000}{more}"
+        f"-c statement_timeout={_STATEMENT_SECONDS * 1000} "
+        f"-c lock_timeout={_LOCK_SECONDS * 1000}{more}"
     )
     told = {"options": options, "connect_timeout": str(_CONNECT_SECONDS), **_ALIVE}
     return url.update_query_dict(told)

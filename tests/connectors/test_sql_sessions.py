@@ -4,7 +4,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import timedelta
 
 import psycopg
@@ -115,6 +115,35 @@ def test_a_wire_that_dies_without_a_word_is_told_and_read_on_when_it_is_back(
         falls_silent.clear()
         assert [row["key"] for row in read_all(connector, PLAN, cursor)[0]] == ["b"]
         connector.close()
+
+
+@contextmanager
+def held(database: Database) -> Iterator[None]:
+    """Hold the table, as a program does that changes it."""
+    engine = sa.create_engine(sa.make_url(database.url))
+    is_postgres = engine.dialect.name == "postgresql"
+    with engine.connect() as holding:
+        how = (
+            "lock table thing in access exclusive mode"
+            if is_postgres
+            else "lock tables thing write"
+        )
+        holding.exec_driver_sql(how)
+        yield
+    engine.dispose()
+
+
+@pytest.mark.parametrize("server", ["postgres_database", "mariadb_database"])
+def test_a_table_that_somebody_holds_locked_is_told_soon(
+    server: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("connectors.sql.streams._LOCK_SECONDS", 1)
+    database: Database = request.getfixturevalue(server)
+    database.put("a", "x", EARLY)
+    with closing(database.connector()) as connector:
+        with held(database), pytest.raises(DependencyUnavailableError, match=r"table.*locked"):
+            connector.read(PLAN, None)
+        assert [row["key"] for row in read_all(connector, PLAN)[0]] == ["a"]
 
 
 def test_a_database_that_mariadb_does_not_show_is_no_wrong_password(
