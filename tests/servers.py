@@ -23,6 +23,7 @@ from county.servers.database import OWNER, Database
 from county.servers.mariadb import MariaDb
 from county.servers.postgres import Postgres
 from county.servers.programs import Child
+from tests.certificates import Authority
 
 if TYPE_CHECKING:
     from pymysql.cursors import Cursor
@@ -45,9 +46,16 @@ class PostgresServer(Postgres):
 
 
 class MariaServer(MariaDb):
-    """A server; `fresh` gives an empty database of it."""
+    """A server that speaks TLS to whoever wants it; `fresh` gives an empty database of it."""
 
     count = 0
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.authority = Authority(folder)
+        certificate, key = self.authority.certify("mariadb")
+        speaks = f"--ssl-cert={certificate}", f"--ssl-key={key}"
+        self._child.argv = (*self._child.argv, *speaks)
 
     def fresh(self) -> str:
         """Make an empty database; give its address."""

@@ -53,8 +53,11 @@ class Client:
         self.clock: Clock | None = None
         # What the server says that it is.
         self.product = ""
+        self._trusted = _trust(way.ca_file, self._where)
+        # The last answer was of somebody whose certificate we do not believe.
+        self._is_strange = False
         self._http = httpx.Client(
-            verify=_trust(way.ca_file, self._where),
+            verify=self._trusted,
             trust_env=False,
             timeout=httpx.Timeout(way.timeout_seconds, connect=_CONNECT_SECONDS),
             headers={"User-Agent": "nplusx", "Accept": "application/json"},
@@ -138,7 +141,7 @@ class Client:
                 ConfigurationError(
                     f"The source refuses the login: {said}",
                     where=where,
-                    cure="correct the source's `login`, and the secrets in their environment"
+                    cure="correct the source's `login`, and the secrets in their files or"
                     " variables.",
                 )
             )
@@ -148,12 +151,17 @@ class Client:
         """Ask until there is an answer, or it is no longer polite to."""
         # Who was away for one stream is not waited for by each of the others.
         tries = 1 if self._is_away else _TRIES
+        if self._is_strange and self._way.ca_file:
+            # Somebody may have put the right authority in place since.
+            with suppress(OSError):
+                self._trusted.load_verify_locations(self._way.ca_file)
         for attempt in range(tries):
             last = attempt == tries - 1
             try:
                 reply = self._follow(request, stream)
             except httpx.RequestError as failed:
                 wrong = complaints.of_wire(failed, self._at(stream))
+                self._is_strange = isinstance(wrong, ConfigurationError)
                 if last or isinstance(wrong, ConfigurationError):
                     self._is_away = isinstance(failed, httpx.ConnectError | httpx.ConnectTimeout)
                     raise wrong from failed

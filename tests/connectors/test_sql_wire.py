@@ -4,6 +4,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -14,6 +15,7 @@ from connectors.base import ZONE
 from connectors.sql.complaints import plain
 from connectors.sql.streams import Database
 from connectors.tables import column_of, together
+from tests.certificates import Authority
 from tests.servers import MariaServer
 
 pytestmark = pytest.mark.real_system
@@ -189,6 +191,23 @@ def test_an_answer_that_breaks_off_says_why_and_the_next_one_is_right(
     assert found == list(range(1, len(found) + 1))
     assert len(found) > 10_000
     assert read(mine, "select 1 as a").to_pylist() == [{"a": 1}]
+
+
+def test_a_server_is_believed_by_its_authority_alone(mariadb: MariaServer, tmp_path: Path) -> None:
+    url = sa.make_url(mariadb.fresh())
+    trusting = url.update_query_dict({"ssl_ca": str(mariadb.authority.file)})
+    with closing(Database(trusting, ZONE)) as database:
+        said = "select variable_value as tls from information_schema.session_status where"
+        (version,) = read(database, f"{said} variable_name = 'ssl_version'").column(0).to_pylist()
+        assert version.startswith("TLS")
+        many = read(database, "select seq, repeat('x', 999) as x from seq_1_to_20000")
+        assert many.column("seq").to_pylist() == list(range(1, 20_001))
+    strange = url.update_query_dict({"ssl_ca": str(Authority(tmp_path).file)})
+    with closing(Database(strange, ZONE)) as database:
+        with pytest.raises(DBAPIError) as failed:
+            read(database, "select 1 as a")
+        assert "not trusted" in str(told := plain(str(failed.value.orig), "here"))
+        assert "ssl_ca=" in str(told)
 
 
 def test_a_session_that_is_killed_in_the_middle_is_told_and_replaced(

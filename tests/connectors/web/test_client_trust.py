@@ -71,6 +71,19 @@ def test_certificates_are_always_looked_at(shown: tuple[tuple[Path, Path], str])
         stranger.close()
 
 
+def test_an_authority_that_is_put_in_place_later_is_believed_then(tmp_path: Path) -> None:
+    named = tmp_path / "ca.pem"
+    named.write_bytes(certificate(tmp_path, "stranger", 20, "127.0.0.1")[0].read_bytes())
+    files = certificate(tmp_path, "good", 20, "127.0.0.1")
+    with serving(lambda _: WELL, files) as server:
+        client = Client(replace(server.way(), ca_file=str(named)), NONE, "erp")
+        with pytest.raises(ConfigurationError, match="not trusted"):
+            client.ask(ROWS, "s")
+        named.write_bytes(files[0].read_bytes())
+        client.ask(ROWS, "s")
+        client.close()
+
+
 def test_a_ca_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="cannot be read"):
         Client(Way("https://erp.example/", ca_file=str(tmp_path / "none.pem")), NONE, "erp")
