@@ -155,10 +155,10 @@ class Outbox:
         return self._db.execute("select 1 from batch limit 1").fetchone() is not None
 
     def cursor(self, stream: StreamId) -> str | None:
-        """Give how far the source was read, as the connector wrote it."""
+        """Give how far the source was read, as the connector wrote it; empty: it is rewound."""
         with self._named():
             found = self._db.execute("select cursor from stream where id = ?", (stream,)).fetchone()
-        return None if found is None or found[0] is None else str(found[0])
+        return None if found is None else str(found[0] or "")
 
     def rewind(self, streams: Sequence[StreamId]) -> None:
         """Let the sources be read from their beginning; numbers and what waits go on."""

@@ -106,6 +106,13 @@ class Connector(Protocol[Asked]):
         """
         ...
 
+    def again(self, _plan: StreamPlan[Asked], /) -> str | None:
+        """Give the cursor of a stream that is read from its beginning, though not the first time.
+
+        What was made at the source for it is not another's.
+        """
+        return None
+
     def rest(self, _plan: StreamPlan[Asked], /) -> None:
         """Let go of what a pass holds at the source: nobody reads on for a while."""
         return

@@ -37,7 +37,9 @@ def map_rows(rows: pa.Table, plan: StreamPlan[object], zone: str) -> pa.Table:
             f"The mapping does not fit the source's rows: {str(wrong).strip()}",
             where=f"preset stream {plan.contract}",
             cure="compare the preset's mapping with the columns that its query returns; write"
-            " try_cast where one odd value must not stop all rows.",
+            " try_cast where one odd value must not stop all rows. What a log says of columns that"
+            " had other names then is passed over by `nplusx agent backfill`, which reads the table"
+            " as it is now.",
         ) from wrong
     return _in_utc(mapped)
 

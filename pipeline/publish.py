@@ -164,6 +164,8 @@ class Agent:
     ) -> None:
         stream = self._stream(source, plan)
         cursor = self._outbox.cursor(stream.id)
+        if cursor == "":
+            cursor = connector.again(plan)
         more = True
         while more and not (stop and stop.is_set()):
             page = connector.read(plan, cursor)

@@ -76,6 +76,10 @@ class CdcConnector(Connector[CdcStream]):
     def read(self, plan: _Plan, cursor: str | None) -> Page:
         return self._passes.read(plan.contract, cursor, lambda at: self._pass(plan, at))
 
+    @override
+    def again(self, plan: _Plan, /) -> str:
+        return dumps(Spot(self._slot(plan)))
+
     def _pass(self, plan: _Plan, cursor: str | None) -> Generator[Page]:
         spot = loads(cursor) if cursor else Spot(self._slot(plan))
         with self._asking(plan.contract), self._log.open(plan.how, spot.slot) as door:

@@ -169,6 +169,30 @@ def test_columns_may_come_and_go_on_the_way(table: Logged) -> None:
     connector.close()
 
 
+def test_rows_of_a_column_that_had_another_name_are_passed_over_by_a_backfill(
+    table: Logged,
+) -> None:
+    connector = table.connector()
+    table.fill(1, 1)
+    _, cursor = read_all(connector, PLAN)
+    table.run(
+        "alter table thing rename column note to remark",
+        "insert into thing values (2, 'x')",
+        "alter table thing rename column remark to note",
+        "insert into thing values (3, 'x')",
+    )
+    for _ in range(2):
+        with pytest.raises(ConfigurationError, match="`nplusx agent backfill`"):
+            read_all(connector, PLAN, cursor)
+    connector.rest(PLAN)
+    # What the source holds for the stream is its own, as it was before.
+    rows, cursor = read_all(connector, PLAN, connector.again(PLAN))
+    assert said(rows) == upserts(1, 3)
+    table.fill(4, 4)
+    assert said(read_all(connector, PLAN, cursor)[0]) == upserts(4, 4)
+    connector.close()
+
+
 def test_a_column_that_goes_or_gets_another_type_is_followed(table: Logged) -> None:
     table.run("alter table thing add column size int")
     connector = table.connector()

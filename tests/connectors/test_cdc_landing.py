@@ -12,7 +12,7 @@ from bus.topics import topic_of
 from connectors.config import load_agent
 from connectors.registry import find
 from contracts.loader import find as find_contract
-from pipeline.publish import Agent, RoundReport
+from pipeline.publish import Agent, RoundReport, backfill
 from tests.connectors.machines.landing import landed
 from tests.connectors.presets.test_nplusx_registry import filled
 from tests.pipeline.world import AGENTS, AUTHORITY, KEYS, World
@@ -69,6 +69,9 @@ class Office:
         finally:
             agent.close()
 
+    def rewind(self) -> None:
+        backfill(load_agent(self._file), [])
+
     def die(self, times: int) -> None:
         """Die so often: before the first put, after it, before the second and so on."""
         for turn in range(times):
@@ -104,3 +107,19 @@ def test_none_is_lost_and_none_doubled_whenever_the_agent_dies(
     assert {row["name"] for row in changed} == {"改名"}
     assert {row["list_year"] for row in changed} == set(range(2025, 2095))
     assert [row["list_year"] for row in rows if row["_op"] == "delete"] == [2032]
+
+
+def test_a_backfill_reads_the_table_anew_and_then_its_log(
+    postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, url = World(tmp_path, monkeypatch), filled(postgres.fresh())
+    office = Office(world, tmp_path, url, monkeypatch)
+    office.run("create publication nplusx for all tables")
+    office.round()
+    read = len(landed(world, LISTED))
+    office.rewind()
+    assert office.round().is_clean
+    assert len(landed(world, LISTED)) == 2 * read
+    office.run("update scale_listing set name = '改名'")
+    assert office.round().is_clean
+    assert len(landed(world, LISTED)) == 3 * read
