@@ -6,11 +6,12 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
+from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
@@ -18,6 +19,9 @@ from bus.ports import Sender, WayOut
 from kernel.errors import DependencyUnavailableError
 from pipeline import memory
 from pipeline.settings import ROOT
+
+if TYPE_CHECKING:
+    from pipeline.publish import Agent
 
 
 def run(task: str, **words: object) -> dict[str, object]:
@@ -112,25 +116,26 @@ def read(agent: str) -> dict[str, object]:
     return {"seconds": [took], "rows": sum(each.rows_read for each in report.streams)}
 
 
-def store(agent: str) -> dict[str, object]:
-    """Let an agent read all that its sources have, and tell how many records wait to be sent."""
+@contextmanager
+def _agent(file: str) -> "Iterator[Agent]":
     from connectors.config import load_agent
     from pipeline.publish import Agent, way_out
     from pipeline.settings import read_settings
 
-    config, settings = load_agent(Path(agent)), read_settings()
-    with closing(Agent(config, way_out(config, settings), settings)) as reader:
+    config, settings = load_agent(Path(file)), read_settings()
+    with closing(Agent(config, way_out(config, settings), settings)) as opened:
+        yield opened
+
+
+def store(agent: str) -> dict[str, object]:
+    """Let an agent read all that its sources have, and tell how many records wait to be sent."""
+    with _agent(agent) as reader:
         return {"waiting": sum(each.pending for each in reader.round().streams)}
 
 
 def forward(agent: str) -> dict[str, object]:
     """Let an agent send what waits, and ask its sources for news."""
-    from connectors.config import load_agent
-    from pipeline.publish import Agent, way_out
-    from pipeline.settings import read_settings
-
-    config, settings = load_agent(Path(agent)), read_settings()
-    with closing(Agent(config, way_out(config, settings), settings)) as sender:
+    with _agent(agent) as sender:
         started = time.perf_counter()
         report = sender.round()
         took = time.perf_counter() - started

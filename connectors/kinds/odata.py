@@ -3,7 +3,6 @@
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
@@ -31,7 +30,6 @@ from connectors.passes import Passes
 from connectors.web.complaints import RefusedError
 from connectors.web.login import Login, Request, login_of
 from connectors.web.paging import require_new
-from connectors.web.replies import Reply
 from connectors.web.rows import table_of
 from connectors.web.way import Way
 from connectors.web.way import way_of as server_of
@@ -79,25 +77,6 @@ class OdataSource:
     lookback_seconds: int = LOOKBACK_SECONDS
 
 
-class Asker(Protocol):
-    """A client; its library is loaded when a source is opened."""
-
-    clock: Clock | None
-    product: str
-
-    def json(self, request: Request, stream: str) -> tuple[object, Reply]:
-        """Ask for JSON."""
-        ...
-
-    def ask(self, request: Request, stream: str) -> Reply:
-        """Ask for anything."""
-        ...
-
-    def close(self) -> None:
-        """Hang up."""
-        ...
-
-
 _Plan = StreamPlan[OdataStream]
 _CURE = "update the service; until then raise the source's `page_rows` above the number of rows."
 _FORGOTTEN = "the source forgot its token of changes: all is read anew, deletes are not known"
@@ -141,12 +120,12 @@ class OdataConnector(Connector[OdataStream]):
     def __init__(self, source: Source[OdataSource]) -> None:
         with extra("odata"):
             from connectors.odata import metadata
-            from connectors.web.client import Client
+            from connectors.web.clients import Clients
 
         self._source, self._way = source, source.way
         self._where = f"source {source.id}, {source.way.server.address}"
-        self._make, self._metadata = Client, metadata
-        self._clients = list[tuple[Login, Asker]]()
+        self._metadata = metadata
+        self._clients = Clients(source.way.server, source.id)
         self._service: Service | None = None
         self._service_until = 0.0
         self._passes = Passes()
@@ -202,7 +181,7 @@ class OdataConnector(Connector[OdataStream]):
         if not at.link:
             query = told.query(at, self._way.page_rows)
             request = Request(plan.how.entity, query=query, headers=headers)
-        said, reply = self._client(plan.how.login).json(request, plan.contract)
+        said, reply = self._clients.under(plan.how.login).json(request, plan.contract)
         applied = reply.headers.get("preference-applied", "")
         return answer_of(said, told.entity, self._at(plan)), applied
 
@@ -260,7 +239,7 @@ class OdataConnector(Connector[OdataStream]):
         query = {"$expand": ",".join(plan.how.expand)} if plan.how.expand else {}
         headers = headers_of(told.version, 1, track=False)
         request = Request(address_of(row, told.entity), query=query, headers=headers)
-        whole, _ = self._client(plan.how.login).json(request, plan.contract)
+        whole, _ = self._clients.under(plan.how.login).json(request, plan.contract)
         return whole if isinstance(whole, dict) else row
 
     def _by_content(
@@ -339,21 +318,13 @@ class OdataConnector(Connector[OdataStream]):
         if self._service is None or clock.monotonic() >= self._service_until:
             headers = {"Accept": "application/xml"}
             request = Request("$metadata", headers=headers)
-            reply = self._client(login).ask(request, "$metadata")
+            reply = self._clients.under(login).ask(request, "$metadata")
             self._service = self._metadata.read(reply.body, self._where)
             self._service_until = clock.monotonic() + _CATALOGUE_SECONDS
         return self._service
 
     def _at(self, plan: _Plan) -> str:
         return f"{self._where}, stream {plan.contract}"
-
-    def _client(self, login: Login) -> Asker:
-        for known, client in self._clients:
-            if known == login:
-                return client
-        client = self._make(self._way.server, login, self._source.id)
-        self._clients.append((login, client))
-        return client
 
     @override
     def rest(self, plan: _Plan, /) -> None:
@@ -383,15 +354,13 @@ class OdataConnector(Connector[OdataStream]):
 
     @override
     def clock(self) -> Clock | str:
-        heard = [each.clock for _, each in self._clients if each.clock]
-        return heard[-1] if heard else "No answer of the server has borne a date yet."
+        return self._clients.clock
 
     @override
     def product(self) -> str:
-        return next((each.product for _, each in self._clients if each.product), "")
+        return self._clients.product
 
     @override
     def close(self) -> None:
         self._passes.close()
-        for _, client in self._clients:
-            client.close()
+        self._clients.close()

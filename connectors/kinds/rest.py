@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Protocol
 
 import pyarrow as pa
 from pydantic import TypeAdapter
@@ -72,21 +71,6 @@ class RestSource:
     # Fewer rows a page than the preset says; nothing: as many as that.
     page_rows: int = 0
     lookback_seconds: int = LOOKBACK_SECONDS
-
-
-class Asker(Protocol):
-    """A client; its library is loaded when a source is opened."""
-
-    clock: Clock | None
-    product: str
-
-    def json(self, request: Request, stream: str) -> tuple[object, Reply]:
-        """Ask for JSON."""
-        ...
-
-    def close(self) -> None:
-        """Hang up."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,11 +145,11 @@ class RestConnector(Connector[RestStream]):
 
     def __init__(self, source: Source[RestSource]) -> None:
         with extra("rest"):
-            from connectors.web.client import Client
+            from connectors.web.clients import Clients
 
         self._source, self._way = source, source.way
         self._where = f"source {source.id}, {source.way.server.address}"
-        self._make, self._clients = Client, list[tuple[Login, Asker]]()
+        self._clients = Clients(source.way.server, source.id)
         self._passes = Passes()
 
     @override
@@ -228,7 +212,7 @@ class RestConnector(Connector[RestStream]):
         request = _filled(how.ask, self._places(how, paging, at))
         if how.paging.by == "link" and at.at:
             request = Request(at.at, headers=request.headers)
-        answer, reply = self._client(how.login).json(request, plan.contract)
+        answer, reply = self._clients.under(how.login).json(request, plan.contract)
         if said := complaint(answer, how.check):
             raise DependencyUnavailableError(
                 f"The source answers with an error: {said}",
@@ -315,14 +299,6 @@ class RestConnector(Connector[RestStream]):
         gone = comparing.gone(known, present, keys, self._at(plan), cure)
         return pa.concat_tables([told, *gone], promote_options="permissive"), _Cursor(known=now)
 
-    def _client(self, login: Login) -> Asker:
-        for known, client in self._clients:
-            if known == login:
-                return client
-        client = self._make(self._way.server, login, self._source.id)
-        self._clients.append((login, client))
-        return client
-
     @override
     def rest(self, plan: _Plan, /) -> None:
         self._passes.rest(plan.contract)
@@ -360,18 +336,16 @@ class RestConnector(Connector[RestStream]):
 
     @override
     def clock(self) -> Clock | str:
-        heard = [each.clock for _, each in self._clients if each.clock]
-        return heard[-1] if heard else "No answer of the server has borne a date yet."
+        return self._clients.clock
 
     @override
     def product(self) -> str:
-        return next((each.product for _, each in self._clients if each.product), "")
+        return self._clients.product
 
     @override
     def close(self) -> None:
         self._passes.close()
-        for _, client in self._clients:
-            client.close()
+        self._clients.close()
 
 
 def _filled(ask: Request, values: Mapping[str, Value]) -> Request:

@@ -21,6 +21,7 @@ from tests.connectors import sftp_server
 from tests.connectors.databases import Database
 from tests.connectors.dropped import Drop
 from tests.connectors.machines.odata_service import Service
+from tests.connectors.machines.processes import Program, python
 from tests.servers import MariaServer, MySqlServer, PostgresServer, needs_mysql, running
 
 
@@ -234,3 +235,13 @@ def sftp(tmp_path: Path) -> Iterator[Drop]:
 def drop(request: pytest.FixtureRequest) -> Drop:
     found: Drop = request.getfixturevalue(request.param)
     return found
+
+
+@pytest.fixture(scope="module")
+def device(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    port = free_port()
+    log = tmp_path_factory.mktemp("modbus") / "log"
+    made = Program(python("modbus_device.py", str(port)), port, log)
+    made.start()
+    yield made
+    made.kill()

@@ -2,7 +2,6 @@
 
 import struct
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -22,26 +21,15 @@ from connectors.registry import find
 from kernel.errors import ConfigurationError, DependencyUnavailableError
 from kernel.ids import ContractId, SourceId
 from pipeline.publish import run_agent
-from tests.broker import free_port
 from tests.connectors.machines.landing import agent_of, landed
 from tests.connectors.machines.modbus_device import BUSY
-from tests.connectors.machines.processes import Program, python
+from tests.connectors.machines.processes import Program
 from tests.connectors.reading import mapped
 from tests.pipeline.world import World
 
 ENERGY = ContractId("mes.energy_reading.v1")
 STATE = ContractId("mes.equipment_state.v1")
 U16 = Register("x", "holding", 0, "u16")
-
-
-@pytest.fixture(scope="module")
-def device(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
-    port = free_port()
-    log = tmp_path_factory.mktemp("modbus") / "log"
-    made = Program(python("modbus_device.py", str(port)), port, log)
-    made.start()
-    yield made
-    made.kill()
 
 
 def write(device: Program, address: int, words: list[int], unit: int = 1) -> None:

@@ -268,7 +268,8 @@ def test_an_agent_carries_rows_to_a_landed_table(
 def test_a_missing_library_says_what_to_install(
     tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delitem(sys.modules, "connectors.web.client")
+    for name in ("client", "clients"):
+        monkeypatch.delitem(sys.modules, f"connectors.web.{name}")
     monkeypatch.setitem(sys.modules, "httpx", None)
     with pytest.raises(ConfigurationError, match=r"pip install 'nplusx\[rest\]'"):
         open_at(server, tmp_path)

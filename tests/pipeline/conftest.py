@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.pipeline.site import Site
 from tests.pipeline.world import World, play
 
 
@@ -19,3 +20,9 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         made = World(tmp_path_factory.mktemp("county"), monkeypatch)
         play(made)
         yield made
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+    monkeypatch.setenv("NPLUSX_STATE_DIR", str(tmp_path))
+    return Site(tmp_path)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.settings import ROOT
-from tests.pipeline.test_publish import Site
+from tests.pipeline.site import Site
 
 # What other commands, other kinds of sources and other programs need.
 _NEEDLESS = {

@@ -18,7 +18,7 @@ from kernel.ids import ContractId
 from pipeline.publish import Agent
 from pipeline.settings import read_settings
 from pipeline.sources import contract_rows
-from tests.pipeline.test_publish import CONTRACTS, KEY, Site
+from tests.pipeline.site import CONTRACTS, KEY, Site
 
 
 def test_names_of_persons_leave_covered_or_not_at_all(

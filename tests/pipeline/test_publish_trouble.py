@@ -2,7 +2,6 @@
 
 import threading
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
@@ -13,13 +12,7 @@ from kernel.ids import ContractId
 from pipeline.publish import Agent
 from pipeline.settings import read_settings
 from tests.pipeline.commands.test_full_disk import Switch
-from tests.pipeline.test_publish import CONTRACTS, Site
-
-
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
-    monkeypatch.setenv("NPLUSX_STATE_DIR", str(tmp_path))
-    return Site(tmp_path)
+from tests.pipeline.site import CONTRACTS, Site
 
 
 class Odd(MemoryBus):

@@ -12,7 +12,6 @@ import pytest
 from connectors import kinds
 from connectors.mapping import map_rows
 from kernel.registry import modules_in
-from tests.broker import free_port
 from tests.connectors.acceptance.machines import ModbusStand, OpcuaStand, RestStand, SparkplugStand
 from tests.connectors.acceptance.stand import KEYS, LONG, Reader, Row, Stand, upsert
 from tests.connectors.acceptance.tables import (
@@ -25,7 +24,7 @@ from tests.connectors.acceptance.tables import (
 from tests.connectors.logged import mysql_table, postgres_table
 from tests.connectors.machines import opcua_reading
 from tests.connectors.machines.broker import mosquitto
-from tests.connectors.machines.processes import Program, python
+from tests.connectors.machines.processes import Program
 
 pytestmark = pytest.mark.real_system
 
@@ -61,16 +60,6 @@ def opcua(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
     made = mosquitto(tmp_path_factory.mktemp("broker"))
-    made.start()
-    yield made
-    made.kill()
-
-
-@pytest.fixture(scope="module")
-def device(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
-    port = free_port()
-    log = tmp_path_factory.mktemp("modbus") / "log"
-    made = Program(python("modbus_device.py", str(port)), port, log)
     made.start()
     yield made
     made.kill()

@@ -26,13 +26,8 @@ from pipeline.rounds import read_status
 from pipeline.settings import ROOT, read_settings
 from tests.broker import Broker, running_broker
 from tests.flow.bad_input.command import Shell
-from tests.pipeline.test_publish import USCC, Site, one_round
-
-
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
-    monkeypatch.setenv("NPLUSX_STATE_DIR", str(tmp_path))
-    return Site(tmp_path)
+from tests.pipeline.site import USCC, Site
+from tests.pipeline.test_publish import one_round
 
 
 def test_a_key_is_made_once_and_for_its_owner_only(tmp_path: Path, shell: Shell) -> None:

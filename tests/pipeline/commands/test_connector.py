@@ -12,13 +12,7 @@ from connectors.registry import _plan, find, kind_of
 from kernel import yaml
 from kernel.errors import ChecksFailedError, ConfigurationError
 from pipeline import cli
-from tests.pipeline.test_publish import USCC, Site
-
-
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
-    monkeypatch.setenv("NPLUSX_STATE_DIR", str(tmp_path))
-    return Site(tmp_path)
+from tests.pipeline.site import USCC, Site
 
 
 def connector(*words: str) -> Result:

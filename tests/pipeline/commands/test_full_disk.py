@@ -19,7 +19,8 @@ from pipeline import publish
 from pipeline.publish import Agent, run_agent
 from pipeline.settings import read_settings
 from tests.flow.bad_input.command import Shell
-from tests.pipeline.test_publish import CONTRACTS, Site, received, rows_of
+from tests.pipeline.site import CONTRACTS, Site
+from tests.pipeline.test_publish import received, rows_of
 
 _LINES = "retrofit.invoice_line.v1"
 
@@ -33,12 +34,6 @@ class Switch(MemoryBus):
         if not self.is_on:
             raise DependencyUnavailableError("Kafka does not answer")
         return super().sender()
-
-
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
-    monkeypatch.setenv("NPLUSX_STATE_DIR", str(tmp_path))
-    return Site(tmp_path)
 
 
 @pytest.fixture

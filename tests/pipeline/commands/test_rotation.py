@@ -17,7 +17,7 @@ from pipeline.rounds import RoundReport
 from pipeline.settings import read_settings
 from tests.broker import running_broker
 from tests.flow.bad_input.command import Shell
-from tests.pipeline.test_publish import USCC, Site
+from tests.pipeline.site import USCC, Site
 
 _CONTRACT = "retrofit.invoice_line.v1"
 _AUTHORITY = ("--name", "某局", "--kind", "authority", "--region", "330523")
