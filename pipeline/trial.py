@@ -8,7 +8,8 @@ from tempfile import TemporaryDirectory
 
 import pyarrow as pa
 
-from connectors.base import Offer, Source, StreamPlan
+from bus.outbox import Encoded
+from connectors.base import Connector, Offer, Source, StreamPlan
 from connectors.config import AgentConfig
 from connectors.mapping import map_rows
 from connectors.registry import find
@@ -16,10 +17,14 @@ from connectors.tables import quoted
 from contracts import decode, gate
 from contracts.loader import find as find_contract
 from contracts.model import Contract, Property
+from kernel import clock
 from kernel.errors import ConfigurationError
 from pipeline.bodies import encode
 from pipeline.settings import environment
 from pipeline.sources import connect, set_apart
+
+_PATIENCE_SECONDS = 10
+_LOOK_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,8 @@ class Trial:
     rows: pa.Table | None
     # By row: codes.
     refused: dict[int, tuple[str, ...]]
+    # Of a source that has no past: what of it can be seen.
+    passing: str = ""
 
 
 def source_of(config: AgentConfig, name: str) -> Source[object]:
@@ -99,17 +106,28 @@ def read(config: AgentConfig, source: Source[object], contract: str) -> Trial:
         TemporaryDirectory(prefix="nplusx-trial-") as folder,
         closing(connect(set_apart(config, Path(folder)), source.id, environment())) as connector,
     ):
-        page, cursor = connector.read(plan, None), None
-        # Some kinds tell first how far they are.
-        while page.rows is None and page.more and page.cursor != cursor:
-            cursor = page.cursor
-            page = connector.read(plan, cursor)
-    if page.rows is None:
-        return Trial(None, {})
-    bodies = encode(map_rows(page.rows, plan, source.zone), plan.version)
-    if not bodies:
-        return Trial(None, {})
-    decoded = decode.decode_arrow(bodies[0].body, promised)
+        first = _first(connector, plan, source.zone)
+        if first is None:
+            return Trial(None, {}, connector.passing)
+    decoded = decode.decode_arrow(first.body, promised)
     verdict = gate.judge(decoded.rows, promised, decoded.faults)
     refused = {row: tuple(each.code for each in why) for row, why in verdict.refused.items()}
     return Trial(decoded.rows, refused)
+
+
+def _first(connector: Connector[object], plan: StreamPlan[object], zone: str) -> Encoded | None:
+    """Give the first rows; what passes by is waited for."""
+    deadline = clock.monotonic() + (_PATIENCE_SECONDS if connector.passing else 0)
+    cursor = None
+    while True:
+        page = connector.read(plan, cursor)
+        bodies = [] if page.rows is None else encode(map_rows(page.rows, plan, zone), plan.version)
+        if bodies:
+            return bodies[0]
+        # Some kinds tell first how far they are.
+        is_on_its_way = page.rows is None and page.more and page.cursor != cursor
+        if not is_on_its_way:
+            if clock.monotonic() >= deadline:
+                return None
+            clock.sleep(_LOOK_SECONDS)
+        cursor = page.cursor

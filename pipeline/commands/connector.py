@@ -95,7 +95,7 @@ def read(
     config = load_agent(file)
     tried = trial.read(config, trial.source_of(config, source), contract)
     if tried.rows is None:
-        say("The stream has no rows.")
+        say(f"The stream has no rows. {tried.passing}".rstrip())
         return
     told = tried.rows
     names = [name for name in told.column_names if told[name].null_count < len(told)]

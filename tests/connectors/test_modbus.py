@@ -13,6 +13,7 @@ import structlog
 from pymodbus.client import ModbusTcpClient
 
 from connectors.base import Source, StreamPlan
+from connectors.config import load_agent
 from connectors.fields import Fields
 from connectors.kinds import modbus
 from connectors.kinds.modbus import Machine, ModbusConnector, ModbusSource, ModbusStream
@@ -20,6 +21,7 @@ from connectors.registers import Block, Register, blocks
 from connectors.registry import find
 from kernel.errors import ConfigurationError, DependencyUnavailableError
 from kernel.ids import ContractId, SourceId
+from pipeline import trial
 from pipeline.publish import run_agent
 from tests.connectors.machines.landing import agent_of, landed
 from tests.connectors.machines.modbus_device import BUSY
@@ -293,3 +295,15 @@ class TestDevice:
             run_agent(tmp_path / "machines.yaml", stop, world.bus)
         assert [each["event"] for each in told] == ["data are missing"] * 2
         assert all("EQ09 was not read at" in str(each["why"]) for each in told)
+
+    def test_the_first_reading_is_waited_for(self, device: Program, tmp_path: Path) -> None:
+        (tmp_path / "plc.yaml").write_text(
+            "agent: {id: a, enterprise: 91330523719500014U, key_file: a.key, outbox: a.sqlite}\n"
+            f"sources:\n- id: plc\n  preset: modbus_machine\n  host: 127.0.0.1\n"
+            f"  port: {device.port}\n  machines:\n  - {{code: EQ01, unit: 1}}\n"
+        )
+        config = load_agent(tmp_path / "plc.yaml")
+        # What was used is known when the meter was read twice.
+        tried = trial.read(config, config.sources[0], ENERGY)
+        assert tried.rows is not None
+        assert tried.rows["used_qty"].to_pylist() == [Decimal(0)]
