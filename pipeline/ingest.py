@@ -47,7 +47,7 @@ def issue_token(settings: Settings, agent: AgentId, days: int) -> str:
     if agent not in wiring.agents(settings):
         raise ConfigurationError(
             f"The agent {agent} is not registered.",
-            cure=f"register it first, with `nplusx registry agent {agent}`.",
+            cure=f"register it: `nplusx registry agent {agent} --enterprise USCC`.",
         )
     ends = int((clock.now() + timedelta(days=days)).timestamp())
     return _token(settings, agent, str(ends))

@@ -40,7 +40,7 @@ def save_certificate(registry: Registry, given: ConnectorCertificate, statement:
         if session.get(AgentRow, given.agent) is None:
             raise ConfigurationError(
                 f"The agent {given.agent} is not registered.",
-                cure=f"register it first, with `nplusx registry agent {given.agent}`.",
+                cure=f"register it: `nplusx registry agent {given.agent} --enterprise USCC`.",
             )
         session.add(
             ConnectorCertificateRow(

@@ -67,7 +67,7 @@ def save_key(registry: Registry, agent: AgentId, key: PublicKey, valid_from: dat
             if session.get(AgentRow, agent) is None:
                 raise ConfigurationError(
                     f"The agent {agent} is not registered.",
-                    cure=f"register it first, with `nplusx registry agent {agent}`.",
+                    cure=f"register it: `nplusx registry agent {agent} --enterprise USCC`.",
                 )
             row = AgentKeyRow(
                 key_id=key.id, agent_id=agent, public_key=key.text, valid_from=valid_from

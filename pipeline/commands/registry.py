@@ -76,7 +76,7 @@ def allow(
     if AgentId(agent) not in wiring.agents(settings):
         raise ConfigurationError(
             f"The agent {agent} is not registered.",
-            cure=f"register it first, with `nplusx registry agent {agent}`.",
+            cure=f"register it: `nplusx registry agent {agent} --enterprise USCC`.",
         )
     named = principal or f"User:{agent}"
     wiring.let_write(settings, named)

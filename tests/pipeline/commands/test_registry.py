@@ -122,7 +122,7 @@ def test_who_is_wrong_or_unknown_is_named(nplusx: Shell, tmp_path: Path) -> None
     assert nplusx("agent", "key", str(tmp_path / "a.key")).code == 0
     public = tmp_path / "a.key.pub"
     words = ("registry", "key", "u8-pc", str(public))
-    nplusx(*words).failed(2, "is not registered", "`nplusx registry agent u8-pc`")
+    nplusx(*words).failed(2, "is not registered", "`nplusx registry agent u8-pc --enterprise USCC`")
     public.write_text("xx", "utf-8")
     nplusx(*words).failed(2, "not a public key", str(public))
     public.unlink()
