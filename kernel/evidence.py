@@ -4,6 +4,7 @@ import base64
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypedDict
 
 import orjson
@@ -44,6 +45,19 @@ class PublicKey:
     def from_text(cls, text: str, where: str) -> "PublicKey":
         """Read a key from the base64 text of its 32 bytes."""
         return cls(_key_bytes(text, where, "public"))
+
+    @classmethod
+    def from_file(cls, path: Path) -> "PublicKey":
+        """Read a key from the file that is sent to the county."""
+        try:
+            text = path.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as refused:
+            raise ConfigurationError(
+                "The public key cannot be read.",
+                where=str(path),
+                cure="name the .pub file that `nplusx agent key` made.",
+            ) from refused
+        return cls.from_text(text, str(path))
 
     @property
     def text(self) -> str:

@@ -69,7 +69,10 @@ def discover(
     from pipeline import trial
 
     config = load_agent(file)
-    found = trial.offers(config, trial.source_of(config, source), like)
+    found = list(trial.offers(config, trial.source_of(config, source), like))
+    if not found:
+        say("The source's catalogue has nothing" + (f" like {like}." if like else "."))
+        return
     if contract:
         promised = find(contract)
         for each in found:
@@ -185,7 +188,7 @@ def certificate(
     from kernel.evidence import PublicKey
     from pipeline import certificate as certificates
 
-    trusted = PublicKey.from_text(key.read_text("utf-8"), str(key)) if key else None
+    trusted = PublicKey.from_file(key) if key else None
     found = certificates.read(file, trusted)
     _show(found)
     if trusted is None:

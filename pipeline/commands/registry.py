@@ -92,7 +92,7 @@ def key(
     from pipeline import wiring
     from registry import keys
 
-    public, at = _public_key(file), _instant(since, "--from")
+    public, at = PublicKey.from_file(file), _instant(since, "--from")
     known = wiring.registry(read_settings())
     keys.save_key(known, AgentId(agent), public, at)
     _tell(known, public.id)
@@ -211,18 +211,6 @@ def _tell(registry: "Registry", key: KeyId) -> None:
     from registry.keys import keyring
 
     facts("密钥 key", _facts(keyring(registry)[key]))
-
-
-def _public_key(path: Path) -> PublicKey:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as refused:
-        raise ConfigurationError(
-            "The public key cannot be read.",
-            where=str(path),
-            cure="name the .pub file that `nplusx agent key` made.",
-        ) from refused
-    return PublicKey.from_text(text, str(path))
 
 
 def _instant(text: str, option: str) -> datetime:

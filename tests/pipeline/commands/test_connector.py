@@ -29,6 +29,8 @@ def test_what_a_source_offers_is_listed(site: Site) -> None:
     assert "claim_line" in done.output
     assert "net_cny" in done.output
     assert "acceptance" not in done.output
+    words = ("--like", "no such", "--contract", "retrofit.invoice_line.v1")
+    assert "nothing like no such" in connector("discover", str(site.file), *words).output
 
 
 def test_a_draft_is_a_stream_that_fits_the_contract(site: Site, tmp_path: Path) -> None:
@@ -73,6 +75,7 @@ def test_bad_rows_are_named_with_their_reasons(site: Site) -> None:
         (("read", "erp.payment.v1"), "does not serve"),
         (("read", "retrofit.project.v1", "--source", "other"), "no source"),
         (("certify", "--soak", "1", "--out", "gone/certificate.json"), "folder"),
+        (("certificate", "--key", "gone.pub"), "public key cannot be read"),
     ],
 )
 def test_what_is_not_there_is_told_with_what_is(
