@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from bus.kafka import KafkaSender
+from connectors.registry import find
 from tests.broker import free_port, running_broker
 from tests.flow.bad_input.command import Shell, agent_file, beside
 from tests.pipeline.world import World, row
@@ -60,7 +61,8 @@ def test_a_source_that_refuses_or_is_down_is_named_without_its_password(
         words = ("connector", "check", str(agent_file(tmp_path, url)))
         monkeypatch.setenv("NPLUSX_U8", "wrong-secret")
         refused = shell(*words)
-        refused.failed(1, "13 of 13 streams have a problem")
+        count = len(find("yonyou_u8").streams)
+        refused.failed(1, f"{count} of {count} streams have a problem")
         assert "refuses the user or the password" in refused.out
         assert "wrong-secret" not in refused.out + refused.err
         monkeypatch.setenv("NPLUSX_U8", "right")
