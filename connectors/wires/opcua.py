@@ -316,10 +316,11 @@ async def _part(client: Client, seconds: float) -> None:
 
 
 async def _secure(client: Client, identity: Identity) -> None:
-    client.application_uri, wanted = read_identity(identity)
+    papers = read_identity(identity)
+    client.application_uri = papers.name
     # A server that cannot decrypt what it is sent says nothing at all: so look before.
     shown = [each.ServerCertificate for each in await client.connect_and_get_server_endpoints()]
-    if not any((each or b"").startswith(wanted) for each in shown):
+    if not any((each or b"").startswith(papers.server_certificate) for each in shown):
         raise ConfigurationError(
             "The server shows another certificate than the one that it should have.",
             where=f"{client.server_url.geturl()}, {identity.server_certificate}",
@@ -327,9 +328,9 @@ async def _secure(client: Client, identity: Identity) -> None:
         )
     await client.set_security(
         SecurityPolicyBasic256Sha256,
-        identity.certificate,
-        identity.private_key,
-        server_certificate=identity.server_certificate,
+        papers.certificate,
+        papers.private_key,
+        server_certificate=papers.server_certificate,
     )
 
 

@@ -16,6 +16,8 @@ import pytest
 from asyncua import ua
 from asyncua.crypto.cert_gen import setup_self_signed_certificate
 from asyncua.sync import Client
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from connectors.certificates import Identity
@@ -248,6 +250,19 @@ class TestSecurity:
         with closing(connector("", server=way)) as made:
             assert Reader(made, plan()).until(1)[0]["status"] == "Good"
 
+    def test_files_are_read_by_what_they_hold_whatever_their_names(
+        self, secured: tuple[Program, Identity], tmp_path: Path
+    ) -> None:
+        program, identity = secured
+        ours, theirs, key = (tmp_path / each for each in ("our.crt", "their.pem", "our.key"))
+        held = x509.load_der_x509_certificate(Path(identity.certificate).read_bytes())
+        ours.write_bytes(held.public_bytes(Encoding.PEM))
+        theirs.write_bytes(Path(identity.server_certificate).read_bytes())
+        key.write_bytes(Path(identity.private_key).read_bytes())
+        way = Server(url(program), USER, PASSWORD, Identity(str(ours), str(key), str(theirs)), 5)
+        with closing(connector("", server=way)) as made:
+            assert Reader(made, plan()).until(1)[0]["status"] == "Good"
+
     @pytest.mark.parametrize(
         ("change", "says"),
         [
@@ -276,6 +291,8 @@ class TestSecurity:
         for wrong, says in (
             (replace(identity, server_certificate=other.certificate), "another certificate than"),
             (replace(identity, certificate=str(tmp_path / "none")), "cannot be read"),
+            (replace(identity, private_key=str(tmp_path / "none")), "key cannot be read"),
+            (replace(identity, private_key=other.certificate), "key cannot be read"),
         ):
             way = Server(url(program), USER, PASSWORD, wrong, 5)
             with (
