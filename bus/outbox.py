@@ -1,6 +1,7 @@
 """Store and forward at the edge: cursor and sealed records in one local transaction."""
 
 import secrets
+import shutil
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ from kernel.ids import Stream, StreamId
 DEFAULT_LIMIT = 5 << 30
 _FORMAT = 1
 _LOCK_SECONDS = 2.0
+# Left free on the disk: nothing could be ticked off, and so make room, on one that is full.
+_SPARE = 8 << 20
 _SCHEMA = """
 create table outbox (epoch text not null);
 create table stream (
@@ -180,8 +183,20 @@ class Outbox:
                     cure="bring back what takes the records, brokers or gateway; or raise "
                     "agent.outbox_bytes. Reading waits meanwhile and nothing is dropped.",
                 )
+            if batches:
+                self._require_disk(coming)
             with self._transaction():
                 self._keep(stream, batches, cursor)
+
+    def _require_disk(self, coming: int) -> None:
+        free = shutil.disk_usage(self._path.parent).free
+        # They are written twice: into SQLite's log, and from there.
+        if free < 2 * coming + _SPARE:
+            raise OutboxFullError(
+                f"The disk is full but for {free} bytes, which are kept for sending what waits.",
+                where=str(self._path.parent),
+                cure="make room on the disk. Reading waits meanwhile and nothing is dropped.",
+            )
 
     def _keep(self, stream: Stream, batches: Sequence[Encoded], cursor: str) -> None:
         self._db.execute("insert or ignore into stream values (?, 1, 0, null)", (stream.id,))

@@ -1,5 +1,6 @@
 """Rounds: how an agent's last one went, in its status file; whoever wants one now asks there."""
 
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
@@ -63,12 +64,19 @@ def complaints(report: RoundReport) -> list[str]:
 
 def write_status(config: AgentConfig, report: RoundReport) -> None:
     """Replace the status file as a whole, so that a reader never sees half of it."""
-    path = config.status_file
+    path, told = config.status_file, canonical.dumps(asdict(report))
     draft = path.with_name(path.name + ".new")
     try:
-        draft.write_bytes(canonical.dumps(asdict(report)))
+        draft.write_bytes(told)
         draft.replace(path)
     except OSError as failed:
+        with suppress(OSError):
+            # On a full disk there is room for it where the last one stands.
+            draft.unlink()
+            with path.open("r+b") as file:
+                file.write(told)
+                file.truncate()
+            return
         raise DependencyUnavailableError(
             f"The agent's status cannot be written: {failed.strerror}.",
             where=str(path),

@@ -7,16 +7,22 @@ import shutil
 import signal
 from pathlib import Path
 from threading import Event
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kernel import clock
 from kernel.errors import ChecksFailedError, ConfigurationError
 from kernel.evidence import SigningKey
 from pipeline import memory
 from pipeline.console import say, table
 
+if TYPE_CHECKING:
+    from connectors.config import AgentConfig
+
 _FILE = typer.Argument(help="The agent's YAML file.")
+# Of a round that ends, and of the longest wait while something is wrong.
+_QUIET = 900.0
 _PRESET = "The product to read: one of `nplusx connector list`, or a preset's file of your own."
 
 
@@ -42,18 +48,23 @@ def status(file: Annotated[Path | None, _FILE] = None) -> None:
     configs = [load_agent(file)] if file else resident_agents(read_settings())
     troubles: list[str] = []
 
-    def lines(name: str, report: RoundReport | None) -> list[tuple[str, ...]]:
+    def lines(config: "AgentConfig", report: RoundReport | None) -> list[tuple[str, ...]]:
         if report is None:
-            troubles.append(f"{name} never made a round.")
-            return [(name, "-", "-", "-", "-", "never")]
+            troubles.append(f"{config.id} never made a round.")
+            return [(config.id, "-", "-", "-", "-", "never")]
         troubles.extend(each for each in (report.error, *(s.error for s in report.streams)) if each)
         ended = report.finished_at.isoformat(timespec="seconds")
+        if (clock.now() - report.finished_at).total_seconds() > _QUIET + 2 * config.poll_seconds:
+            troubles.append(
+                f"{config.id} 没有在运行，或一轮读得很久 does not run, or reads long: it has ended "
+                f"no round since {ended}. Cure: see that `nplusx agent run {config.path}` runs."
+            )
         return [
-            (name, s.contract, str(s.rows_read), str(s.rows_ever), str(s.pending), ended)
+            (config.id, s.contract, str(s.rows_read), str(s.rows_ever), str(s.pending), ended)
             for s in report.streams
         ]
 
-    rows = [row for each in configs for row in lines(each.id, read_status(each))]
+    rows = [row for each in configs for row in lines(each, read_status(each))]
     heads = ("agent", "contract", "read last", "read ever", "waiting", "round ended")
     table("采集代理 agents", heads, rows)
     for told in filter(None, map(read_status, configs)):

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -22,7 +24,7 @@ from kernel import clock
 from kernel.evidence import SigningKey
 from kernel.ids import ContractId, Stream
 from pipeline.publish import Agent
-from pipeline.rounds import read_status
+from pipeline.rounds import read_status, write_status
 from pipeline.settings import ROOT, read_settings
 from tests.broker import Broker, running_broker
 from tests.flow.bad_input.command import Shell
@@ -103,6 +105,18 @@ def test_the_status_says_never_before_the_first_round(site: Site, shell: Shell) 
     told = shell("agent", "status")
     assert told.code == 1
     assert "never made a round" in told.err
+
+
+def test_the_status_says_when_no_round_ends_any_more(site: Site, shell: Shell) -> None:
+    bus = MemoryBus()
+    bus.ensure_topics([topic_of(plan.contract) for plan in find("nplusx_registry").streams])
+    report = one_round(site.config, bus)
+    assert shell("agent", "status").code == 0
+    write_status(site.config, replace(report, finished_at=clock.now() - timedelta(hours=1)))
+    told = shell("agent", "status")
+    assert told.code == 1
+    assert "has ended no round since" in told.err
+    assert "nplusx agent run" in told.err
 
 
 def test_the_status_tells_the_clocks_of_sources(site: Site, shell: Shell) -> None:

@@ -11,13 +11,16 @@ import pytest
 
 from bus.envelope import read as read_envelope
 from bus.memory import MemoryBus
+from bus.outbox import _SPARE, Outbox
 from bus.ports import Sender
 from bus.topics import topic_of
 from kernel.errors import DependencyUnavailableError
 from kernel.ids import ContractId
 from pipeline import publish
 from pipeline.publish import Agent, run_agent
+from pipeline.rounds import read_status
 from pipeline.settings import read_settings
+from tests.bus.test_outbox import STREAM, encoded
 from tests.flow.bad_input.command import Shell
 from tests.pipeline.site import CONTRACTS, Site
 from tests.pipeline.test_publish import received, rows_of
@@ -99,16 +102,38 @@ def test_an_outbox_at_its_cap_alarms_and_goes_on_alone(
     assert shell("agent", "status", str(site.file)).code == 0
 
 
-def test_a_full_disk_ends_nothing_and_loses_nothing(site: Site, bus: Switch, disk: Path) -> None:
+def test_a_disk_that_what_waits_has_filled_is_emptied_by_sending(disk: Path) -> None:
+    with closing(Outbox(disk / "o.sqlite", None)) as box:
+
+        def put_on() -> None:
+            for n in range(99):
+                box.put(STREAM, [encoded(os.urandom(300_000))], str(n))
+
+        with pytest.raises(DependencyUnavailableError, match="disk is full"):
+            put_on()
+        assert box.states()[STREAM.id].pending > 5
+        while waiting := box.pending(2):
+            box.mark_sent([each.id for each in waiting])
+        box.put(STREAM, [encoded(os.urandom(300_000))], "on")
+
+
+def test_a_full_disk_ends_nothing_and_loses_nothing(
+    site: Site, bus: Switch, disk: Path, shell: Shell
+) -> None:
     site.fill(300)
     with closing(Agent(site.config, bus, read_settings())) as agent:
-        crowd(disk / "others", spare=200_000)
+        crowd(disk / "others", spare=_SPARE + 200_000)
         report = agent.round()
         assert 0 < report.streams[1].rows_read < 300
         assert "full" in report.streams[1].error
         assert "make room on the disk" in report.streams[1].error
         crowd(disk / "more")
-        assert "status cannot be written" in agent.round().error
+        agent.round()
+        # No room for a new file, and yet it is told.
+        told = read_status(site.config)
+        assert told is not None
+        assert told.started_at > report.finished_at
+        assert "make room on the disk" in shell("agent", "status", str(site.file)).err
         bus.is_on = True
         agent.round()
         # Somebody makes room, and nobody starts the agent anew.
