@@ -118,11 +118,14 @@ class PostgresDoor:
     def close(self) -> None:
         """Let go of its sessions."""
         with suppress(psycopg2.Error):
-            if self._link is not None:
-                self._caller.end(self._link.close)
+            self._caller.end(self._hang_up)
         with suppress(adbc.Error):
             if self._native is not None:
                 self._native.close()
+
+    def _hang_up(self) -> None:
+        if self._link is not None:
+            self._link.close()
 
     def held(self) -> int:
         """Tell how much of its log the source keeps for the slot."""

@@ -4,6 +4,7 @@ import re
 from collections.abc import Generator
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime
+from itertools import islice
 
 import adbc_driver_manager as adbc
 import adbc_driver_postgresql
@@ -11,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from connectors.sql.complaints import is_timeout
-from connectors.sql.patience import Caller
+from connectors.sql.patience import Caller, once
 from connectors.tables import quoted, require_apart
 
 # A few of such batches are held at a time.
@@ -50,15 +51,19 @@ class Native:
     def ask(self, text: str) -> Generator[pa.Table]:
         """Give an answer in tables as they come; the next is read meanwhile."""
         self._answer = answer = self._tables(text)
-        ahead = self._caller.begin(next, answer, None)
+        # Most answers are short, and heard at once.
+        count = 2
+        ahead = self._caller.begin(list, islice(answer, count))
         try:
-            while (table := self._caller.hear(ahead)) is not None:
-                ahead = self._caller.begin(next, answer, None)
-                yield table
+            while len(tables := self._caller.hear(ahead)) == count:
+                count = 1
+                ahead = self._caller.begin(list, islice(answer, count))
+                yield from tables
+            yield from tables
         except GeneratorExit:
             if not ahead.done():
                 # Nobody waits for what was asked ahead.
-                Caller().call(self._connection.cancel)
+                once(self._connection.cancel)
             self._caller.call(answer.close)
             raise
 

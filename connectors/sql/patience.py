@@ -5,7 +5,8 @@ Its system still answers for it, so that no wire seems dead; and the libraries w
 
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
-from threading import Lock, Thread
+from queue import SimpleQueue
+from threading import Thread
 from typing import ParamSpec, Self, TypeVar
 
 # A server that is asked too much says so by then.
@@ -27,20 +28,22 @@ class _Told(Future[_T]):
 
 
 class Caller:
-    """Makes one call after the other, each in a thread that keeps no process from ending."""
+    """Makes one call after the other until the last, in a thread that keeps no process alive."""
 
     def __init__(self) -> None:
-        self._turn, self._is_stuck = Lock(), False
+        self._calls = SimpleQueue[Callable[[], None] | None]()
+        self._is_stuck = False
+        Thread(target=_make, args=(self._calls,), daemon=True).start()
 
     def begin(self, call: Callable[_P, _T], *args: _P.args, **words: _P.kwargs) -> "Future[_T]":
         """Make a call as soon as the one before is over."""
         told = _Told[_T]()
 
-        def run() -> None:
-            with told, self._turn:
+        def make() -> None:
+            with told:
                 told.set_result(call(*args, **words))
 
-        Thread(target=run, daemon=True).start()
+        self._calls.put(make)
         return told
 
     def hear(self, told: "Future[_T]") -> _T:
@@ -57,16 +60,34 @@ class Caller:
         """Make a call, and wait for what it gives."""
         return self.hear(self.begin(call, *args, **words))
 
-    def each(self, things: Generator[_T]) -> Generator[_T]:
-        """Take one thing after the other."""
-        try:
-            while (thing := self.call(next, things, None)) is not None:
-                yield thing
-        finally:
-            self.end(things.close)
-
     def end(self, call: Callable[[], object]) -> None:
         """Make the last call; where one before it hangs, nobody waits until it comes back."""
         told = self.begin(call)
+        self._calls.put(None)
         if not self._is_stuck:
             self.hear(told)
+
+
+def _make(calls: "SimpleQueue[Callable[[], None] | None]") -> None:
+    while (call := calls.get()) is not None:
+        call()
+        # What it gave is not kept until the next.
+        del call
+
+
+def once(call: Callable[_P, _T], *args: _P.args, **words: _P.kwargs) -> _T:
+    """Make a single call, and wait for what it gives."""
+    caller = Caller()
+    told = caller.begin(call, *args, **words)
+    caller.end(lambda: None)
+    return caller.hear(told)
+
+
+def each(things: Generator[_T]) -> Generator[_T]:
+    """Take one thing after the other."""
+    caller = Caller()
+    try:
+        while (thing := caller.call(next, things, None)) is not None:
+            yield thing
+    finally:
+        caller.end(things.close)

@@ -20,7 +20,6 @@ from connectors.base import Offer
 from connectors.sql import patience
 from connectors.sql.native import Asker
 from connectors.sql.offers import offer
-from connectors.sql.patience import Caller
 from connectors.sql.query import Query
 from connectors.tables import column_of, require_apart
 from kernel import clock
@@ -145,7 +144,7 @@ class Database:
 
     def catalogue(self) -> Iterator[Offer]:
         """List its tables and views, and how each may be read."""
-        return Caller().each(self._catalogue())
+        return patience.each(self._catalogue())
 
     def _catalogue(self) -> Generator[Offer]:
         with self._session() as connection:
@@ -160,7 +159,7 @@ class Database:
         question = _TIME.get(self.engine.dialect.name)
         if question is None:
             return "The database is a file, or of a kind whose time we do not know how to ask for."
-        return Caller().call(self._clock, question)
+        return patience.once(self._clock, question)
 
     def _clock(self, question: str) -> Clock:
         with self._session() as connection:
@@ -174,7 +173,7 @@ class Database:
     def product(self) -> str:
         """Ask what it is; a file is nobody."""
         question = _PRODUCT.get(self.url.get_backend_name())
-        return Caller().call(self._product, question) if question else ""
+        return patience.once(self._product, question) if question else ""
 
     def _product(self, question: str) -> str:
         with self._session() as connection:

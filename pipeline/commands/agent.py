@@ -27,10 +27,16 @@ _PRESET = "The product to read: one of `nplusx connector list`, or a preset's fi
 
 
 def run(file: Annotated[Path, _FILE]) -> None:
-    """Read the source and send its rows, round after round, until told to stop."""
+    """Read the source and send its rows, round after round, until told to stop; twice: at once."""
     stop = Event()
+
+    def end(number: int, _frame: object) -> None:
+        stop.set()
+        # Who is told again waits for no source that hangs: what was read is safe.
+        signal.signal(number, signal.SIG_DFL)
+
     for each in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(each, lambda *_: stop.set())
+        signal.signal(each, end)
     memory.share_allocator()
     with memory.spared("numpy", "pandas"):
         from pipeline.publish import run_agent

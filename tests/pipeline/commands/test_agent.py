@@ -3,9 +3,11 @@
 import os
 import shutil
 import signal
+import socket
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -30,6 +32,8 @@ from tests.broker import Broker, running_broker
 from tests.flow.bad_input.command import Shell
 from tests.pipeline.site import USCC, Site
 from tests.pipeline.test_publish import one_round
+
+_RUN = (sys.executable, "-W", "ignore", "-m", "pipeline.cli", "agent", "run")
 
 
 def test_a_key_is_made_once_and_for_its_owner_only(tmp_path: Path, shell: Shell) -> None:
@@ -148,6 +152,23 @@ def test_a_backfill_reads_one_stream_again_and_needs_the_agent_at_rest(
     assert [each.batches_ever for each in report.streams][1] == 2
 
 
+def test_who_is_told_twice_to_stop_waits_for_no_source_that_hangs(site: Site) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"postgresql://reader@127.0.0.1:{silent.getsockname()[1]}/erp"
+        said = site.file.read_text("utf-8").replace(f"sqlite:///{site.database}", url)
+        site.file.write_text(said, "utf-8")
+        agent = subprocess.Popen([*_RUN, str(site.file)], cwd=ROOT)
+        silent.settimeout(60)
+        # It asks, and hears nothing.
+        wire, _ = silent.accept()
+        with wire:
+            # Those of a kind that come together are one.
+            for _ in range(5):
+                agent.send_signal(signal.SIGTERM)
+                time.sleep(0.1)
+            assert agent.wait(60) == -signal.SIGTERM
+
+
 @pytest.mark.kafka
 class TestRun:
     """The resident agent, a process of its own, against a real broker."""
@@ -159,8 +180,7 @@ class TestRun:
 
     def start(self, site: Site, broker: Broker) -> "subprocess.Popen[bytes]":
         variables = {**os.environ, "NPLUSX_KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap}
-        command = [sys.executable, "-W", "ignore", "-m", "pipeline.cli", "agent", "run"]
-        return subprocess.Popen([*command, str(site.file)], cwd=ROOT, env=variables)
+        return subprocess.Popen([*_RUN, str(site.file)], cwd=ROOT, env=variables)
 
     def until(self, site: Site, rows: int) -> None:
         deadline = clock.monotonic() + 60
